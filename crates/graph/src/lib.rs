@@ -1,0 +1,27 @@
+//! The words that every part of squall shares: ids, values, nodes, edges and patches.
+//!
+//! Nothing here does I/O, reads a clock or draws randomness, and every collection is
+//! ordered, so a value prints, hashes and compares the same in production, in
+//! simulation and inside the model checker.
+
+mod diff;
+mod dump;
+mod element;
+mod id;
+mod json;
+mod patch;
+mod shape;
+mod text;
+mod time;
+mod validate;
+mod value;
+
+pub use diff::{Alteration, Change, Copies, Diff, Element, ElementId};
+pub use element::{Edge, Node, Snapshot};
+pub use id::{EntityId, IdError, Kind, TxId};
+pub use json::{JsonError, from_json};
+pub use patch::{Operation, Patch, Refusal};
+pub use shape::{ENTITY_LABEL, ID_PROPERTY, KIND_PROPERTY, LINK_TYPE};
+pub use time::Millis;
+pub use validate::{NAME_BYTES_MAX, OPERATIONS_MAX, PatchError, Problem, TEXT_BYTES_MAX};
+pub use value::{NotFinite, Properties, Real, Value};

@@ -1,0 +1,187 @@
+//! What a transaction does to the graph, and the reference that says what it means.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::merge;
+use crate::{Edge, EntityId, Kind, Node, Properties, Snapshot};
+
+/// One change to the graph.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Operation {
+    /// Adds an entity; refused if the id is taken.
+    Create {
+        /// The new entity.
+        id: EntityId,
+        /// Its type.
+        kind: Kind,
+        /// Its properties; a `null` one counts as absent.
+        #[serde(default)]
+        properties: Properties,
+    },
+    /// Changes properties of an entity; refused if there is none of that id.
+    Update {
+        /// The entity.
+        id: EntityId,
+        /// Properties to set; `null` removes one. Others stay.
+        set: Properties,
+    },
+    /// Removes an entity; refused if there is none of that id, or if a link still touches
+    /// it: removing the link would change an entity that the transaction did not name.
+    Delete {
+        /// The entity.
+        id: EntityId,
+    },
+    /// Connects two entities, or one to itself; refused if either is missing or the link
+    /// exists. Links of different kinds between the same entities are different links.
+    Link {
+        /// Where the link starts.
+        from: EntityId,
+        /// Its type.
+        kind: Kind,
+        /// Where it ends.
+        to: EntityId,
+        /// Its properties; a `null` one counts as absent.
+        #[serde(default)]
+        properties: Properties,
+    },
+    /// Removes a link; refused if there is none.
+    Unlink {
+        /// Where the link starts.
+        from: EntityId,
+        /// Its type.
+        kind: Kind,
+        /// Where it ends.
+        to: EntityId,
+    },
+}
+
+impl Operation {
+    /// The entities whose state the operation reads or changes.
+    pub fn keys(&self) -> impl Iterator<Item = &EntityId> {
+        let (first, second) = match self {
+            Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => (id, None),
+            Operation::Link { from, to, .. } | Operation::Unlink { from, to, .. } => (from, Some(to)),
+        };
+        std::iter::once(first).chain(second)
+    }
+
+    fn apply(&self, nodes: &mut Vec<Node>, edges: &mut Vec<Edge>) -> Result<(), Refusal> {
+        match self {
+            Operation::Create { id, kind, properties } => {
+                if has_entity(nodes, id) {
+                    return Err(Refusal::EntityExists(id.clone()));
+                }
+                nodes.push(Node::entity(id, kind, properties));
+            }
+            Operation::Update { id, set } => {
+                require_entity(nodes, id)?;
+                for node in nodes.iter_mut().filter(|node| node.is_entity(id)) {
+                    merge(&mut node.properties, set);
+                }
+            }
+            Operation::Delete { id } => {
+                require_entity(nodes, id)?;
+                if edges.iter().any(|edge| edge.from == id.as_str() || edge.to == id.as_str()) {
+                    return Err(Refusal::StillLinked(id.clone()));
+                }
+                nodes.retain(|node| !node.is_entity(id));
+            }
+            Operation::Link { from, kind, to, properties } => {
+                require_entity(nodes, from)?;
+                require_entity(nodes, to)?;
+                if edges.iter().any(|edge| edge.is_link(from, kind, to)) {
+                    return Err(Refusal::LinkExists { from: from.clone(), kind: kind.clone(), to: to.clone() });
+                }
+                edges.push(Edge::link(from, kind, to, properties));
+            }
+            Operation::Unlink { from, kind, to } => {
+                if !edges.iter().any(|edge| edge.is_link(from, kind, to)) {
+                    return Err(Refusal::NoSuchLink { from: from.clone(), kind: kind.clone(), to: to.clone() });
+                }
+                edges.retain(|edge| !edge.is_link(from, kind, to));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has_entity(nodes: &[Node], id: &EntityId) -> bool {
+    nodes.iter().any(|node| node.is_entity(id))
+}
+
+fn require_entity(nodes: &[Node], id: &EntityId) -> Result<(), Refusal> {
+    if has_entity(nodes, id) { Ok(()) } else { Err(Refusal::NoSuchEntity(id.clone())) }
+}
+
+/// The operations of one transaction, applied in order, all or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Patch {
+    /// The operations, in order.
+    pub operations: Vec<Operation>,
+}
+
+impl Patch {
+    /// The entities whose state the patch reads or changes: what a transaction locks.
+    pub fn keys(&self) -> BTreeSet<EntityId> {
+        self.operations.iter().flat_map(Operation::keys).cloned().collect()
+    }
+
+    /// Applies the operations in order, each to what the one before it left.
+    ///
+    /// This is what a patch means, written in the plainest way there is; stores are
+    /// compared with it. The patch should have passed [`validate`](Patch::validate).
+    /// Should the graph hold several copies of an element, all of them are meant.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of the first operation that cannot be applied; the snapshot is then
+    /// as it was before.
+    pub fn apply(&self, snapshot: &mut Snapshot) -> Result<(), Refusal> {
+        let mut nodes = snapshot.nodes().to_vec();
+        let mut edges = snapshot.edges().to_vec();
+        for operation in &self.operations {
+            operation.apply(&mut nodes, &mut edges)?;
+        }
+        *snapshot = Snapshot::new(nodes, edges);
+        Ok(())
+    }
+}
+
+/// Why an operation cannot be applied to the graph as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The id of a new entity is taken.
+    #[error("entity {0} exists already")]
+    EntityExists(EntityId),
+    /// The entity is not there.
+    #[error("entity {0} does not exist")]
+    NoSuchEntity(EntityId),
+    /// The entity still has links; they must be removed first.
+    #[error("entity {0} still has links: unlink them first")]
+    StillLinked(EntityId),
+    /// The link is there already.
+    #[error("link {from} -[{kind}]-> {to} exists already")]
+    LinkExists {
+        /// Where it starts.
+        from: EntityId,
+        /// Its type.
+        kind: Kind,
+        /// Where it ends.
+        to: EntityId,
+    },
+    /// The link is not there.
+    #[error("link {from} -[{kind}]-> {to} does not exist")]
+    NoSuchLink {
+        /// Where it would start.
+        from: EntityId,
+        /// Its type.
+        kind: Kind,
+        /// Where it would end.
+        to: EntityId,
+    },
+}
