@@ -38,10 +38,11 @@ impl Environment for Production {
     fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
         let task = tokio::task::spawn_blocking(work);
         Box::pin(async move {
-            if let Err(error) = task.await
-                && error.is_panic()
-            {
-                std::panic::resume_unwind(error.into_panic());
+            match task.await {
+                Ok(()) => {}
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // The runtime is shutting down: the work was never done, so nobody may go on as if it had been.
+                Err(_) => std::future::pending().await,
             }
         })
     }

@@ -1,0 +1,147 @@
+//! What the program is told on its command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use coordinator::client::ServerUrl;
+use stores::bolt::client::{BoltUrl, UrlError};
+
+/// Atomic transactions over a graph database and SQLite.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done, or stopped by SIGTERM or ctrl-c
+  1   failed; the message says what to do
+  2   the command line or the environment is wrong
+  75  stopped in order to recover from its log: start it again
+A defect in the program ends it with SIGABRT: start it again, and report what it printed.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  coordinator serve --data ./data
+  coordinator serve --data ./data --listen 127.0.0.1:0 --log-format json
+  SQUALL_GRAPH_PASSWORD=… coordinator serve --data ./data --graph bolt://neo4j@127.0.0.1:7687
+  GRAPH=… coordinator serve --data ./data --graph bolt+s://graph.example/db --graph-password-env GRAPH
+
+A transaction:
+  curl -i http://127.0.0.1:7400/transactions -H 'Content-Type: application/json' -H 'Idempotency-Key: k1' \\
+    -d '{\"operations\": [{\"create\": {\"id\": \"alice\", \"kind\": \"person\", \"properties\": {\"age\": 7}}}]}'
+  curl -i http://127.0.0.1:7400/entities/alice
+
+Logs go to stderr, filtered by RUST_LOG (default: info). Once it serves, it prints the line
+`listening on http://ADDR` to stdout. It stops at SIGTERM or ctrl-c, after the open requests;
+a second one stops it at once.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(Serve),
+    /// Ask a running server how it is.
+    #[command(after_help = "Example:\n  coordinator status --url http://127.0.0.1:7400")]
+    Status(Status),
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The folder for the log and, with --graph embedded, the graph; created if it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+
+    /// Where to listen; with port 0 the system chooses one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7400")]
+    pub listen: String,
+
+    /// Listen on an address that other machines reach. There is no authentication: whoever
+    /// reaches it can read and change everything.
+    #[arg(long)]
+    pub allow_remote: bool,
+
+    /// The graph: `embedded` (a file in the data folder), `bolt://[USER@]HOST[:PORT][/DB]`,
+    /// or `bolt+s://…` for TLS.
+    #[arg(long, value_name = "GRAPH", default_value = "embedded")]
+    pub graph: GraphChoice,
+
+    /// The environment variable that holds the password for a Bolt server.
+    #[arg(long, value_name = "VAR", default_value = "SQUALL_GRAPH_PASSWORD")]
+    pub graph_password_env: String,
+
+    /// A PEM file with certificates to trust for `bolt+s`, besides the system's.
+    #[arg(long, value_name = "FILE")]
+    pub graph_ca: Option<PathBuf>,
+
+    /// How long one transaction may take in the graph.
+    #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub graph_timeout_ms: u64,
+
+    /// After how long a client is told that the outcome is not known yet.
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub answer_timeout_ms: u64,
+
+    /// How logs are written.
+    #[arg(long, value_enum, default_value_t = LogFormat::Human)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The server.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7400")]
+    pub url: ServerUrl,
+
+    /// How long to wait for its answer.
+    #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout_ms: u64,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Which graph to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GraphChoice {
+    /// A file in the data folder.
+    Embedded,
+    /// A server.
+    Bolt(BoltUrl),
+}
+
+impl FromStr for GraphChoice {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<GraphChoice, UrlError> {
+        if text == "embedded" { Ok(GraphChoice::Embedded) } else { text.parse().map(GraphChoice::Bolt) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_graph_is_embedded_or_a_server() {
+        assert_eq!("embedded".parse(), Ok(GraphChoice::Embedded));
+        assert!(matches!("bolt+s://graph.example".parse(), Ok(GraphChoice::Bolt(url)) if url.tls));
+        assert_eq!("sqlite".parse::<GraphChoice>(), Err(UrlError::Scheme));
+    }
+}

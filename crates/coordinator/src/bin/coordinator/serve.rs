@@ -1,0 +1,253 @@
+//! `coordinator serve`.
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coordinator::data_dir::{DataDir, DataDirError};
+use coordinator::http::{self, Limits};
+use coordinator::service::{Coordinator, Options, StartError};
+use env::{Env, Listener, Production};
+use graph::Millis;
+use stores::bolt::client::{BoltGraph, BoltOptions, BoltUrl, Security};
+use stores::embedded::EmbeddedGraph;
+use stores::sqlite::{Check, OpenError};
+use stores::{GraphError, GraphStore};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::{GraphChoice, LogFormat, Serve};
+use crate::failure::Failure;
+
+/// The name of the embedded graph within the data folder.
+const GRAPH_FILE: &str = "graph.db";
+
+/// How much longer than the protocol's own time-out a server that was told to stop waits for
+/// its open requests, so that even those that time out get their honest answer.
+const DRAIN_MARGIN: Duration = Duration::from_secs(2);
+
+/// Runs the server until it is told to stop, or has to.
+pub async fn serve(arguments: Serve) -> Result<(), Failure> {
+    let Serve {
+        data,
+        listen,
+        allow_remote,
+        graph,
+        graph_password_env,
+        graph_ca,
+        graph_timeout_ms,
+        answer_timeout_ms,
+        log_format,
+    } = arguments;
+    start_logging(log_format)?;
+    if !allow_remote && !is_loopback(&listen) {
+        return Err(remote(&listen));
+    }
+    let mut signals = Signals::listen()?;
+    let data = DataDir::claim(&data).map_err(unclaimed)?;
+    let env = Env::new(Production);
+    let graph: Arc<dyn GraphStore> = match graph {
+        GraphChoice::Embedded => Arc::new(open_embedded(&env, &data).await?),
+        GraphChoice::Bolt(url) => {
+            let password =
+                std::env::var(&graph_password_env).map_err(|error| no_password(&graph_password_env, &error))?;
+            Arc::new(open_bolt(&env, &url, password, graph_ca)?)
+        }
+    };
+    let mut options = Options::new(data.path());
+    options.commit.answer_timeout_ms = Millis(answer_timeout_ms);
+    options.graph_limit = Duration::from_millis(graph_timeout_ms);
+    let coordinator = tokio::select! {
+        biased;
+        // It may be waiting for the graph.
+        () = signals.next() => return Ok(()),
+        started = Coordinator::start(env.clone(), options, graph) => started.map_err(not_started)?,
+    };
+    let listener = env.listen(&listen).await.map_err(|error| {
+        Failure::other(format!("cannot listen on {listen}: {error}"))
+            .help("name another address with --listen, or port 0 to have one chosen")
+    })?;
+    announce(listener.as_ref(), &listen, allow_remote)?;
+
+    let limits = Limits { drain_timeout: Duration::from_millis(answer_timeout_ms) + DRAIN_MARGIN, ..Limits::default() };
+    let (tell_to_stop, told_to_stop) = oneshot::channel();
+    let until = coordinator.clone();
+    let served = http::serve(env, listener, coordinator, limits, async {
+        tokio::select! {
+            biased;
+            Ok(()) = told_to_stop => None,
+            reason = until.halted() => Some(reason),
+        }
+    });
+    let second_signal = async {
+        signals.next().await;
+        tracing::info!("stopping after the open requests");
+        // It may be stopping already, because it has to.
+        let _ = tell_to_stop.send(());
+        signals.next().await;
+    };
+    tokio::select! {
+        biased;
+        reason = served => match reason {
+            None => Ok(()),
+            Some(reason) => Err(Failure::restart(format!("stopped to recover from the log: {reason}"))
+                .help("start it again; it resolves every open transaction first")),
+        },
+        // Nothing is lost: the next process recovers.
+        () = second_signal => Err(Failure::other("stopped by a second signal, with requests still open")),
+    }
+}
+
+fn start_logging(format: LogFormat) -> Result<(), Failure> {
+    let filter = EnvFilter::builder()
+        .with_default_directive(tracing::Level::INFO.into())
+        .from_env()
+        .map_err(|error| Failure::input(format!("RUST_LOG: {error}")))?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Human => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+    Ok(())
+}
+
+/// Whether only this machine reaches it. What is not clear counts as remote.
+fn is_loopback(address: &str) -> bool {
+    match address.parse::<SocketAddr>() {
+        Ok(address) => address.ip().is_loopback(),
+        Err(_) => address.rsplit_once(':').is_some_and(|(host, _)| host == "localhost"),
+    }
+}
+
+fn remote(address: &str) -> Failure {
+    Failure::input(format!("{address} may be reached by other machines, and there is no authentication"))
+        .help("listen on 127.0.0.1, or say --allow-remote where the network itself keeps others out")
+}
+
+fn announce(listener: &dyn Listener, asked_for: &str, allow_remote: bool) -> Result<(), Failure> {
+    let address = listener.local_address();
+    if !is_loopback(&address) {
+        // `localhost` is a name like any other: see what became of it.
+        if !allow_remote {
+            return Err(remote(&format!("{asked_for} ({address})")));
+        }
+        tracing::warn!(
+            address,
+            "REACHABLE BY OTHER MACHINES WITHOUT AUTHENTICATION: whoever connects can read and change everything"
+        );
+    }
+    tracing::info!(address, "serving");
+    // Whoever started it may not care where it listens.
+    let _ = writeln!(std::io::stdout(), "listening on http://{address}");
+    Ok(())
+}
+
+async fn open_embedded(env: &Env, data: &DataDir) -> Result<EmbeddedGraph, Failure> {
+    let path = data.path().join(GRAPH_FILE);
+    EmbeddedGraph::open(env, &path, Check::Quick)
+        .await
+        .map_err(|error| not_opened(format!("cannot open the graph {}: {error}", path.display()), &error))
+}
+
+fn open_bolt(
+    env: &Env,
+    url: &BoltUrl,
+    password: String,
+    extra_ca: Option<std::path::PathBuf>,
+) -> Result<BoltGraph, Failure> {
+    let mut options = BoltOptions::new(url, password);
+    match &mut options.security {
+        Security::Tls { extra_ca: slot } => *slot = extra_ca,
+        Security::Plain if extra_ca.is_some() => {
+            return Err(Failure::input("--graph-ca needs TLS").help("write bolt+s:// instead of bolt://"));
+        }
+        Security::Plain => {}
+    }
+    BoltGraph::new(env.clone(), options).map_err(|error| Failure::input(error.to_string()))
+}
+
+fn no_password(variable: &str, error: &std::env::VarError) -> Failure {
+    Failure::input(format!("the password of the graph: {variable}: {error}"))
+        .help(format!("set {variable}, or name another variable with --graph-password-env"))
+}
+
+fn unclaimed(error: DataDirError) -> Failure {
+    let failure = Failure::other(error.to_string());
+    match error {
+        DataDirError::InUse { .. } => failure.help("stop that process first, or name another folder with --data"),
+        DataDirError::Create { .. } | DataDirError::Lock { .. } => {
+            failure.help("name a folder with --data that this user may write to, on a file system with locks")
+        }
+    }
+}
+
+fn not_started(error: StartError) -> Failure {
+    let message = error.to_string();
+    match &error {
+        StartError::Open(error) => not_opened(message, error),
+        StartError::Graph(GraphError::Refused { code, .. }) => Failure::other(message).help(format!(
+            "the graph's code for it is {code}: check the user, the password, the database and what the user may do"
+        )),
+        StartError::Graph(_)
+        | StartError::Sql(_)
+        | StartError::Ledger(_)
+        | StartError::Log(_)
+        | StartError::Foreign { .. } => Failure::other(message),
+    }
+}
+
+fn not_opened(message: String, error: &OpenError) -> Failure {
+    let help = match error {
+        OpenError::Sqlite { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            "the file is no SQLite database: name the right folder with --data, or restore it from a backup"
+        }
+        OpenError::Sqlite { .. } => "check that this user may write to the folder and that its disk is not full",
+        OpenError::Damaged { .. } => "restore the data folder from a backup",
+        OpenError::Foreign { .. } => "name the right folder with --data",
+        OpenError::TooNew { .. } | OpenError::NotMigrated { .. } => "run the release that wrote it, or a later one",
+        OpenError::Setting { .. } => "put the data folder on a local file system",
+    };
+    Failure::other(message).help(help)
+}
+
+/// SIGTERM and ctrl-c.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes the signals from their default, which is to end the process at once.
+    fn listen() -> Result<Signals, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::other(format!("cannot listen for signals: {error}")));
+        Ok(Signals { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_surely_loopback_counts_as_such() {
+        for address in ["127.0.0.1:7400", "127.8.8.8:0", "[::1]:7400", "localhost:7400"] {
+            assert!(is_loopback(address), "{address}");
+        }
+        for address in ["0.0.0.0:7400", "[::]:7400", "192.168.1.2:7400", "example.org:80", "localhost", ""] {
+            assert!(!is_loopback(address), "{address}");
+        }
+    }
+}

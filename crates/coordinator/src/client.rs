@@ -1,0 +1,328 @@
+//! A client of the HTTP API that never guesses what became of a request.
+//!
+//! A transaction that got no answer may have been executed or not. What makes the difference
+//! is whether any of it was sent, so every request has a connection of its own: where
+//! connections are kept, a request may go out on one that the server has just closed, and
+//! then nobody can say whether the server read it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::str::FromStr;
+use std::time::Duration;
+
+use env::{Connection, Env};
+use graph::{EntityId, Patch, TxId};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST};
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use crate::commit::{Decision, EntityView, IdempotencyKey, Settled};
+use crate::http::{
+    Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome, Transaction, outcome_path, parse_key,
+};
+use crate::problem::{Problem, ProblemType};
+
+/// The largest answer that is read: an entity of many links may be large.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Why there is no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// Nothing was sent: the request was certainly not executed.
+    #[error("not sent: {why}")]
+    NotSent {
+        /// What happened.
+        why: String,
+    },
+    /// The server says that it did not do it: the request certainly had no effect.
+    #[error("{0}")]
+    Refused(Box<Problem>),
+    /// The request may have been executed, or may yet be.
+    #[error("outcome unknown: {why}")]
+    Unknown {
+        /// The transaction, if the server could still name it.
+        tx: Option<TxId>,
+        /// What happened.
+        why: String,
+    },
+}
+
+impl ClientError {
+    /// Whether the request may have been executed.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, ClientError::Unknown { .. })
+    }
+
+    fn not_sent(why: impl fmt::Display) -> ClientError {
+        ClientError::NotSent { why: why.to_string() }
+    }
+
+    fn unknown(why: impl fmt::Display) -> ClientError {
+        ClientError::Unknown { tx: None, why: why.to_string() }
+    }
+}
+
+/// Where a coordinator listens: `http://host:port`, the port 80 unless it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerUrl {
+    address: String,
+}
+
+/// The text is not the URL of a coordinator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected http://HOST:PORT, as in http://127.0.0.1:7400")]
+pub struct UrlError;
+
+impl ServerUrl {
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl FromStr for ServerUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<ServerUrl, UrlError> {
+        let uri: Uri = text.parse().map_err(|_| UrlError)?;
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or(UrlError)?;
+        let bare = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
+        // An authority that ends in something else than a port has none for `http` either.
+        let port = match authority.port() {
+            Some(port) => port.as_u16(),
+            None => 80,
+        };
+        if !bare || authority.host().is_empty() {
+            return Err(UrlError);
+        }
+        Ok(ServerUrl { address: format!("{}:{port}", authority.host()) })
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.address)
+    }
+}
+
+/// A client of one coordinator; cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    env: Env,
+    address: String,
+    timeout: Duration,
+}
+
+impl Client {
+    /// A client of the coordinator at `host:port`, each of whose calls takes `timeout` at most.
+    ///
+    /// The time-out should be longer than the coordinator's own for an answer: then it is
+    /// the coordinator that says "unknown", with the name of the transaction.
+    pub fn new(env: Env, address: impl Into<String>, timeout: Duration) -> Client {
+        Client { env, address: address.into(), timeout }
+    }
+
+    /// Runs a transaction. After [`ClientError::Unknown`] the same call gives the outcome of
+    /// the same transaction, or runs it if it never arrived.
+    ///
+    /// # Errors
+    ///
+    /// An abort is no error but an outcome. See [`ClientError`] for what each error proves.
+    pub async fn submit(&self, key: &IdempotencyKey, patch: &Patch) -> Result<Settled, ClientError> {
+        let key = parse_key(key.0.as_bytes()).map_err(ClientError::not_sent)?;
+        let transaction = Transaction { operations: patch.clone() };
+        let body = serde_json::to_vec(&transaction).expect("operations are always valid JSON");
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/transactions")
+            .header(IDEMPOTENCY_KEY, key.0)
+            .header(CONTENT_TYPE, "application/json");
+        match self.call(request, body).await? {
+            Answer::Ok(body) => match read_json(&body)? {
+                Outcome::Committed { tx } => Ok(Settled { tx, decision: Decision::Committed }),
+                outcome => Err(ClientError::unknown(format!("the server answered 200 with {outcome:?}"))),
+            },
+            Answer::Problem(problem) => match *problem {
+                Problem { kind: ProblemType::Aborted, tx: Some(tx), reason: Some(reason), .. } => {
+                    Ok(Settled { tx, decision: Decision::Aborted { reason } })
+                }
+                problem => Err(error(problem)),
+            },
+        }
+    }
+
+    /// What became of a transaction; `None` if it never began.
+    ///
+    /// # Errors
+    ///
+    /// The question has no effect, so every error means only that there is no answer.
+    pub async fn outcome(&self, tx: TxId) -> Result<Option<Outcome>, ClientError> {
+        self.get(&outcome_path(tx), ProblemType::NoSuchTransaction).await
+    }
+
+    /// Reads an entity, linearizably; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// A read has no effect, so every error means only that there is no answer.
+    pub async fn read(&self, id: &EntityId) -> Result<Option<EntityView>, ClientError> {
+        match self.entity(id, Consistency::Strong).await? {
+            None => Ok(None),
+            Some(Entity::Strong(view)) => Ok(Some(view)),
+            Some(Entity::Eventual(_)) => Err(ClientError::unknown("the server read at a weaker tier than asked for")),
+        }
+    }
+
+    /// Reads an entity from the graph alone; `None` if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// A read has no effect, so every error means only that there is no answer.
+    pub async fn read_eventual(&self, id: &EntityId) -> Result<Option<EventualView>, ClientError> {
+        Ok(self.entity(id, Consistency::Eventual).await?.map(|entity| match entity {
+            Entity::Eventual(view) => view,
+            Entity::Strong(EntityView { id, kind, properties, links, .. }) => {
+                EventualView { id, kind, properties, links }
+            }
+        }))
+    }
+
+    /// How the coordinator is.
+    ///
+    /// # Errors
+    ///
+    /// The question has no effect, so every error means only that there is no answer.
+    pub async fn status(&self) -> Result<Health, ClientError> {
+        match self.call(Request::get("/status"), Vec::new()).await? {
+            Answer::Ok(body) => read_json(&body),
+            Answer::Problem(problem) => Err(error(*problem)),
+        }
+    }
+
+    async fn entity(&self, id: &EntityId, consistency: Consistency) -> Result<Option<Entity>, ClientError> {
+        // Of the characters that an id may have, only this one means something in a path.
+        let id = id.as_str().replace('/', "%2F");
+        self.get(&format!("/entities/{id}?consistency={consistency}"), ProblemType::NoSuchEntity).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, absent: ProblemType) -> Result<Option<T>, ClientError> {
+        match self.call(Request::get(path), Vec::new()).await? {
+            Answer::Ok(body) => read_json(&body).map(Some),
+            Answer::Problem(problem) if problem.kind == absent => Ok(None),
+            Answer::Problem(problem) => Err(error(*problem)),
+        }
+    }
+
+    /// Sends a request and reads the answer, both before the deadline.
+    async fn call(&self, request: http::request::Builder, body: Vec<u8>) -> Result<Answer, ClientError> {
+        let deadline = Instant::now() + self.timeout;
+        let request = request
+            .header(HOST, &self.address)
+            .header(CONNECTION, "close")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(ClientError::not_sent)?;
+        let late = |what: &str| format!("no {what} within {} ms", self.timeout.as_millis());
+        let stream = match timeout_at(deadline, self.env.connect(&self.address)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                return Err(ClientError::not_sent(format!("failed to connect to {}: {error}", self.address)));
+            }
+            Err(_) => return Err(ClientError::not_sent(format!("{} to {}", late("connection"), self.address))),
+        };
+        match timeout_at(deadline, exchange(stream, request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ClientError::unknown(late("answer"))),
+        }
+    }
+}
+
+/// What the server said.
+enum Answer {
+    /// 200, and the body.
+    Ok(Bytes),
+    /// Anything else.
+    Problem(Box<Problem>),
+}
+
+fn error(problem: Problem) -> ClientError {
+    if problem.kind.left_no_trace() {
+        ClientError::Refused(Box::new(problem))
+    } else {
+        ClientError::Unknown { tx: problem.tx, why: problem.detail }
+    }
+}
+
+fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(body).map_err(|error| ClientError::unknown(format!("failed to read the answer: {error}")))
+}
+
+async fn exchange(stream: Connection, request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::not_sent)?;
+    let answer = async move {
+        let response = sender.try_send_request(request).await.map_err(|mut error| {
+            // The request comes back if not a byte of it was written.
+            let sent = error.take_message().is_none();
+            let why = chain(&error.into_error());
+            if sent { ClientError::unknown(why) } else { ClientError::not_sent(why) }
+        })?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+        let body =
+            body.map_err(|error| ClientError::unknown(format!("failed to read the answer: {error}")))?.to_bytes();
+        if head.status == StatusCode::OK {
+            return Ok(Answer::Ok(body));
+        }
+        // What is no problem of ours was not said by a coordinator: it proves nothing.
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if problem.status == head.status.as_u16() => Ok(Answer::Problem(Box::new(problem))),
+            _ => Err(ClientError::unknown(format!("the server answered {} without a problem document", head.status))),
+        }
+    };
+    alongside(answer, connection).await
+}
+
+/// Runs `work` to its end, with `background` beside it for as long as that takes: a dropped
+/// call leaves no task behind, and its connection is closed at once.
+async fn alongside<T>(work: impl Future<Output = T>, background: impl Future) -> T {
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        result = work.as_mut() => return result,
+        // What it ended with, `work` hears too.
+        _ = background => {}
+    }
+    work.await
+}
+
+/// An error and its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_where() {
+        let address = |text: &str| text.parse::<ServerUrl>().map(|url| url.address().to_owned());
+        assert_eq!(address("http://127.0.0.1:7400"), Ok("127.0.0.1:7400".to_owned()));
+        assert_eq!(address("http://127.0.0.1:7400/"), Ok("127.0.0.1:7400".to_owned()));
+        assert_eq!(address("http://coordinator"), Ok("coordinator:80".to_owned()));
+        assert_eq!(address("http://[::1]:7400"), Ok("[::1]:7400".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_a_servers_url_is_refused() {
+        for text in ["127.0.0.1:7400", "https://a:1", "http://a:1/b", "http://a:1/?b", "http://u@a:1", "http://", ""] {
+            assert_eq!(text.parse::<ServerUrl>(), Err(UrlError), "{text:?}");
+        }
+    }
+}

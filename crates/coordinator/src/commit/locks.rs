@@ -1,0 +1,171 @@
+//! Locks on entities: shared and exclusive, all of an owner's at once, in order of arrival.
+//!
+//! An owner asks once, for all its keys, and stands in the queue of each key at the moment
+//! it asks. It is granted when nobody before it in any of its queues stands against it.
+//! Because every queue has the same order, there is no cycle of waiting, and nobody is
+//! overtaken for ever.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use graph::EntityId;
+
+/// How a lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LockMode {
+    /// Together with other readers.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// The locks of all owners. `O` names an owner; it asks at most once at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Locks<O: Ord> {
+    queues: BTreeMap<EntityId, VecDeque<(O, LockMode)>>,
+    owners: BTreeMap<O, Wish>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Wish {
+    keys: BTreeSet<EntityId>,
+    granted: bool,
+}
+
+impl<O: Ord + Copy> Default for Locks<O> {
+    fn default() -> Self {
+        Locks::new()
+    }
+}
+
+impl<O: Ord + Copy> Locks<O> {
+    /// No locks, nobody waiting.
+    pub fn new() -> Locks<O> {
+        Locks { queues: BTreeMap::new(), owners: BTreeMap::new() }
+    }
+
+    /// Asks for locks on all the keys; true if they are held now. Otherwise the owner
+    /// waits, and a later [`release`](Self::release) names it.
+    ///
+    /// # Panics
+    ///
+    /// When the owner holds or waits for locks already.
+    pub fn acquire(&mut self, owner: O, keys: BTreeSet<EntityId>, mode: LockMode) -> bool {
+        for key in &keys {
+            self.queues.entry(key.clone()).or_default().push_back((owner, mode));
+        }
+        let before = self.owners.insert(owner, Wish { keys, granted: false });
+        assert!(before.is_none(), "an owner asked for locks twice");
+        self.grant(owner)
+    }
+
+    /// Gives up the owners' locks and places in the queues, all at once, and returns those
+    /// who hold theirs because of it, in their order.
+    pub fn release(&mut self, owners: &[O]) -> Vec<O> {
+        let wishes = owners.iter().filter_map(|owner| self.owners.remove(owner));
+        let keys: BTreeSet<EntityId> = wishes.flat_map(|wish| wish.keys).collect();
+        let mut next = Vec::new();
+        for key in &keys {
+            let Some(queue) = self.queues.get_mut(key) else { continue };
+            queue.retain(|(other, _)| !owners.contains(other));
+            for (other, _) in queue.iter() {
+                if !next.contains(other) {
+                    next.push(*other);
+                }
+            }
+            if queue.is_empty() {
+                self.queues.remove(key);
+            }
+        }
+        next.retain(|other| !self.owners[other].granted && self.grant(*other));
+        next
+    }
+
+    /// Whether the owner holds its locks.
+    pub fn holds(&self, owner: O) -> bool {
+        self.owners.get(&owner).is_some_and(|wish| wish.granted)
+    }
+
+    /// Whether nobody holds or waits.
+    pub fn is_empty(&self) -> bool {
+        self.owners.is_empty()
+    }
+
+    fn grant(&mut self, owner: O) -> bool {
+        let granted = self.owners[&owner].keys.iter().all(|key| {
+            let queue = &self.queues[key];
+            let mut before = queue.iter().take_while(|(other, _)| *other != owner);
+            let own = queue.iter().find(|(other, _)| *other == owner).map(|(_, mode)| *mode);
+            match own {
+                Some(LockMode::Exclusive) => before.next().is_none(),
+                _ => before.all(|(_, mode)| *mode == LockMode::Shared),
+            }
+        });
+        if granted {
+            self.owners.get_mut(&owner).expect("just looked at").granted = true;
+        }
+        granted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(names: &[&str]) -> BTreeSet<EntityId> {
+        names.iter().map(|name| EntityId::new(*name).expect("an id")).collect()
+    }
+
+    #[test]
+    fn readers_share_and_a_writer_waits_for_them() {
+        let mut locks = Locks::new();
+        assert!(locks.acquire(1, keys(&["a"]), LockMode::Shared));
+        assert!(locks.acquire(2, keys(&["a"]), LockMode::Shared));
+        assert!(!locks.acquire(3, keys(&["a"]), LockMode::Exclusive));
+        assert_eq!(locks.release(&[1]), Vec::<i32>::new());
+        assert_eq!(locks.release(&[2]), vec![3]);
+        assert!(locks.holds(3));
+    }
+
+    #[test]
+    fn a_reader_does_not_overtake_a_waiting_writer() {
+        let mut locks = Locks::new();
+        assert!(locks.acquire(1, keys(&["a"]), LockMode::Shared));
+        assert!(!locks.acquire(2, keys(&["a"]), LockMode::Exclusive));
+        assert!(!locks.acquire(3, keys(&["a"]), LockMode::Shared));
+        assert_eq!(locks.release(&[1]), vec![2]);
+        assert_eq!(locks.release(&[2]), vec![3]);
+    }
+
+    #[test]
+    fn opposite_orders_do_not_deadlock() {
+        let mut locks = Locks::new();
+        assert!(locks.acquire(1, keys(&["a", "b"]), LockMode::Exclusive));
+        assert!(!locks.acquire(2, keys(&["b", "c"]), LockMode::Exclusive));
+        assert!(!locks.acquire(3, keys(&["c", "a"]), LockMode::Exclusive));
+        assert_eq!(locks.release(&[1]), vec![2]);
+        assert_eq!(locks.release(&[2]), vec![3]);
+        assert_eq!(locks.release(&[3]), Vec::<i32>::new());
+        assert!(locks.is_empty());
+    }
+
+    #[test]
+    fn who_gives_up_waiting_lets_the_next_one_through() {
+        let mut locks = Locks::new();
+        assert!(locks.acquire(1, keys(&["a"]), LockMode::Shared));
+        assert!(!locks.acquire(2, keys(&["a"]), LockMode::Exclusive));
+        assert!(!locks.acquire(3, keys(&["a"]), LockMode::Shared));
+        assert_eq!(locks.release(&[2]), vec![3]);
+    }
+
+    #[test]
+    fn who_leaves_together_leaves_nothing_to_each_other() {
+        let mut locks = Locks::new();
+        assert!(locks.acquire(1, keys(&["a"]), LockMode::Exclusive));
+        assert!(!locks.acquire(2, keys(&["a", "b"]), LockMode::Exclusive));
+        assert!(!locks.acquire(3, keys(&["b"]), LockMode::Exclusive));
+        assert!(!locks.acquire(4, keys(&["b"]), LockMode::Shared));
+        assert_eq!(locks.release(&[2, 3]), vec![4]);
+        assert!(locks.release(&[1, 4]).is_empty());
+        assert!(locks.is_empty());
+    }
+}

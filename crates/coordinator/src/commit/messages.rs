@@ -1,0 +1,428 @@
+//! What the commit core is told, what it asks for, and what it answers.
+
+use std::fmt;
+
+use graph::{EntityId, Kind, Patch, Properties, Refusal, TxId};
+use serde::{Deserialize, Serialize};
+
+/// A client's name for one transaction: a retry under the same key is the same transaction.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IdempotencyKey(pub String);
+
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// SHA-256 of a transaction's operations, in hex: what a retry has to match.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContentHash(pub String);
+
+/// Names a waiting client within one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(pub u64);
+
+/// A transaction as a client asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Submission {
+    /// The client's name for it.
+    pub key: IdempotencyKey,
+    /// The hash of `patch`.
+    pub hash: ContentHash,
+    /// What it does.
+    pub patch: Patch,
+}
+
+/// A transaction as the log keeps it before it is decided.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Intent {
+    /// Its name.
+    pub tx: TxId,
+    /// The client's name for it.
+    pub key: IdempotencyKey,
+    /// The hash of `patch`.
+    pub hash: ContentHash,
+    /// What it does.
+    pub patch: Patch,
+}
+
+/// What was decided about a transaction, for ever.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Decision {
+    /// Both stores have it, or will have it.
+    Committed,
+    /// Neither store has it, nor ever will.
+    Aborted {
+        /// Why.
+        reason: AbortReason,
+    },
+}
+
+/// Why a transaction was aborted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum AbortReason {
+    /// An operation does not fit the entities as they stand.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The graph refused it.
+    #[error("the graph refused it: {0}")]
+    GraphRefused(String),
+    /// The graph could not be made to say in time that it took effect, and now never will.
+    #[error("the graph did not confirm it in time, and it was fenced off")]
+    Fenced,
+}
+
+/// A transaction that has an outcome.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Settled {
+    /// Its name.
+    pub tx: TxId,
+    /// Its outcome.
+    pub decision: Decision,
+}
+
+/// An entity as both stores have it, read together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EntityView {
+    /// The entity.
+    pub id: EntityId,
+    /// Its type.
+    pub kind: Kind,
+    /// Its properties, from the graph.
+    pub properties: Properties,
+    /// The links that leave it, from the graph, sorted.
+    pub links: Vec<LinkView>,
+    /// The sequence number of its last event, from SQLite.
+    pub version: u64,
+    /// The last of them, from SQLite.
+    pub tx: TxId,
+}
+
+/// A link as seen from the entity that it leaves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LinkView {
+    /// Its type.
+    pub kind: Kind,
+    /// Where it ends.
+    pub to: EntityId,
+    /// Its properties.
+    pub properties: Properties,
+}
+
+/// Names an effect: what it is for and which attempt at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectId {
+    /// Writing an intent.
+    Intend(TxId),
+    /// The nth attempt to decide, from 1.
+    Decide(TxId, u32),
+    /// The nth fence, from 1.
+    Fence(TxId, u32),
+    /// Finishing.
+    Finish(TxId),
+    /// Reading an entity for a request.
+    Load(RequestId),
+    /// Looking an outcome up for a request.
+    LookUp(RequestId),
+}
+
+/// Something the core is told.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// A client asks for a transaction.
+    Submit {
+        /// The waiting client.
+        request: RequestId,
+        /// What it asks for.
+        submission: Submission,
+    },
+    /// A client asks for an entity, linearizably.
+    Read {
+        /// The waiting client.
+        request: RequestId,
+        /// The entity.
+        entity: EntityId,
+    },
+    /// A client asks what became of a transaction.
+    Outcome {
+        /// The waiting client.
+        request: RequestId,
+        /// The transaction.
+        tx: TxId,
+    },
+    /// Somebody asks how the core is.
+    Inspect {
+        /// The waiting client.
+        request: RequestId,
+    },
+    /// An effect is done.
+    Done {
+        /// Which.
+        effect: EffectId,
+        /// What came of it.
+        report: Report,
+    },
+    /// An effect failed.
+    Failed {
+        /// Which.
+        effect: EffectId,
+        /// How.
+        failure: Failure,
+    },
+    /// The time has come that `poll_timeout` asked for.
+    Timeout,
+}
+
+/// What came of an effect.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Report {
+    /// The intent is durable.
+    Intended,
+    /// An operation does not fit; the abort is durable.
+    Refused(Refusal),
+    /// The key belongs to a transaction of the same content that has an outcome.
+    Known(Settled),
+    /// The key belongs to a transaction of other content.
+    KeyReused(TxId),
+    /// The graph acknowledged the commit of the changes and the marker.
+    Decided,
+    /// The fence was committed, and this is the marker's state: true is committed.
+    Fenced {
+        /// Whether the marker says committed.
+        committed: bool,
+    },
+    /// Rows, events and outcome are durable.
+    Finished,
+    /// The entity, or none.
+    Loaded(Option<EntityView>),
+    /// The outcome of a transaction, or none was ever recorded.
+    LookedUp(Option<Settled>),
+}
+
+/// How an effect failed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Failure {
+    /// It certainly left no trace.
+    Refused {
+        /// Why.
+        reason: String,
+        /// Whether the same may succeed later.
+        retryable: bool,
+    },
+    /// A uniqueness constraint of the graph stands against it: perhaps the marker of an
+    /// earlier attempt, so this is no refusal.
+    Constraint,
+    /// Nobody can say whether it took effect.
+    Unknown {
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Refused { reason, .. } => write!(f, "refused: {reason}"),
+            Failure::Constraint => f.write_str("a uniqueness constraint stands against it"),
+            Failure::Unknown { reason } => write!(f, "outcome unknown: {reason}"),
+        }
+    }
+}
+
+/// Something the core asks for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CommitEffect {
+    /// To be carried out and reported on.
+    Do {
+        /// Its name.
+        id: EffectId,
+        /// What to do.
+        action: Action,
+    },
+    /// To be told to a waiting client; never reported on.
+    Reply {
+        /// The client.
+        request: RequestId,
+        /// What to tell it.
+        answer: Answer,
+    },
+    /// The process must end and recover from its log; never reported on.
+    Halt {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl env::Effect for CommitEffect {
+    fn name(&self) -> &'static str {
+        match self {
+            CommitEffect::Do { action, .. } => match action {
+                Action::Intend(_) => "intend",
+                Action::Decide { .. } => "decide",
+                Action::Fence { .. } => "fence",
+                Action::Finish { .. } => "finish",
+                Action::Load { .. } => "load",
+                Action::LookUp { .. } => "look_up",
+            },
+            CommitEffect::Reply { .. } => "reply",
+            CommitEffect::Halt { .. } => "halt",
+        }
+    }
+}
+
+/// What an effect does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// SQLite: check the operations and write the intent, durably.
+    Intend(Intent),
+    /// Graph: the changes and the marker, in one transaction.
+    Decide {
+        /// The transaction.
+        tx: TxId,
+        /// Its changes.
+        patch: Patch,
+    },
+    /// Graph: create the marker as aborted unless there is one, and read it.
+    Fence {
+        /// The transaction.
+        tx: TxId,
+    },
+    /// SQLite: rows, events, audit and outcome, in one transaction, durably.
+    Finish {
+        /// The transaction.
+        tx: TxId,
+        /// Its outcome.
+        decision: Decision,
+    },
+    /// Both stores: an entity.
+    Load {
+        /// Which.
+        entity: EntityId,
+    },
+    /// SQLite: the outcome of a transaction.
+    LookUp {
+        /// Which.
+        tx: TxId,
+    },
+}
+
+/// What a client is told.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Answer {
+    /// The transaction has this outcome, for ever.
+    Settled(Settled),
+    /// The key was used for a transaction of other content.
+    KeyReused(TxId),
+    /// Nothing was done, nothing will be; the same may be asked again.
+    Rejected(Rejection),
+    /// The transaction may have an outcome or may still get one.
+    Unknown(TxId),
+    /// The entity, or none.
+    Entity(Option<EntityView>),
+    /// No transaction of this name ever began.
+    NoSuchTransaction(TxId),
+    /// How the core is.
+    Status(Status),
+}
+
+/// Why nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+pub enum Rejection {
+    /// The process is ending.
+    #[error("the coordinator is stopping and takes no new work")]
+    Halted,
+    /// Others held the entities for too long.
+    #[error("the entities were locked for too long")]
+    Busy,
+    /// A store could not do it.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// How the core is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Status {
+    /// Transactions that hold their locks and have no outcome yet.
+    pub open: u64,
+    /// Of those, the ones of an earlier process.
+    pub recovering: u64,
+    /// Transactions and reads that wait for locks.
+    pub waiting: u64,
+    /// Whether the process is ending.
+    pub halted: bool,
+}
+
+/// A decision of the core that matters: logged in production, coverage in tests.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mark {
+    /// A request joined a transaction that is under way.
+    Joined(TxId),
+    /// A request has to wait for locks.
+    Waited(RequestId),
+    /// A request gave up waiting for locks.
+    GaveUp(RequestId),
+    /// A retry got the outcome of its first attempt.
+    Deduplicated(TxId),
+    /// A key was used again for other content.
+    KeyReused(TxId),
+    /// The operations did not fit.
+    Refused(TxId),
+    /// The graph decided.
+    Decided(TxId),
+    /// Another attempt to decide, because nobody knows what became of the last.
+    Resent(TxId),
+    /// Another attempt to decide, because the last was certainly refused for the moment.
+    Retried(TxId),
+    /// The constraint on the marker stood against an attempt.
+    MarkerStood(TxId),
+    /// A fence was sent.
+    Fenced(TxId),
+    /// A fence found the marker committed.
+    RolledForward(TxId),
+    /// A fence made sure that the transaction never takes effect.
+    RolledBack(TxId),
+    /// An intent of an earlier process was found.
+    Recovered(TxId),
+    /// A client was told that the outcome is not known.
+    AnsweredUnknown(TxId),
+    /// A transaction committed.
+    Committed(TxId),
+    /// A transaction aborted.
+    Aborted(TxId),
+    /// A decided transaction could not be finished: the process ends.
+    Unfinished(TxId),
+    /// The log could not be written and may or may not have been: the process ends.
+    LogUncertain(TxId),
+}
+
+impl Mark {
+    /// The names of all marks, as reports and scenarios write them.
+    pub const NAMES: [&'static str; 19] = [
+        "joined",
+        "waited",
+        "gave_up",
+        "deduplicated",
+        "key_reused",
+        "refused",
+        "decided",
+        "resent",
+        "retried",
+        "marker_stood",
+        "fenced",
+        "rolled_forward",
+        "rolled_back",
+        "recovered",
+        "answered_unknown",
+        "committed",
+        "aborted",
+        "unfinished",
+        "log_uncertain",
+    ];
+}

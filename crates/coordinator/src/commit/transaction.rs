@@ -1,0 +1,62 @@
+//! One transaction on its way.
+
+use graph::Millis;
+
+use super::messages::{Decision, Intent, RequestId};
+
+/// A transaction that has no outcome yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Transaction {
+    pub intent: Intent,
+    pub stage: Stage,
+    /// Who wants to know; empty once everybody was told that the outcome is unknown.
+    pub waiters: Vec<Waiter>,
+    /// Whether an earlier process began it.
+    pub recovered: bool,
+}
+
+/// A client that waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Waiter {
+    pub request: RequestId,
+    /// When it is told that nobody knows yet.
+    pub answer_by: Millis,
+}
+
+/// How far a transaction has come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    /// Others hold its locks. Nothing durable exists.
+    Waiting,
+    /// Its intent is being written.
+    Intending,
+    /// An attempt to decide is under way.
+    Deciding(Attempt),
+    /// The next step waits for a while.
+    Resting { until: Millis, next: Next },
+    /// The nth fence is under way.
+    Fencing(u32),
+    /// The outcome is certain and is being written.
+    Finishing(Decision),
+}
+
+/// What a resting transaction does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Next {
+    Decide(Attempt),
+    Fence(u32),
+}
+
+/// An attempt to decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Whether an earlier one may have taken effect, or may still.
+    pub uncertain: bool,
+}
+
+impl Attempt {
+    /// The first attempt: no other can have taken effect.
+    pub const FIRST: Attempt = Attempt { number: 1, uncertain: false };
+}

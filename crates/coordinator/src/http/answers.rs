@@ -1,0 +1,89 @@
+//! What the core answered, as HTTP says it.
+
+use graph::{EntityId, TxId};
+use stores::GraphError;
+
+use super::api::{Consistency, Entity, EventualView, Outcome, outcome_path};
+use crate::commit::{Answer, Decision, Rejection};
+use crate::problem::{Problem, ProblemType};
+use crate::view::GraphView;
+
+/// The answer to a submitted transaction.
+pub(super) fn submitted(answer: Answer) -> Result<Outcome, Box<Problem>> {
+    match answer {
+        Answer::Settled(settled) => match settled.decision {
+            Decision::Committed => Ok(settled.into()),
+            Decision::Aborted { reason } => {
+                let detail =
+                    format!("{reason}; this is final: after a change, submit it under another idempotency key");
+                let problem = Problem::new(ProblemType::Aborted, detail).about(settled.tx);
+                Err(Box::new(Problem { reason: Some(reason), ..problem }))
+            }
+        },
+        Answer::KeyReused(tx) => {
+            let detail = format!("the key belongs to {tx}, which has other operations: use a key of its own");
+            Err(Problem::new(ProblemType::IdempotencyKeyReused, detail).about(tx).into())
+        }
+        Answer::Unknown(tx) => Err(unknown(tx)),
+        Answer::Rejected(rejection) => Err(rejected(&rejection)),
+        answer => panic!("the core answered a transaction with {answer:?}"),
+    }
+}
+
+fn unknown(tx: TxId) -> Box<Problem> {
+    let path = outcome_path(tx);
+    let detail = format!(
+        "{tx} may be committed or aborted: submit it again under the same idempotency key to get its outcome, \
+         or ask for it with GET {path}"
+    );
+    let problem = Problem::new(ProblemType::OutcomeUnknown, detail).about(tx);
+    Box::new(Problem { outcome: Some(path), ..problem })
+}
+
+/// The answer to a question about a transaction.
+pub(super) fn looked_up(answer: Answer) -> Result<Outcome, Box<Problem>> {
+    match answer {
+        Answer::Settled(settled) => Ok(settled.into()),
+        Answer::Unknown(tx) => Ok(Outcome::Undecided { tx }),
+        Answer::NoSuchTransaction(tx) => {
+            let detail = format!("no transaction {tx} ever began");
+            Err(Problem::new(ProblemType::NoSuchTransaction, detail).about(tx).into())
+        }
+        Answer::Rejected(rejection) => Err(rejected(&rejection)),
+        answer => panic!("the core answered a question about a transaction with {answer:?}"),
+    }
+}
+
+/// The answer to a strong read.
+pub(super) fn strong(id: &EntityId, answer: Answer) -> Result<Entity, Box<Problem>> {
+    match answer {
+        Answer::Entity(Some(view)) => Ok(Entity::Strong(view)),
+        Answer::Entity(None) => Err(no_such_entity(id, Consistency::Strong)),
+        Answer::Rejected(rejection) => Err(rejected(&rejection)),
+        answer => panic!("the core answered a read with {answer:?}"),
+    }
+}
+
+/// The answer to an eventual read.
+pub(super) fn eventual(id: EntityId, view: Result<Option<GraphView>, GraphError>) -> Result<Entity, Box<Problem>> {
+    match view {
+        Ok(Some(GraphView { kind, properties, links })) => {
+            Ok(Entity::Eventual(EventualView { id, kind, properties, links }))
+        }
+        Ok(None) => Err(no_such_entity(&id, Consistency::Eventual)),
+        Err(error) => Err(Problem::new(ProblemType::Unavailable, error.to_string()).into()),
+    }
+}
+
+fn no_such_entity(id: &EntityId, consistency: Consistency) -> Box<Problem> {
+    let problem = Problem::new(ProblemType::NoSuchEntity, format!("no entity {id} at {consistency} consistency"));
+    Box::new(Problem { consistency: Some(consistency), ..problem })
+}
+
+fn rejected(rejection: &Rejection) -> Box<Problem> {
+    let kind = match rejection {
+        Rejection::Busy => ProblemType::Busy,
+        Rejection::Halted | Rejection::Unavailable(_) => ProblemType::Unavailable,
+    };
+    Problem::new(kind, format!("{rejection}; nothing was done: try again later")).into()
+}

@@ -1,0 +1,167 @@
+//! What goes over the wire, the same types for the server and the client.
+
+use std::fmt;
+
+use graph::{EntityId, Kind, Patch, Properties, TxId};
+use serde::{Deserialize, Serialize};
+
+use crate::commit::{AbortReason, Decision, EntityView, IdempotencyKey, LinkView, Settled, Status};
+
+/// The header that carries a transaction's idempotency key.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The longest idempotency key, in bytes.
+pub const KEY_BYTES_MAX: usize = 200;
+
+/// Why a text is not an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Empty, or longer than [`KEY_BYTES_MAX`].
+    #[error("an idempotency key has 1 to {KEY_BYTES_MAX} characters, this one has {0}")]
+    Length(usize),
+    /// A character that a header does not carry as it is.
+    #[error("an idempotency key consists of visible ASCII characters without spaces")]
+    Character,
+}
+
+/// Checks the characters and the length of an idempotency key.
+pub fn parse_key(text: &[u8]) -> Result<IdempotencyKey, KeyError> {
+    if !(1..=KEY_BYTES_MAX).contains(&text.len()) {
+        return Err(KeyError::Length(text.len()));
+    }
+    if !text.iter().all(u8::is_ascii_graphic) {
+        return Err(KeyError::Character);
+    }
+    Ok(IdempotencyKey(text.iter().copied().map(char::from).collect()))
+}
+
+/// The body of `POST /transactions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transaction {
+    /// What to do, in order, all or nothing.
+    pub operations: Patch,
+}
+
+/// What is known about a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Both stores have it, or will have it.
+    Committed {
+        /// The transaction.
+        tx: TxId,
+    },
+    /// Neither store has it, nor ever will.
+    Aborted {
+        /// The transaction.
+        tx: TxId,
+        /// Why.
+        reason: AbortReason,
+    },
+    /// It is under way.
+    Undecided {
+        /// The transaction.
+        tx: TxId,
+    },
+}
+
+impl From<Settled> for Outcome {
+    fn from(Settled { tx, decision }: Settled) -> Outcome {
+        match decision {
+            Decision::Committed => Outcome::Committed { tx },
+            Decision::Aborted { reason } => Outcome::Aborted { tx, reason },
+        }
+    }
+}
+
+/// Where the outcome of a transaction is to be asked for.
+pub fn outcome_path(tx: TxId) -> String {
+    format!("/transactions/{tx}")
+}
+
+/// How much a read promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// Linearizable: it shows every transaction that was acknowledged before the read began.
+    #[default]
+    Strong,
+    /// What the graph has, without waiting for transactions that are under way.
+    Eventual,
+}
+
+impl fmt::Display for Consistency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Consistency::Strong => "strong",
+            Consistency::Eventual => "eventual",
+        })
+    }
+}
+
+/// An entity, with the tier at which it was read as `consistency`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "consistency", rename_all = "snake_case")]
+pub enum Entity {
+    /// From both stores, linearizably.
+    Strong(EntityView),
+    /// From the graph alone.
+    Eventual(EventualView),
+}
+
+/// An entity as the graph alone has it, perhaps behind or ahead of what was acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventualView {
+    /// The entity.
+    pub id: EntityId,
+    /// Its type.
+    pub kind: Kind,
+    /// Its properties.
+    pub properties: Properties,
+    /// The links that leave it, sorted.
+    pub links: Vec<LinkView>,
+}
+
+/// How the coordinator is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The program's version.
+    pub version: String,
+    /// How the protocol is.
+    #[serde(flatten)]
+    pub status: Status,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_visible_ascii_of_bounded_length() {
+        assert_eq!(parse_key(b"a-1!~"), Ok(IdempotencyKey("a-1!~".to_owned())));
+        assert_eq!(parse_key(&[b'k'; 200]).unwrap().0.len(), 200);
+        assert_eq!(parse_key(b""), Err(KeyError::Length(0)));
+        assert_eq!(parse_key(&[b'k'; 201]), Err(KeyError::Length(201)));
+        for text in ["a b", "a\tb", "\u{e9}", "\u{7f}"] {
+            assert_eq!(parse_key(text.as_bytes()), Err(KeyError::Character), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_entity_keeps_its_numbers_and_says_its_tier() {
+        let json = r#"{"consistency":"eventual","id":"a/b","kind":"k","properties":{"f":1.0,"i":-9223372036854775808},"links":[]}"#;
+        let entity: Entity = serde_json::from_str(json).unwrap();
+        assert!(matches!(entity, Entity::Eventual(_)));
+        assert_eq!(serde_json::to_string(&entity).unwrap(), json);
+    }
+
+    #[test]
+    fn an_outcome_is_one_flat_object() {
+        let tx = TxId { incarnation: 1, serial: 2 };
+        let outcome = Outcome::Aborted { tx, reason: AbortReason::Fenced };
+        let json = r#"{"state":"aborted","tx":"tx-1-2","reason":"fenced"}"#;
+        assert_eq!(serde_json::to_string(&outcome).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Outcome>(json).unwrap(), outcome);
+    }
+}

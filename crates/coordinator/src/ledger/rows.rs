@@ -1,0 +1,197 @@
+//! The entities and links, and what an operation does to them.
+
+use graph::{EntityId, Kind, Operation, Patch, Properties, Refusal, TxId, Value};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{EventSlot, LedgerError, Record};
+
+/// An entity as SQLite has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its type.
+    pub kind: Kind,
+    /// Its properties.
+    pub properties: Properties,
+    /// The sequence number of its last event.
+    pub version: u64,
+    /// The transaction that wrote it last.
+    pub tx: TxId,
+}
+
+/// Reads an entity.
+pub fn load(sql: &Connection, id: &EntityId) -> Result<Option<Row>, LedgerError> {
+    let mut statement = sql.prepare_cached("SELECT kind, properties, version, tx FROM entity WHERE id = ?1")?;
+    let columns = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(String, String, i64, String)> {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    };
+    let Some((kind, properties, version, tx)) = statement.query_row([id.as_str()], columns).optional()? else {
+        return Ok(None);
+    };
+    let damaged = |why: String| LedgerError::Damaged { record: Record::Entity(id.clone()), why };
+    Ok(Some(Row {
+        kind: Kind::new(kind).map_err(|error| damaged(error.to_string()))?,
+        properties: serde_json::from_str(&properties).map_err(|error| damaged(error.to_string()))?,
+        version: u64::try_from(version).map_err(|error| damaged(error.to_string()))?,
+        tx: tx.parse().map_err(|error: graph::IdError| damaged(error.to_string()))?,
+    }))
+}
+
+/// Applies the operations in order; stops at the first that does not fit.
+///
+/// The caller undoes what was done before it. `slots` are those of [`slots`] for the same
+/// patch.
+pub(super) fn apply(
+    sql: &Connection,
+    tx: TxId,
+    patch: &Patch,
+    slots: &[EventSlot],
+) -> Result<Result<(), Refusal>, LedgerError> {
+    for (operation, slot) in patch.operations.iter().zip(slots) {
+        if let Err(refusal) = apply_one(sql, tx, operation, slot.sequence)? {
+            return Ok(Err(refusal));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Applies the operations of a transaction that the graph has decided, whatever stands in
+/// their way, and returns what did.
+///
+/// They fitted when the intent was written, and their entities were locked ever since. If
+/// they do not fit any more, somebody changed the rows behind the coordinator's back; the
+/// decision stands all the same.
+pub(super) fn apply_decided(
+    sql: &Connection,
+    tx: TxId,
+    patch: &Patch,
+    slots: &[EventSlot],
+) -> Result<Vec<Refusal>, LedgerError> {
+    let mut overridden = Vec::new();
+    for (operation, slot) in patch.operations.iter().zip(slots) {
+        if let Err(refusal) = apply_one(sql, tx, operation, slot.sequence)? {
+            clear_the_way(sql, operation)?;
+            // What still does not fit then has nothing left to do, like deleting what is gone.
+            let _ = apply_one(sql, tx, operation, slot.sequence)?;
+            overridden.push(refusal);
+        }
+    }
+    Ok(overridden)
+}
+
+/// Removes what keeps an operation from being applied.
+fn clear_the_way(sql: &Connection, operation: &Operation) -> Result<(), LedgerError> {
+    match operation {
+        Operation::Create { id, .. } => sql.execute("DELETE FROM entity WHERE id = ?1", [id.as_str()])?,
+        Operation::Delete { id } => sql.execute("DELETE FROM link WHERE source = ?1 OR target = ?1", [id.as_str()])?,
+        Operation::Link { from, kind, to, .. } => sql.execute(
+            "DELETE FROM link WHERE source = ?1 AND kind = ?2 AND target = ?3",
+            [from.as_str(), kind.as_str(), to.as_str()],
+        )?,
+        Operation::Update { .. } | Operation::Unlink { .. } => 0,
+    };
+    Ok(())
+}
+
+/// The next free sequence numbers of the entities that the patch changes, one an operation.
+pub(super) fn slots(sql: &Connection, patch: &Patch) -> Result<Vec<EventSlot>, LedgerError> {
+    let mut last = sql.prepare_cached("SELECT max(sequence) FROM event WHERE resource = ?1")?;
+    let mut slots: Vec<EventSlot> = Vec::with_capacity(patch.operations.len());
+    for operation in &patch.operations {
+        let resource = subject(operation).clone();
+        let sequence = match slots.iter().rev().find(|slot| slot.resource == resource) {
+            Some(slot) => slot.sequence + 1,
+            None => {
+                let last: Option<i64> = last.query_row([resource.as_str()], |row| row.get(0))?;
+                last.map_or(1, |last| last.unsigned_abs() + 1)
+            }
+        };
+        slots.push(EventSlot { resource, sequence });
+    }
+    Ok(slots)
+}
+
+/// The entity whose version an operation raises: for a link, the one it leaves.
+fn subject(operation: &Operation) -> &EntityId {
+    match operation {
+        Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => id,
+        Operation::Link { from, .. } | Operation::Unlink { from, .. } => from,
+    }
+}
+
+fn apply_one(
+    sql: &Connection,
+    tx: TxId,
+    operation: &Operation,
+    sequence: u64,
+) -> Result<Result<(), Refusal>, LedgerError> {
+    let version = i64::try_from(sequence).expect("sequence numbers fit into 63 bits");
+    match operation {
+        Operation::Create { id, kind, properties } => {
+            let inserted = sql
+                .prepare_cached("INSERT INTO entity (id, kind, properties, version, tx) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?
+                .execute(params![id.as_str(), kind.as_str(), json(&present(properties)), version, tx.to_string()])?;
+            Ok(changed(inserted, || Refusal::EntityExists(id.clone())))
+        }
+        Operation::Update { id, set } => {
+            let Some(row) = load(sql, id)? else { return Ok(Err(Refusal::NoSuchEntity(id.clone()))) };
+            let mut properties = row.properties;
+            properties.extend(set.clone());
+            let updated = sql
+                .prepare_cached("UPDATE entity SET properties = ?2, version = ?3, tx = ?4 WHERE id = ?1")?
+                .execute(params![id.as_str(), json(&present(&properties)), version, tx.to_string()])?;
+            Ok(changed(updated, || Refusal::NoSuchEntity(id.clone())))
+        }
+        Operation::Delete { id } => {
+            let linked: bool = sql
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM link WHERE source = ?1 OR target = ?1)")?
+                .query_row([id.as_str()], |row| row.get(0))?;
+            if linked {
+                return Ok(Err(Refusal::StillLinked(id.clone())));
+            }
+            let deleted = sql.prepare_cached("DELETE FROM entity WHERE id = ?1")?.execute([id.as_str()])?;
+            Ok(changed(deleted, || Refusal::NoSuchEntity(id.clone())))
+        }
+        Operation::Link { from, kind, to, properties } => {
+            for end in [from, to] {
+                if load(sql, end)?.is_none() {
+                    return Ok(Err(Refusal::NoSuchEntity(end.clone())));
+                }
+            }
+            let inserted = sql
+                .prepare_cached("INSERT INTO link (source, kind, target, properties, tx) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?
+                .execute(params![from.as_str(), kind.as_str(), to.as_str(), json(&present(properties)), tx.to_string()])?;
+            touch(sql, from, version, tx)?;
+            Ok(changed(inserted, || Refusal::LinkExists { from: from.clone(), kind: kind.clone(), to: to.clone() }))
+        }
+        Operation::Unlink { from, kind, to } => {
+            let deleted = sql
+                .prepare_cached("DELETE FROM link WHERE source = ?1 AND kind = ?2 AND target = ?3")?
+                .execute([from.as_str(), kind.as_str(), to.as_str()])?;
+            touch(sql, from, version, tx)?;
+            Ok(changed(deleted, || Refusal::NoSuchLink { from: from.clone(), kind: kind.clone(), to: to.clone() }))
+        }
+    }
+}
+
+/// Raises the version of an entity whose links changed.
+fn touch(sql: &Connection, id: &EntityId, version: i64, tx: TxId) -> Result<(), LedgerError> {
+    sql.prepare_cached("UPDATE entity SET version = ?2, tx = ?3 WHERE id = ?1")?.execute(params![
+        id.as_str(),
+        version,
+        tx.to_string()
+    ])?;
+    Ok(())
+}
+
+fn changed(rows: usize, refusal: impl FnOnce() -> Refusal) -> Result<(), Refusal> {
+    if rows == 0 { Err(refusal()) } else { Ok(()) }
+}
+
+/// A null property is an absent one, as in the graph.
+fn present(properties: &Properties) -> Properties {
+    properties.iter().filter(|(_, value)| **value != Value::Null).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+fn json(properties: &Properties) -> String {
+    serde_json::to_string(properties).expect("properties are always valid JSON")
+}

@@ -1,0 +1,209 @@
+//! What the coordinator says to the graph, as named statements.
+//!
+//! Entities are nodes labelled `Entity` with the properties `id` and `kind`; links are
+//! relationships of the type `LINK` with the property `kind`, because a relationship type
+//! cannot be a parameter. Markers are nodes labelled `Tx`. One node labelled `Store` says
+//! which ledger the graph belongs to. The coordinator writes nothing else.
+//!
+//! Each statement exists twice, as Cypher and as an interpretation of it; `tests/conformance.rs`
+//! compares the two. The Cypher is what Neo4j 4.4 and 5, Neptune and ArcadeDB have in
+//! common: no procedures, no `EXISTS { … }`, no `DETACH`, no ids of the server's own.
+//!
+//! A statement that changes something returns one row `changed`: how many entities or links
+//! it created, updated or removed. Callers state what that has to be.
+
+mod entities;
+mod links;
+mod markers;
+mod store;
+
+use graph::{EntityId, Operation, Patch, Properties, TxId, Value};
+use stores::{Call, Datum, Expect, GraphFault, Params, PropertyGraph, Rows, Statement, Uniqueness};
+
+pub use entities::{CREATE_ENTITY, DELETE_ENTITY, DUMP_ENTITIES, READ_ENTITY, UPDATE_ENTITY};
+pub use links::{DUMP_LINKS, LINK, READ_LINKS_IN, READ_LINKS_OUT, UNLINK};
+pub use markers::{ABORTED, COMMITTED, CREATE_MARKER, DUMP_MARKERS, FENCE};
+pub use store::{CLAIM_STORE, READ_STORE};
+
+/// Every statement of the coordinator.
+pub static ALL: &[&Statement] = &[
+    &CREATE_MARKER,
+    &FENCE,
+    &CREATE_ENTITY,
+    &UPDATE_ENTITY,
+    &DELETE_ENTITY,
+    &LINK,
+    &UNLINK,
+    &READ_ENTITY,
+    &READ_LINKS_OUT,
+    &READ_LINKS_IN,
+    &DUMP_ENTITIES,
+    &DUMP_LINKS,
+    &DUMP_MARKERS,
+    &CLAIM_STORE,
+    &READ_STORE,
+];
+
+/// What the graph has to enforce: the protocol rests on the first.
+pub static CONSTRAINTS: &[Uniqueness] = &[
+    Uniqueness { label: markers::LABEL, property: "id" },
+    Uniqueness { label: entities::LABEL, property: "id" },
+    Uniqueness { label: store::LABEL, property: "key" },
+];
+
+/// The names that no property of an entity or a link may have: the graph keeps its own
+/// under them.
+pub const RESERVED: [&str; 2] = ["id", "kind"];
+
+/// The statements that apply a patch, each with what it has to change.
+///
+/// # Panics
+///
+/// When a property has a [`RESERVED`] name: whoever admitted the patch had to refuse it.
+pub fn calls_for(patch: &Patch) -> Vec<Call> {
+    patch.operations.iter().map(call_for).collect()
+}
+
+/// The statements that decide a transaction: its marker, then its patch.
+///
+/// # Panics
+///
+/// See [`calls_for`].
+pub fn decide(tx: TxId, patch: &Patch) -> Vec<Call> {
+    let mut calls = vec![change(&CREATE_MARKER, [("id", tx.to_string().into())])];
+    calls.extend(calls_for(patch));
+    calls
+}
+
+/// The statement that finds out a transaction's fate, and makes it `aborted` where it was
+/// still open. Returns the fate as `state`.
+pub fn fence(tx: TxId) -> Vec<Call> {
+    vec![read(&FENCE, [("id", tx.to_string().into())])]
+}
+
+/// The statements that read an entity and the links that leave it, in this order.
+pub fn read_entity(id: &EntityId) -> Vec<Call> {
+    let id = || [("id", Datum::from(id.as_str()))];
+    vec![read(&READ_ENTITY, id()), read(&READ_LINKS_OUT, id())]
+}
+
+/// A statement that has to change exactly one thing.
+fn change<const N: usize>(statement: &'static Statement, params: [(&str, Datum); N]) -> Call {
+    Call { statement, params: named(params), expect: Expect::Changed(1) }
+}
+
+/// A statement whose rows the caller looks at.
+fn read<const N: usize>(statement: &'static Statement, params: [(&str, Datum); N]) -> Call {
+    Call { statement, params: named(params), expect: Expect::Anything }
+}
+
+fn named<const N: usize>(params: [(&str, Datum); N]) -> Params {
+    params.into_iter().map(|(name, datum)| (name.to_owned(), datum)).collect()
+}
+
+fn call_for(operation: &Operation) -> Call {
+    match operation {
+        Operation::Create { id, kind, properties } => change(
+            &CREATE_ENTITY,
+            [("id", id.as_str().into()), ("kind", kind.as_str().into()), ("properties", own(properties))],
+        ),
+        Operation::Update { id, set } => change(&UPDATE_ENTITY, [("id", id.as_str().into()), ("set", own(set))]),
+        Operation::Delete { id } => change(&DELETE_ENTITY, [("id", id.as_str().into())]),
+        Operation::Link { from, kind, to, properties } => change(
+            &LINK,
+            [
+                ("from", from.as_str().into()),
+                ("kind", kind.as_str().into()),
+                ("to", to.as_str().into()),
+                ("properties", own(properties)),
+            ],
+        ),
+        Operation::Unlink { from, kind, to } => change(
+            &UNLINK,
+            [("from", from.as_str().into()), ("kind", kind.as_str().into()), ("to", to.as_str().into())],
+        ),
+    }
+}
+
+fn own(properties: &Properties) -> Datum {
+    let taken = RESERVED.iter().find(|name| properties.contains_key(**name));
+    assert!(taken.is_none(), "property {taken:?} is the graph's own, yet a patch sets it: {properties:?}");
+    properties.clone().into()
+}
+
+// What interpretations are written with.
+
+fn param<'a>(params: &'a Params, name: &str) -> Result<&'a Datum, GraphFault> {
+    params.get(name).ok_or_else(|| GraphFault::Parameter(name.to_owned()))
+}
+
+fn text<'a>(params: &'a Params, name: &str) -> Result<&'a str, GraphFault> {
+    param(params, name)?.as_text().ok_or_else(|| GraphFault::Parameter(name.to_owned()))
+}
+
+fn property_map(params: &Params, name: &str) -> Result<Properties, GraphFault> {
+    param(params, name)?.to_properties().ok_or_else(|| GraphFault::Parameter(name.to_owned()))
+}
+
+fn limit(params: &Params) -> Result<usize, GraphFault> {
+    let limit = param(params, "limit")?.as_int().and_then(|limit| usize::try_from(limit).ok());
+    limit.ok_or_else(|| GraphFault::Parameter("limit".to_owned()))
+}
+
+fn changed(count: usize) -> Rows {
+    vec![vec![Datum::Int(i64::try_from(count).expect("fewer changes than an i64 counts"))]]
+}
+
+/// A cell with a property, null if there is none.
+fn cell(properties: &Properties, name: &str) -> Datum {
+    properties.get(name).cloned().map_or(Datum::Null, Datum::from)
+}
+
+/// Sorted by the first columns, cut to the page.
+fn page(mut rows: Rows, limit: usize) -> Rows {
+    rows.sort();
+    rows.truncate(limit);
+    rows
+}
+
+fn find(
+    graph: &mut dyn PropertyGraph,
+    label: &str,
+    property: &str,
+    value: &str,
+) -> Result<Vec<stores::NodeHandle>, GraphFault> {
+    graph.find(label, property, &Value::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(name: &str) -> Patch {
+        let id = EntityId::new("a").expect("an id");
+        Patch { operations: vec![Operation::Update { id, set: [(name.to_owned(), Value::Null)].into() }] }
+    }
+
+    #[test]
+    fn the_marker_comes_first_and_everything_must_change_one_thing() {
+        let calls = decide(TxId { incarnation: 1, serial: 2 }, &update("name"));
+        let names: Vec<&str> = calls.iter().map(|call| call.statement.name).collect();
+        assert_eq!(names, ["create_marker", "update_entity"]);
+        assert!(calls.iter().all(|call| call.expect == Expect::Changed(1)));
+        assert_eq!(calls[0].params["id"], Datum::from("tx-1-2"));
+    }
+
+    #[test]
+    #[should_panic(expected = "is the graph's own")]
+    fn a_patch_that_sets_a_reserved_property_is_a_defect_of_the_caller() {
+        calls_for(&update("kind"));
+    }
+
+    #[test]
+    fn names_and_texts_of_statements_are_unique() {
+        let unique = |key: fn(&Statement) -> &'static str| {
+            ALL.iter().map(|statement| key(statement)).collect::<std::collections::BTreeSet<_>>().len()
+        };
+        assert_eq!((unique(|s| s.name), unique(|s| s.cypher)), (ALL.len(), ALL.len()));
+    }
+}

@@ -1,0 +1,134 @@
+//! Links between entities.
+
+use graph::{Properties, Value};
+use stores::{Datum, Direction, EdgeHandle, GraphFault, NodeHandle, Params, PropertyGraph, Rows, Statement};
+
+use super::{cell, changed, entities, find, limit, page, property_map, text};
+
+pub(super) const TYPE: &str = "LINK";
+
+/// Connects two entities. Changes nothing where one is missing or the link exists.
+pub static LINK: Statement = Statement {
+    name: "link",
+    cypher: "MATCH (a:Entity {id: $from}), (b:Entity {id: $to}) \
+             OPTIONAL MATCH (a)-[old:LINK {kind: $kind}]->(b) \
+             WITH a, b, count(old) AS existing WHERE existing = 0 \
+             CREATE (a)-[r:LINK {kind: $kind}]->(b) SET r += $properties RETURN count(r) AS changed",
+    columns: &["changed"],
+    run: link,
+};
+
+fn link(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let (from, kind, to) = (text(params, "from")?, text(params, "kind")?, text(params, "to")?);
+    let mut properties = Properties::from([("kind".to_owned(), Value::from(kind))]);
+    properties.extend(property_map(params, "properties")?);
+    let targets = find(graph, entities::LABEL, "id", to)?;
+    let mut created = 0;
+    for source in find(graph, entities::LABEL, "id", from)? {
+        for target in &targets {
+            if between(graph, source, kind, *target)?.is_empty() {
+                graph.relate(source, TYPE, *target, properties.clone())?;
+                created += 1;
+            }
+        }
+    }
+    Ok(changed(created))
+}
+
+/// Removes a link. Changes nothing where there is none.
+pub static UNLINK: Statement = Statement {
+    name: "unlink",
+    cypher: "MATCH (a:Entity {id: $from})-[r:LINK {kind: $kind}]->(b:Entity {id: $to}) \
+             DELETE r RETURN count(*) AS changed",
+    columns: &["changed"],
+    run: unlink,
+};
+
+fn unlink(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let (from, kind, to) = (text(params, "from")?, text(params, "kind")?, text(params, "to")?);
+    let targets = find(graph, entities::LABEL, "id", to)?;
+    let mut removed = 0;
+    for source in find(graph, entities::LABEL, "id", from)? {
+        for target in &targets {
+            for edge in between(graph, source, kind, *target)? {
+                graph.unrelate(edge)?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(changed(removed))
+}
+
+/// The links that leave an entity, sorted by kind and end.
+pub static READ_LINKS_OUT: Statement = Statement {
+    name: "read_links_out",
+    cypher: "MATCH (:Entity {id: $id})-[r:LINK]->(b:Entity) \
+             RETURN r.kind AS kind, b.id AS to, properties(r) AS properties ORDER BY kind, to",
+    columns: &["kind", "to", "properties"],
+    run: |graph, params| read_links(graph, params, Direction::Out),
+};
+
+/// The links that enter an entity, sorted by kind and start.
+pub static READ_LINKS_IN: Statement = Statement {
+    name: "read_links_in",
+    cypher: "MATCH (a:Entity)-[r:LINK]->(:Entity {id: $id}) \
+             RETURN r.kind AS kind, a.id AS from, properties(r) AS properties ORDER BY kind, from",
+    columns: &["kind", "from", "properties"],
+    run: |graph, params| read_links(graph, params, Direction::In),
+};
+
+fn read_links(graph: &mut dyn PropertyGraph, params: &Params, direction: Direction) -> Result<Rows, GraphFault> {
+    let mut rows = Rows::new();
+    for node in find(graph, entities::LABEL, "id", text(params, "id")?)? {
+        for (edge, other) in graph.edges(node, TYPE, direction)? {
+            let properties = graph.edge_properties(edge)?;
+            let other = cell(&graph.properties(other)?, "id");
+            rows.push(vec![cell(&properties, "kind"), other, properties.into()]);
+        }
+    }
+    rows.sort();
+    Ok(rows)
+}
+
+/// Up to `limit` links after the one that `from`, `kind` and `to` name, sorted by them.
+pub static DUMP_LINKS: Statement = Statement {
+    name: "dump_links",
+    cypher: "MATCH (a:Entity)-[r:LINK]->(b:Entity) WHERE a.id >= $from \
+             AND (a.id > $from OR r.kind > $kind OR (r.kind = $kind AND b.id > $to)) \
+             RETURN a.id AS from, r.kind AS kind, b.id AS to, properties(r) AS properties \
+             ORDER BY from, kind, to LIMIT $limit",
+    columns: &["from", "kind", "to", "properties"],
+    run: dump_links,
+};
+
+fn dump_links(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let after = [text(params, "from")?, text(params, "kind")?, text(params, "to")?].map(Datum::from);
+    let limit = limit(params)?;
+    let mut rows = Rows::new();
+    for source in graph.scan(entities::LABEL)? {
+        let from = cell(&graph.properties(source)?, "id");
+        for (edge, target) in graph.edges(source, TYPE, Direction::Out)? {
+            let properties = graph.edge_properties(edge)?;
+            let key = [from.clone(), cell(&properties, "kind"), cell(&graph.properties(target)?, "id")];
+            if key > after {
+                rows.push(key.into_iter().chain([Datum::from(properties)]).collect());
+            }
+        }
+    }
+    Ok(page(rows, limit))
+}
+
+fn between(
+    graph: &mut dyn PropertyGraph,
+    source: NodeHandle,
+    kind: &str,
+    target: NodeHandle,
+) -> Result<Vec<EdgeHandle>, GraphFault> {
+    let mut found = Vec::new();
+    for (edge, other) in graph.edges(source, TYPE, Direction::Out)? {
+        if other == target && cell(&graph.edge_properties(edge)?, "kind").as_text() == Some(kind) {
+            found.push(edge);
+        }
+    }
+    Ok(found)
+}

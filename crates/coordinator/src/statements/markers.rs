@@ -1,0 +1,69 @@
+//! Markers: the decision about each transaction.
+
+use graph::{Properties, Value};
+use stores::{GraphFault, Params, PropertyGraph, Rows, Statement};
+
+use super::{cell, changed, find, limit, page, text};
+
+pub(super) const LABEL: &str = "Tx";
+
+/// The state of a marker whose transaction took effect.
+pub const COMMITTED: &str = "committed";
+/// The state of a marker whose transaction never will.
+pub const ABORTED: &str = "aborted";
+
+/// Decides for a transaction. Fails on the uniqueness of `Tx.id` when it was decided before.
+pub static CREATE_MARKER: Statement = Statement {
+    name: "create_marker",
+    cypher: "CREATE (t:Tx {id: $id, state: 'committed'}) RETURN count(t) AS changed",
+    columns: &["changed"],
+    run: create_marker,
+};
+
+fn create_marker(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    graph.create(&[LABEL], marker(text(params, "id")?, COMMITTED))?;
+    Ok(changed(1))
+}
+
+/// Decides against a transaction unless it was decided before; returns the decision.
+pub static FENCE: Statement = Statement {
+    name: "fence",
+    cypher: "MERGE (t:Tx {id: $id}) ON CREATE SET t.state = 'aborted' RETURN t.state AS state",
+    columns: &["state"],
+    run: fence,
+};
+
+fn fence(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let id = text(params, "id")?;
+    let mut markers = find(graph, LABEL, "id", id)?;
+    if markers.is_empty() {
+        markers.push(graph.create(&[LABEL], marker(id, ABORTED))?);
+    }
+    markers.into_iter().map(|node| Ok(vec![cell(&graph.properties(node)?, "state")])).collect()
+}
+
+/// Up to `limit` markers after the one named `after`, sorted by id.
+pub static DUMP_MARKERS: Statement = Statement {
+    name: "dump_markers",
+    cypher: "MATCH (t:Tx) WHERE t.id > $after \
+             RETURN t.id AS id, t.state AS state ORDER BY id, state LIMIT $limit",
+    columns: &["id", "state"],
+    run: dump_markers,
+};
+
+fn dump_markers(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let (after, limit) = (text(params, "after")?, limit(params)?);
+    let mut rows = Rows::new();
+    for node in graph.scan(LABEL)? {
+        let properties = graph.properties(node)?;
+        let id = cell(&properties, "id");
+        if id.as_text().is_some_and(|id| id > after) {
+            rows.push(vec![id, cell(&properties, "state")]);
+        }
+    }
+    Ok(page(rows, limit))
+}
+
+fn marker(id: &str, state: &str) -> Properties {
+    Properties::from([("id".to_owned(), Value::from(id)), ("state".to_owned(), Value::from(state))])
+}

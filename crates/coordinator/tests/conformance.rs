@@ -1,0 +1,271 @@
+//! The statements of the coordinator mean the same on every graph.
+//!
+//! The same random transactions run on the embedded graph, on the graph in memory behind the
+//! simulated Bolt server, and on a real server if `SQUALL_BOLT_URL` names one; rows, kinds of
+//! errors and what is left at the end are compared. Then what the protocol rests on is
+//! provoked on everything that speaks Bolt.
+
+#[path = "conformance/generate.rs"]
+mod generate;
+#[path = "conformance/subjects.rs"]
+mod subjects;
+
+use coordinator::statements::{self, ABORTED, COMMITTED};
+use futures_util::future::{join, join_all};
+use graph::{EntityId, Kind, Operation, Patch, Properties, TxId};
+use stores::{Call, Datum, Expect, GraphError, Params, Rows};
+use subjects::{Break, Subject};
+
+const SEQUENCES: usize = 40;
+
+/// An error as far as graphs have to agree on it: the words are their own.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Rows(Vec<Rows>),
+    Refused,
+    Unexpected { statement: &'static str, expected: i64, actual: String },
+    Constraint,
+    Unknown(String),
+}
+
+impl From<Result<Vec<Rows>, GraphError>> for Outcome {
+    fn from(result: Result<Vec<Rows>, GraphError>) -> Outcome {
+        match result {
+            Ok(rows) => Outcome::Rows(rows),
+            Err(GraphError::Refused { .. }) => Outcome::Refused,
+            Err(GraphError::Unexpected { statement, expected, actual }) => {
+                Outcome::Unexpected { statement, expected, actual }
+            }
+            Err(GraphError::Constraint { .. }) => Outcome::Constraint,
+            Err(GraphError::Unknown { why }) => Outcome::Unknown(why),
+        }
+    }
+}
+
+/// Whether a transaction with two faults was rolled back for the other one: some servers
+/// check constraints only when it is committed, and by then a count was wrong.
+fn is_the_other_fault(ours: &Outcome, theirs: &Outcome) -> bool {
+    matches!((ours, theirs), (Outcome::Constraint, Outcome::Unexpected { .. }))
+}
+
+/// Sequences run one after another on the same graphs, each on what the last one left.
+#[tokio::test]
+async fn every_graph_gives_the_same_answers() {
+    let subjects = subjects::all().await;
+    let mut seen = [0; 4];
+    for (number, sequence) in generate::samples(generate::sequence(), SEQUENCES).into_iter().enumerate() {
+        for calls in sequence {
+            let mut outcomes = Vec::new();
+            for subject in &subjects {
+                outcomes.push(Outcome::from(subject.execute(calls.clone()).await));
+            }
+            let (first, rest) = outcomes.split_first().unwrap();
+            for (outcome, subject) in rest.iter().zip(&subjects[1..]) {
+                assert!(
+                    first == outcome || is_the_other_fault(first, outcome),
+                    "{}: {first:?}\n{}: {outcome:?}\non {calls:#?}",
+                    subjects[0].name,
+                    subject.name
+                );
+            }
+            seen[match first {
+                Outcome::Rows(_) => 0,
+                Outcome::Unexpected { .. } => 1,
+                Outcome::Constraint => 2,
+                Outcome::Refused | Outcome::Unknown(_) => 3,
+            }] += 1;
+        }
+        let limit = 1 + i64::try_from(number % 3).unwrap();
+        let expected = subjects[0].dump(limit).await;
+        for subject in &subjects[1..] {
+            assert_eq!(expected, subject.dump(limit).await, "{} and {} differ", subjects[0].name, subject.name);
+        }
+    }
+    let [committed, unexpected, constraint, other] = seen;
+    assert!(committed > 100 && unexpected > 100 && constraint > 20, "the sequences are too tame: {seen:?}");
+    assert_eq!(other, 0, "no transaction of these is refused for another reason: {seen:?}");
+}
+
+#[tokio::test]
+async fn a_store_is_claimed_once() {
+    for subject in subjects::all().await {
+        let claim = |id: &str| {
+            let params = Params::from([("id".to_owned(), Datum::from(id))]);
+            vec![Call { statement: &statements::CLAIM_STORE, params, expect: Expect::Anything }]
+        };
+        // The real server's was claimed when it was emptied.
+        let first = subject.execute(claim("conformance-suite")).await.unwrap();
+        assert_eq!(first, [[[Datum::from("conformance-suite")]]], "{}", subject.name);
+        assert_eq!(subject.execute(claim("another")).await.unwrap(), first, "{}", subject.name);
+        let read = Call { statement: &statements::READ_STORE, params: Params::new(), expect: Expect::Anything };
+        assert_eq!(subject.execute(vec![read]).await.unwrap(), first, "{}", subject.name);
+    }
+}
+
+fn tx(serial: u64) -> TxId {
+    TxId { incarnation: 9, serial }
+}
+
+fn create(id: &str) -> Operation {
+    Operation::Create {
+        id: EntityId::new(id).unwrap(),
+        kind: Kind::new("thing").unwrap(),
+        properties: Properties::new(),
+    }
+}
+
+fn creating(ids: &[&str]) -> Patch {
+    Patch { operations: ids.iter().map(|id| create(id)).collect() }
+}
+
+/// Which entities there are, and the state of each marker.
+async fn state(subject: &Subject) -> (Vec<String>, Vec<(String, String)>) {
+    let [entities, _, markers] = subject.dump(100).await;
+    let text = |datum: &Datum| datum.as_text().unwrap().to_owned();
+    (
+        entities.iter().map(|row| text(&row[0])).collect(),
+        markers.iter().map(|row| (text(&row[0]), text(&row[1]))).collect(),
+    )
+}
+
+/// Fences until it is acknowledged.
+async fn fate(subject: &Subject, tx: TxId) -> String {
+    loop {
+        match subject.execute(statements::fence(tx)).await {
+            Ok(rows) => return rows[0][0][0].as_text().unwrap().to_owned(),
+            Err(GraphError::Unexpected { .. }) => panic!("a fence expects nothing"),
+            Err(_) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_attempt_meets_the_marker_of_the_first() {
+    for subject in subjects::all().await {
+        subject.execute(statements::decide(tx(1), &creating(&["a"]))).await.unwrap();
+        let error = subject.execute(statements::decide(tx(1), &creating(&["b"]))).await.unwrap_err();
+        assert!(matches!(error, GraphError::Constraint { .. }), "{}: {error}", subject.name);
+        assert_eq!(fate(&subject, tx(1)).await, COMMITTED);
+        assert_eq!(state(&subject).await.0, ["a"], "{}", subject.name);
+    }
+}
+
+#[tokio::test]
+async fn a_fenced_transaction_cannot_be_decided() {
+    for subject in subjects::all().await {
+        assert_eq!(fate(&subject, tx(1)).await, ABORTED);
+        let error = subject.execute(statements::decide(tx(1), &creating(&["a"]))).await.unwrap_err();
+        assert!(matches!(error, GraphError::Constraint { .. }), "{}: {error}", subject.name);
+        assert_eq!(
+            state(&subject).await,
+            (vec![], vec![("tx-9-1".to_owned(), ABORTED.to_owned())]),
+            "{}",
+            subject.name
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_operation_that_does_not_fit_takes_everything_back() {
+    for subject in subjects::all().await {
+        let missing = Operation::Update { id: EntityId::new("missing").unwrap(), set: Properties::new() };
+        let patch = Patch { operations: vec![create("a"), missing, create("b")] };
+        let error = subject.execute(statements::decide(tx(1), &patch)).await.unwrap_err();
+        let expected = GraphError::Unexpected { statement: "update_entity", expected: 1, actual: "[[0]]".to_owned() };
+        assert_eq!(error, expected, "{}", subject.name);
+        assert_eq!(state(&subject).await, (vec![], vec![]), "{}", subject.name);
+    }
+}
+
+#[tokio::test]
+async fn a_decision_and_a_fence_at_once_never_both_win() {
+    const ROUNDS: u64 = 60;
+    for subject in subjects::over_bolt().await {
+        let mut won = [0; 2];
+        for serial in 1..=ROUNDS {
+            let name = format!("e{serial}");
+            let decide = async {
+                // The one that comes later alternates, by different amounts.
+                yield_times(serial % 7).await;
+                subject.execute(statements::decide(tx(serial), &creating(&[&name]))).await
+            };
+            let fence = async {
+                yield_times(serial % 11).await;
+                subject.execute(statements::fence(tx(serial))).await
+            };
+            let (decided, fenced) = join(decide, fence).await;
+            let fate = fate(&subject, tx(serial)).await;
+            won[usize::from(fate == COMMITTED)] += 1;
+            if let Ok(rows) = fenced {
+                assert_eq!(rows[0][0][0], Datum::from(fate.as_str()), "{}: the fence was wrong", subject.name);
+            }
+            match decided {
+                Ok(_) => assert_eq!(fate, COMMITTED, "{}: an acknowledged decision was lost", subject.name),
+                Err(GraphError::Refused { .. } | GraphError::Constraint { .. }) => {
+                    assert_eq!(fate, ABORTED, "{}: a refused decision took effect", subject.name);
+                }
+                Err(GraphError::Unknown { .. }) => {}
+                Err(error) => panic!("{}: {error}", subject.name),
+            }
+            let is_there = state(&subject).await.0.contains(&name);
+            assert_eq!(is_there, fate == COMMITTED, "{}: {name} does not agree with its marker", subject.name);
+        }
+        eprintln!("{}: {} decisions won and {} fences", subject.name, won[1], won[0]);
+    }
+}
+
+async fn yield_times(times: u64) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn fences_at_once_leave_one_marker() {
+    for subject in subjects::over_bolt().await {
+        for serial in 1..=20 {
+            let fates = join_all((0..6).map(|_| fate(&subject, tx(serial)))).await;
+            assert!(fates.iter().all(|fate| fate == ABORTED), "{}: {fates:?}", subject.name);
+        }
+        assert_eq!(state(&subject).await.1.len(), 20, "{}", subject.name);
+    }
+}
+
+#[tokio::test]
+async fn an_entity_created_by_two_at_once_is_there_once() {
+    for subject in subjects::over_bolt().await {
+        for round in 1..=20_u64 {
+            let name = format!("e{round}");
+            let create = |serial| subject.execute(statements::decide(tx(serial), &creating(&[&name])));
+            let results = join_all([create(2 * round), create(2 * round + 1)]).await;
+            let won = results.iter().filter(|result| result.is_ok()).count();
+            assert!(won <= 1, "{}: both created {name}", subject.name);
+            let entities = state(&subject).await.0.into_iter().filter(|id| *id == name).count();
+            assert!(entities <= 1 && entities >= won, "{}: {won} won, {entities} are there", subject.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_before_the_commit_leaves_nothing() {
+    for subject in subjects::over_bolt().await {
+        subject.set(Break::BeforeCommit);
+        let error = subject.execute(statements::decide(tx(1), &creating(&["a", "b"]))).await.unwrap_err();
+        assert!(matches!(error, GraphError::Unknown { .. }), "{}: {error}", subject.name);
+        subject.set(Break::Nothing);
+        assert_eq!(fate(&subject, tx(1)).await, ABORTED, "{}", subject.name);
+        assert_eq!(state(&subject).await.0, [] as [&str; 0], "{}", subject.name);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_after_the_commit_is_unknown_and_the_fence_finds_out() {
+    for subject in subjects::over_bolt().await {
+        subject.set(Break::AfterCommit);
+        let error = subject.execute(statements::decide(tx(1), &creating(&["a", "b"]))).await.unwrap_err();
+        assert!(matches!(error, GraphError::Unknown { .. }), "{}: {error}", subject.name);
+        subject.set(Break::Nothing);
+        assert_eq!(fate(&subject, tx(1)).await, COMMITTED, "{}", subject.name);
+        assert_eq!(state(&subject).await.0, ["a", "b"], "{}", subject.name);
+    }
+}

@@ -1,0 +1,8 @@
+//! The HTTP API over real sockets: a real coordinator on an embedded graph that obeys the
+//! test, and a client that speaks to servers which misbehave.
+
+mod api;
+mod client;
+mod shutdown;
+mod support;
+mod trouble;

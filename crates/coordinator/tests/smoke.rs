@@ -1,0 +1,164 @@
+//! The program itself, against a real graph, killed while it works.
+//!
+//! Clients submit transactions over HTTP to the real binary, and it is killed with SIGKILL
+//! again and again, each time after a number of acknowledged transactions, and started again
+//! on the same data folder. When all clients are done and the process has ended, both stores
+//! are read from outside and compared with each other, with the log, and with what the
+//! clients were told. Nothing in here waits for a clock to decide what is right.
+//!
+//! It runs on the embedded graph, that is on two SQLite files, and on the server that
+//! `SQUALL_BOLT_URL` names, if there is one: see `docs/real-graph.md`.
+//!
+//! What simulation does with the same program in its thousands of seeds is done here once
+//! with everything real: sockets, processes, file system and graph database.
+
+#[path = "smoke/clients.rs"]
+mod clients;
+#[path = "smoke/evidence.rs"]
+mod evidence;
+#[path = "smoke/process.rs"]
+mod process;
+#[path = "smoke/target.rs"]
+mod target;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use clients::{CLIENTS, Link, STEPS, Told};
+use coordinator::commit::Decision;
+use coordinator::statements;
+use env::{Env, Production};
+use evidence::{Evidence, disagreements};
+use futures_util::future::{join, join_all};
+use graph::{EntityId, Node, Operation, Patch, TxId, Value};
+use process::Server;
+use target::Target;
+use tokio::time::Instant;
+
+/// How often the process is killed.
+const KILLS: u64 = 7;
+
+/// How many transactions are acknowledged from one kill to the next.
+const ACKNOWLEDGED_BETWEEN_KILLS: u64 = 32;
+
+// The last kill falls while clients are still at work.
+const _: () = assert!(KILLS * ACKNOWLEDGED_BETWEEN_KILLS < CLIENTS * STEPS);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_survives_sigkill_on_the_embedded_graph() {
+    smoke(Target::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_survives_sigkill_on_a_real_server() {
+    match Target::from_environment() {
+        Some(target) => smoke(target).await,
+        None => say("skipped: smoke test on a real graph server (SQUALL_BOLT_URL is not set; see docs/real-graph.md)"),
+    }
+}
+
+async fn smoke(target: Target) {
+    let started = Instant::now();
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let data = folder.path().join("data");
+    let env = Env::new(Production);
+    target.make_ready(&env).await;
+
+    let mut server = Server::new(env.clone(), &data, &target);
+    server.start().await;
+    let link = Link::new(env.clone(), server.address());
+    let setup = clients::set_up(&link).await;
+    let (series, doubts) = join(
+        join_all((0..CLIENTS).map(|client| clients::run(&link, client))),
+        kill_again_and_again(&mut server, &link),
+    )
+    .await;
+    let told: Vec<Told> = std::iter::once(setup).chain(series.into_iter().flatten()).collect();
+
+    // Through the API, by the last process.
+    for told in &told {
+        assert_eq!(link.settle(&told.key, &told.patch).await, told.settled, "{} asked for again", told.key);
+    }
+    let expected = clients::expected(&told);
+    for node in expected.nodes() {
+        let id = EntityId::new(node.id.clone()).expect("the workload's ids are ids");
+        let view = link.read(&id).await.unwrap_or_else(|| panic!("{id} is committed, and a strong read finds nothing"));
+        assert_eq!(Node::entity(&view.id, &view.kind, &view.properties), *node, "a strong read of {id}");
+    }
+    server.stop().await;
+
+    // From outside, past the process.
+    let store = target.open(&env, &data).await;
+    let evidence = Evidence::read(&data, store.as_ref()).await;
+    assert_eq!(disagreements(&evidence, &told), Vec::<String>::new(), "on {}", target.name());
+    let outcomes = outcomes_of(&doubts, &evidence);
+    assert!(!doubts.is_empty(), "no kill left a transaction in doubt: the test has tested nothing");
+
+    // The comparison can fail: somebody changes one property behind the coordinator's back.
+    let victim = EntityId::new("client/0").expect("an id");
+    let set = [("n".to_owned(), Value::from(-1))].into();
+    let corruption = Patch { operations: vec![Operation::Update { id: victim, set }] };
+    store.execute(statements::calls_for(&corruption), target::LIMIT).await.expect("the graph takes any change");
+    let corrupted = Evidence::read(&data, store.as_ref()).await;
+    let last = STEPS - 1;
+    assert_eq!(
+        disagreements(&corrupted, &told),
+        [format!("from the ledger to the graph: ~ node client/0 n: {last} -> -1")],
+        "on {}",
+        target.name()
+    );
+
+    target.leave_empty(store.as_ref()).await;
+    say(&format!(
+        "smoke on {}: {} transactions of {CLIENTS} clients ({}), {KILLS} kills left {} in doubt, of which {}; {}; {} ms",
+        target.name(),
+        told.len(),
+        count(told.iter().map(|told| state(&told.settled.decision))),
+        doubts.len(),
+        count(outcomes.iter().map(String::as_str)),
+        link.troubles(),
+        started.elapsed().as_millis()
+    ));
+}
+
+/// Kills the process after every so many acknowledged transactions and starts it again.
+/// Returns the transactions that had an intent and no outcome at a kill.
+async fn kill_again_and_again(server: &mut Server, link: &Link) -> Vec<TxId> {
+    let mut doubts = Vec::new();
+    let mut acknowledged = link.acknowledged();
+    for kill in 1..=KILLS {
+        acknowledged.wait_for(|count| *count >= kill * ACKNOWLEDGED_BETWEEN_KILLS).await.expect("clients are at work");
+        server.kill();
+        doubts.extend(evidence::in_doubt(server.data()));
+        server.start().await;
+    }
+    doubts
+}
+
+fn outcomes_of(doubts: &[TxId], evidence: &Evidence) -> Vec<String> {
+    let log = evidence.log.iter();
+    log.filter(|entry| doubts.contains(&entry.tx)).map(|entry| entry.state.clone()).collect()
+}
+
+fn state(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Committed => "committed",
+        Decision::Aborted { .. } => "aborted",
+    }
+}
+
+/// `12 committed, 3 aborted`.
+fn count<'a>(states: impl Iterator<Item = &'a str>) -> String {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for state in states {
+        *counts.entry(state).or_default() += 1;
+    }
+    counts.iter().rev().map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Prints a line even where the output of passing tests is not shown: figures, and what was
+/// not tested, are what one runs this for.
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").expect("stderr is open");
+}
