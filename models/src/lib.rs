@@ -1,0 +1,15 @@
+//! Exhaustive models of the protocols, over the cores that production runs.
+//!
+//! [`registry`] lists them, [`check`] searches one to its end, [`explore`] serves one to a
+//! browser. A model passes when every `always` property holds in every state, every
+//! `sometimes` property in some, and the number of states is the one that is written down: a
+//! model that suddenly is smaller proves less, and one that is larger is not understood.
+
+pub mod commit;
+mod counterexample;
+mod registry;
+mod search;
+
+pub use counterexample::{Counterexample, Step, replay, shortest};
+pub use registry::{Entry, Size, UnknownModel, check, explore, registry};
+pub use search::{Finding, Progress, Report};

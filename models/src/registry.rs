@@ -1,0 +1,91 @@
+//! The models by name.
+
+use stateright::Model;
+
+use crate::commit::{Bounds, CommitModel};
+use crate::search::{Progress, Report, search};
+
+/// How much of a model is searched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Size {
+    /// Seconds: for every change.
+    #[default]
+    Small,
+    /// Minutes to hours, and gigabytes: for the night.
+    Large,
+}
+
+/// A model.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is about, in one line.
+    pub description: &'static str,
+    /// How many different states it has when it is small.
+    pub pinned_small: usize,
+    /// How many when it is large.
+    pub pinned_large: usize,
+}
+
+impl Entry {
+    /// How many different states it has.
+    pub fn pinned(&self, size: Size) -> usize {
+        match size {
+            Size::Small => self.pinned_small,
+            Size::Large => self.pinned_large,
+        }
+    }
+}
+
+/// There is no model of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no model {0:?}; there is: {known}", known = names())]
+pub struct UnknownModel(pub String);
+
+fn names() -> String {
+    registry().iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
+}
+
+/// All models.
+pub fn registry() -> &'static [Entry] {
+    &[Entry {
+        name: "commit",
+        description: "atomic commit over a graph store and SQLite, under crashes and delayed, lost and refused requests",
+        pinned_small: 0,
+        pinned_large: 0,
+    }]
+}
+
+fn find(name: &str) -> Result<(&'static Entry, fn(Size) -> CommitModel), UnknownModel> {
+    let entry = registry().iter().find(|entry| entry.name == name).ok_or_else(|| UnknownModel(name.to_owned()))?;
+    let model = |size| {
+        CommitModel::new(match size {
+            Size::Small => Bounds::SMALL,
+            Size::Large => Bounds::LARGE,
+        })
+    };
+    Ok((entry, model))
+}
+
+/// Searches a model to its end on this many threads, telling now and then how far it is.
+pub fn check(
+    name: &str,
+    size: Size,
+    threads: usize,
+    progress: impl FnMut(Progress) + Send,
+) -> Result<Report, UnknownModel> {
+    let (entry, model) = find(name)?;
+    Ok(search(model(size), Some(entry.pinned(size)), threads, progress))
+}
+
+/// Serves a model to a browser at `host:port`, state by state, until the process ends.
+///
+/// # Panics
+///
+/// When the address cannot be listened on.
+pub fn explore(name: &str, size: Size, address: &str) -> Result<(), UnknownModel> {
+    let (_, model) = find(name)?;
+    model(size).checker().serve(address);
+    Ok(())
+}
