@@ -1,0 +1,261 @@
+//! A capsule: one file that replays a run.
+//!
+//! It holds the expanded plan, so that it replays even after a scenario, a profile or a workload changed; what the run
+//! violated; the run's digest; and a short digest of each decision, so that where the code now decides otherwise the
+//! first decision that differs can be named. It is JSON with a line for each part, to be read and edited by hand.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::check::Fingerprint;
+use crate::plan::{PLAN_FORMAT, Plan};
+use crate::sut::System;
+
+/// The version of the capsule's form; a capsule of another version is refused.
+pub const CAPSULE_FORMAT: u32 = 1;
+
+/// How the name of a capsule's file ends.
+pub const ENDING: &str = ".capsule.json";
+
+/// A run that can be repeated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capsule<Op> {
+    /// [`CAPSULE_FORMAT`].
+    pub format: u32,
+    /// The version of squall that wrote it.
+    pub squall_version: String,
+    /// The system's name.
+    pub system: String,
+    /// What the run violated; `None` when it was kept for its digest alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
+    /// The digest of the run's record.
+    pub digest: String,
+    /// What to run.
+    pub plan: Plan<Op>,
+    /// A short digest of each core input and effect, in order; empty when they were not kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<String>,
+}
+
+/// The violation that a replay must show again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// The property.
+    pub property: String,
+    /// The kind of failure within it.
+    pub fingerprint: Fingerprint,
+}
+
+/// What every capsule of every version says first.
+#[derive(Deserialize)]
+struct Header {
+    format: u64,
+    squall_version: String,
+    system: String,
+}
+
+/// Why a capsule could not be stored or loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum CapsuleError {
+    /// The operating system refused.
+    #[error("failed to {action} {}: {error}{}", path.display(), advice(error))]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        error: io::Error,
+    },
+    /// The file ends in the middle: the disk was full, or a copy was interrupted.
+    #[error("{}:{line}:{column}: the capsule ends too early; copy it again or make it anew", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// The line it ends on, from 1.
+        line: usize,
+        /// The column it ends on.
+        column: usize,
+    },
+    /// Something in the file is not as it should be.
+    #[error("{}:{line}:{column}: the capsule is broken: {message}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// The file is something else.
+    #[error("{} is not a capsule: {message}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it lacks.
+        message: String,
+    },
+    /// A squall of another time wrote it.
+    #[error(
+        "{} has a {part} of form {found}; this squall reads form {reads}: replay it with squall {version}, which wrote it",
+        path.display()
+    )]
+    OtherForm {
+        /// The file.
+        path: PathBuf,
+        /// Whose form it is: the capsule's or the plan's.
+        part: &'static str,
+        /// The version of the form.
+        found: u64,
+        /// The version that this program reads.
+        reads: u32,
+        /// The squall that wrote it.
+        version: String,
+    },
+    /// It is about another system.
+    #[error("{} is about the system `{found}`; this program tests `{tested}`: replay it with the other", path.display())]
+    OtherSystem {
+        /// The file.
+        path: PathBuf,
+        /// The capsule's system.
+        found: String,
+        /// This program's.
+        tested: &'static str,
+    },
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room, or name a folder on another disk",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "; name a folder that can be written",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "; a file stands where a folder is needed",
+        _ => "",
+    }
+}
+
+impl<Op> Capsule<Op> {
+    /// A capsule of this squall's form, without decisions.
+    pub fn new<S: System<Op = Op>>(plan: Plan<Op>, expected: Option<Expected>, digest: String) -> Capsule<Op> {
+        Capsule {
+            format: CAPSULE_FORMAT,
+            squall_version: env!("CARGO_PKG_VERSION").to_owned(),
+            system: S::NAME.to_owned(),
+            expected,
+            digest,
+            plan,
+            decisions: Vec::new(),
+        }
+    }
+
+    /// The file's name: the scenario's and the fingerprint's, or the seed where nothing was violated.
+    ///
+    /// The same failure found again has the same name: it replaces the older capsule.
+    pub fn file_name(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '-' };
+        let name: String = self.plan.scenario.chars().map(plain).collect();
+        match &self.expected {
+            Some(Expected { fingerprint, .. }) => format!("{name}-{fingerprint}{ENDING}"),
+            None => format!("{name}-seed-{}{ENDING}", self.plan.seed),
+        }
+    }
+}
+
+impl<Op: Serialize> Capsule<Op> {
+    /// Stores the capsule in a folder, which is made if it is not there, and says where it now is.
+    ///
+    /// Whoever looks into the folder sees the whole file or none of it.
+    pub fn save(&self, folder: &Path) -> Result<PathBuf, CapsuleError> {
+        let failed = |action, path: &Path| {
+            let path = path.to_owned();
+            move |error| CapsuleError::Io { action, path, error }
+        };
+        fs::create_dir_all(folder).map_err(failed("create the folder", folder))?;
+        let path = folder.join(self.file_name());
+        // In the same folder, since a rename is atomic within one file system only; with the process in its name, since
+        // workers may find the same failure at the same time.
+        let temporary = folder.join(format!(".{}.{}", self.file_name(), std::process::id()));
+        let stored = self.write(&temporary).map_err(failed("write", &temporary)).and_then(|()| {
+            fs::rename(&temporary, &path).map_err(failed("put in its place", &path))?;
+            Ok(path)
+        });
+        if stored.is_err() {
+            // Whatever this says, it is the first error that matters.
+            let _ = fs::remove_file(&temporary);
+        }
+        stored
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
+        text.push(b'\n');
+        let mut file = fs::File::create(path)?;
+        file.write_all(&text)?;
+        // Before the rename: a name that outlives its content is the failure that this project looks for in others.
+        file.sync_all()
+    }
+}
+
+impl<Op: DeserializeOwned> Capsule<Op> {
+    /// Loads a capsule of a system.
+    pub fn load<S: System<Op = Op>>(path: &Path) -> Result<Capsule<Op>, CapsuleError> {
+        let text = fs::read(path).map_err(|error| CapsuleError::Io { action: "read", path: path.to_owned(), error })?;
+        let header = header(path, &text)?;
+        let other_form = |part, found, reads| {
+            let (path, version) = (path.to_owned(), header.squall_version.clone());
+            Err(CapsuleError::OtherForm { path, part, found, reads, version })
+        };
+        if header.format != u64::from(CAPSULE_FORMAT) {
+            return other_form("capsule", header.format, CAPSULE_FORMAT);
+        }
+        if header.system != S::NAME {
+            return Err(CapsuleError::OtherSystem { path: path.to_owned(), found: header.system, tested: S::NAME });
+        }
+        if let Some(format) = plan_format(&text).filter(|format| *format != u64::from(PLAN_FORMAT)) {
+            return other_form("plan", format, PLAN_FORMAT);
+        }
+        serde_json::from_slice(&text).map_err(|error| broken(path, &error))
+    }
+}
+
+/// Reads what tells a capsule from anything else before reading it as one.
+fn header(path: &Path, text: &[u8]) -> Result<Header, CapsuleError> {
+    let foreign = |message: String| CapsuleError::Foreign { path: path.to_owned(), message };
+    if text.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(foreign("it is no JSON object".to_owned()));
+    }
+    serde_json::from_slice(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => foreign(error.to_string()),
+        _ => broken(path, &error),
+    })
+}
+
+/// The version of the plan's form, when there is one to be found.
+fn plan_format(text: &[u8]) -> Option<u64> {
+    let capsule: serde_json::Value = serde_json::from_slice(text).ok()?;
+    capsule.get("plan")?.get("format")?.as_u64()
+}
+
+fn broken(path: &Path, error: &serde_json::Error) -> CapsuleError {
+    let (path, line, column) = (path.to_owned(), error.line(), error.column());
+    if error.is_eof() {
+        return CapsuleError::Truncated { path, line, column };
+    }
+    // serde_json ends its message with the position, which stands in front already.
+    let message = error.to_string();
+    let position = format!(" at line {line} column {column}");
+    let message = message.strip_suffix(&position).unwrap_or(&message).to_owned();
+    CapsuleError::Broken { path, line, column, message }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! Sequential specifications of common objects, for [`linearizability`](super::linearizability).
+
+pub mod kv;
+pub mod register;

@@ -1,0 +1,263 @@
+//! The program: what [`squall::main!`](crate::main) runs.
+
+mod list;
+mod replay;
+mod run;
+mod sources;
+mod table;
+
+use std::num::NonZero;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::campaign::{LogLevel, Setup, program};
+use crate::sut::System;
+use crate::worker::{Isolation, serve_if_asked};
+
+/// Everything held.
+pub const PASSED: u8 = 0;
+/// A promise was broken, or a scenario did not reach what it is there for.
+pub const VIOLATED: u8 = 1;
+/// The command line or a file is wrong.
+pub const USAGE: u8 = 2;
+/// The harness itself failed; that a run is not deterministic belongs here.
+pub const HARNESS: u8 = 3;
+
+/// An error with its exit code.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    /// What to tell the user.
+    pub message: String,
+}
+
+impl Failure {
+    /// The command line or a file is wrong.
+    pub fn usage(message: impl ToString) -> Failure {
+        Failure { code: USAGE, message: message.to_string() }
+    }
+
+    /// The harness itself failed.
+    pub fn harness(message: impl ToString) -> Failure {
+        Failure { code: HARNESS, message: message.to_string() }
+    }
+}
+
+/// What a command ends in: its exit code.
+pub type Ended = Result<u8, Failure>;
+
+/// The commands that every system has.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenarios under many seeds and judge what came out
+    #[command(
+        after_help = "Examples:\n  squall run\n  squall run scenarios/crash_after_decide.toml --seeds 0..1000\n  \
+                            squall run --jobs 1 --verify all\n\nExit codes: 0 passed, 1 violation found, 2 usage or input, \
+                            3 the harness itself failed"
+    )]
+    Run(RunArgs),
+    /// Run one plan again: a capsule, or a scenario with a seed
+    #[command(after_help = "Examples:\n  squall replay failures/swarm-1f3c5a7b9d0e2468.capsule.json\n  \
+                            squall replay scenarios/swarm.toml --seed 7 --log debug\n  \
+                            squall replay scenarios/swarm.toml --seed 7 --no-fork   (under a debugger)")]
+    Replay(ReplayArgs),
+    /// List scenarios, checks, marks, points and profiles
+    List(ListArgs),
+}
+
+/// The arguments of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Scenario files, folders of them, or names of scenarios written in Rust [default: scenarios/ and all in Rust]
+    pub scenarios: Vec<PathBuf>,
+    /// The seeds to run each scenario with, FROM..TO without TO
+    #[arg(long, value_parser = seeds, default_value = "0..20", value_name = "FROM..TO")]
+    pub seeds: Range<u64>,
+    /// How many runs at once [default: one a processor]
+    #[arg(long)]
+    pub jobs: Option<NonZero<usize>>,
+    /// Which runs to run a second time, in other processes with random addresses, to prove that they are deterministic:
+    /// all, none, or one in N
+    #[arg(long, value_parser = verify, default_value = "20", value_name = "all|none|N")]
+    pub verify: Verify,
+    /// Where capsules of failures are written
+    #[arg(long, default_value = "failures", value_name = "DIR")]
+    pub failures: PathBuf,
+    /// How runs are isolated
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
+/// The arguments of `replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// A capsule, or a scenario file or name
+    pub file: PathBuf,
+    /// The seed to expand a scenario with
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Run it twice, in different processes, and compare
+    #[arg(long)]
+    pub twice: bool,
+    /// Print what the clients asked for and were told
+    #[arg(long)]
+    pub history: bool,
+    /// Print what the stores held in the end
+    #[arg(long)]
+    pub stores: bool,
+    /// Print what the cores were told, asked for and decided
+    #[arg(long)]
+    pub trace: bool,
+    /// With --trace: messages and disk operations as well
+    #[arg(long, requires = "trace")]
+    pub messages: bool,
+    /// Print what the software logs, with host and simulated time, from this level on
+    #[arg(long, value_name = "LEVEL")]
+    pub log: Option<Level>,
+    /// How runs are isolated
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
+/// The arguments of `list`.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Scenario files or folders [default: scenarios/]
+    pub scenarios: Vec<PathBuf>,
+}
+
+/// How runs are isolated from one another.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct IsolationArgs {
+    /// Run in this very process, for a debugger
+    #[arg(long)]
+    pub no_fork: bool,
+    /// How long one run may take, in real time
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub watchdog: u64,
+}
+
+impl IsolationArgs {
+    fn setup(self, jobs: Option<NonZero<usize>>) -> Setup {
+        let mut setup = Setup::new();
+        setup.jobs = jobs.unwrap_or(setup.jobs);
+        setup.watchdog = std::time::Duration::from_secs(self.watchdog);
+        if self.no_fork {
+            setup.isolation = Isolation::None;
+        }
+        setup
+    }
+}
+
+/// A level of the software's log.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Level {
+    /// What an operator must see
+    Error,
+    /// What may need attention
+    Warn,
+    /// What happens
+    Info,
+    /// What was decided
+    Debug,
+    /// Everything
+    Trace,
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> LogLevel {
+        match level {
+            Level::Error => LogLevel::Error,
+            Level::Warn => LogLevel::Warn,
+            Level::Info => LogLevel::Info,
+            Level::Debug => LogLevel::Debug,
+            Level::Trace => LogLevel::Trace,
+        }
+    }
+}
+
+/// Which runs are run twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// Every one.
+    All,
+    /// None.
+    None,
+    /// One in so many.
+    OneIn(NonZero<u64>),
+}
+
+impl Verify {
+    fn wants(self, index: usize) -> bool {
+        match self {
+            Verify::All => true,
+            Verify::None => false,
+            Verify::OneIn(n) => (index as u64).is_multiple_of(n.get()),
+        }
+    }
+}
+
+fn verify(text: &str) -> Result<Verify, String> {
+    match text {
+        "all" => Ok(Verify::All),
+        "none" => Ok(Verify::None),
+        number => match number.parse() {
+            Ok(n) => Ok(Verify::OneIn(n)),
+            Err(_) => Err("expected all, none, or a number from 1".to_owned()),
+        },
+    }
+}
+
+pub(crate) fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let range = match text.split_once("..") {
+        Some((from, to)) => from.parse().and_then(|from| Ok(from..to.parse()?)),
+        None => text.parse().map(|seed: u64| seed..seed.saturating_add(1)),
+    };
+    match range {
+        Ok(range) if range.is_empty() => Err(format!("{text} holds no seed: the end is not included")),
+        Ok(range) => Ok(range),
+        Err(_) => Err("expected FROM..TO, for example 0..100, or one seed".to_owned()),
+    }
+}
+
+/// A deterministic simulation test harness
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Runs one of the commands that every system has.
+pub fn dispatch<S: System>(command: Command) -> Ended {
+    match command {
+        Command::Run(arguments) => run::run::<S>(arguments),
+        Command::Replay(arguments) => replay::replay::<S>(arguments),
+        Command::List(arguments) => list::list::<S>(arguments),
+    }
+}
+
+/// Tells the user what went wrong, and turns it into the process's exit code.
+pub fn end(ended: Ended) -> ExitCode {
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(Failure { code, message }) => {
+            let what = if code == HARNESS { "the harness failed" } else { "error" };
+            eprintln!("{}: {message}", console::style(what).red().bold());
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// The whole program for a system that adds no commands of its own.
+///
+/// Called by [`squall::main!`](crate::main). Has to come before anything else in `main`: the workers are this program,
+/// executed again.
+pub fn main<S: System>() -> ExitCode {
+    serve_if_asked(program::<S>());
+    end(dispatch::<S>(Cli::parse().command))
+}

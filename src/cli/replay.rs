@@ -1,0 +1,112 @@
+//! `replay`: one plan, told at length.
+
+use std::num::NonZero;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::sources::find;
+use super::{Ended, Failure, PASSED, ReplayArgs, VIOLATED};
+use crate::campaign::{Campaign, Detail, Setup};
+use crate::capsule::{Capsule, Expected};
+use crate::plan::Plan;
+use crate::record::What;
+use crate::sut::System;
+use crate::verdict::{Operations, Verdict};
+use crate::worker::Aslr;
+
+pub fn replay<S: System>(arguments: ReplayArgs) -> Ended {
+    let ReplayArgs { file, seed, twice, history, stores, trace, messages, log, isolation } = arguments;
+    let (plan, capsule) = read::<S>(&file, seed)?;
+    let setup = isolation.setup(Some(NonZero::<usize>::MIN));
+    let detail = Detail { story: history || stores || trace, messages, log: log.map(Into::into) };
+    let verdict = once::<S>(&plan, detail, setup)?;
+    if let Some(told) = &verdict.story {
+        if trace {
+            for event in told.trace.iter().filter(|event| messages || !matches!(event.what, What::Network | What::Disk))
+            {
+                println!("{:>7} ms  {:<12} {:<7?} {}", event.at_ms, event.host, event.what, event.text);
+            }
+        }
+        if history {
+            print!("{}", told.history);
+        }
+        if stores {
+            for (name, dump) in &told.dumps {
+                println!("--- {name}\n{}", dump.trim_end());
+            }
+        }
+    }
+    tell(&plan, &verdict);
+    if twice {
+        let again = once::<S>(&plan, Detail::default(), Setup { aslr: Aslr::On, ..setup })?;
+        if again.byte_digest != verdict.byte_digest {
+            return Err(Failure::harness(format!(
+                "the second run differs: digest {} and then {}",
+                verdict.byte_digest, again.byte_digest
+            )));
+        }
+        println!("the second run, in another process with random addresses, is the same");
+    }
+    for violation in &verdict.violations {
+        println!("\n{violation}");
+    }
+    if let Some((expected, digest)) = capsule {
+        compare(&verdict, expected.as_ref(), &digest);
+    }
+    Ok(if verdict.violations.is_empty() { PASSED } else { VIOLATED })
+}
+
+type Recorded = (Option<Expected>, String);
+
+fn read<S: System>(file: &Path, seed: u64) -> Result<(Plan<S::Op>, Option<Recorded>), Failure> {
+    if file.extension().is_some_and(|extension| extension == "json") {
+        let capsule = Capsule::<S::Op>::load::<S>(file).map_err(Failure::usage)?;
+        return Ok((capsule.plan, Some((capsule.expected, capsule.digest))));
+    }
+    let source = find::<S>(&[file.to_owned()])?.pop();
+    let source = source.ok_or_else(|| Failure::usage(format!("{} holds no scenario", file.display())))?;
+    Ok((source.plan(seed)?, None))
+}
+
+fn once<S: System>(plan: &Plan<S::Op>, detail: Detail, setup: Setup) -> Result<Verdict, Failure> {
+    let mut campaign = Campaign::<S>::start(setup).map_err(Failure::harness)?;
+    let mut verdict = None;
+    let ran = campaign.run(std::slice::from_ref(plan), detail, |_, result| {
+        verdict = Some(result);
+        ControlFlow::Break(())
+    });
+    ran.map_err(Failure::harness)?;
+    verdict.ok_or_else(|| Failure::harness("the run has no verdict"))?.map_err(Failure::harness)
+}
+
+fn tell<Op>(plan: &Plan<Op>, verdict: &Verdict) {
+    let Operations { ok, fail, info } = verdict.operations;
+    let counts = |counts: &std::collections::BTreeMap<String, u64>| {
+        let words: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+    };
+    println!("scenario    {} with seed {}", verdict.scenario, verdict.seed);
+    for planned in &plan.faults {
+        println!("fault       {} {}", planned.fault.name(), planned.at);
+    }
+    println!("operations  {ok} ok, {fail} failed, {info} unknown, in {} simulated ms", verdict.simulated_ms);
+    println!("faults      {}", counts(&verdict.faults));
+    println!("marks       {}", counts(&verdict.marks));
+    println!("checks      {}", counts(&verdict.checked));
+    println!("digest      {}", verdict.digest);
+    println!("byte digest {}", verdict.byte_digest);
+}
+
+fn compare(verdict: &Verdict, expected: Option<&Expected>, digest: &str) {
+    if let Some(Expected { property, fingerprint }) = expected {
+        let again = verdict.violations.iter().any(|violation| violation.fingerprint() == *fingerprint);
+        if again {
+            println!("the recorded violation of {property} [{fingerprint}] shows again");
+        } else {
+            println!("the recorded violation of {property} [{fingerprint}] does not show");
+        }
+    }
+    if verdict.digest != digest {
+        println!("the run took other decisions than the recorded one: the code has changed since");
+    }
+}

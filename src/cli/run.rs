@@ -1,0 +1,170 @@
+//! `run`: many plans, one verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::sources::{Expected, Source, find};
+use super::table::{Row, render};
+use super::{Ended, Failure, HARNESS, PASSED, RunArgs, VIOLATED, Verify};
+use crate::campaign::{Campaign, Detail, Setup};
+use crate::capsule::{Capsule, Expected as ExpectedViolation};
+use crate::check::Fingerprint;
+use crate::plan::Plan;
+use crate::sut::System;
+use crate::verdict::Verdict;
+use crate::worker::Aslr;
+
+/// From how many seeds on a mark, or a fault that a profile may draw, must have shown in one of them.
+///
+/// With fewer, not having met it says nothing about the scenario.
+const SEEDS_ENOUGH: u64 = 20;
+
+pub fn run<S: System>(arguments: RunArgs) -> Ended {
+    let RunArgs { scenarios, seeds, jobs, verify, failures, isolation } = arguments;
+    let sources: Vec<Source<S>> = find(&scenarios)?;
+    let mut plans = Vec::new();
+    let mut owners = Vec::new();
+    for (owner, source) in sources.iter().enumerate() {
+        for seed in seeds.clone() {
+            plans.push(source.plan(seed)?);
+            owners.push(owner);
+        }
+    }
+    let setup = isolation.setup(jobs);
+    let mut campaign = Campaign::<S>::start(setup).map_err(Failure::harness)?;
+    println!("{} plans; {}", plans.len(), campaign.choice().sentence);
+
+    let started = interpose::real_monotonic();
+    let progress = progress(plans.len() as u64);
+    let mut rows: Vec<Row> =
+        sources.iter().map(|source| Row { name: source.name().to_owned(), ..Row::default() }).collect();
+    let mut verdicts: BTreeMap<usize, Verdict> = BTreeMap::new();
+    let mut broken = Vec::new();
+    let ran = campaign.run(&plans, Detail::default(), |index, result| {
+        progress.inc(1);
+        match result {
+            Ok(verdict) => {
+                rows[owners[index]].add(&verdict);
+                verdicts.insert(index, verdict);
+            }
+            Err(error) => broken.push(format!("{} with seed {}: {error}", plans[index].scenario, plans[index].seed)),
+        }
+        ControlFlow::Continue(())
+    });
+    progress.finish_and_clear();
+    ran.map_err(Failure::harness)?;
+    print!("{}", render(&rows, interpose::real_monotonic() - started));
+    if let Some(first) = broken.first() {
+        return Err(Failure::harness(format!("{first} ({} runs in all had no verdict)", broken.len())));
+    }
+
+    let differing = verify_again::<S>(&plans, &verdicts, verify, setup)?;
+    let missing = missing(&sources, &rows, seeds.end - seeds.start)?;
+    for line in &missing {
+        println!("{} {line}", console::style("missing").red().bold());
+    }
+    let commands = tell_failures::<S>(&plans, &verdicts, &failures)?;
+    if let Some(first) = differing.first() {
+        return Err(Failure { code: HARNESS, message: first.clone() });
+    }
+    if let Some(command) = commands.first() {
+        println!("\n{command}");
+        return Ok(VIOLATED);
+    }
+    if !missing.is_empty() {
+        return Ok(VIOLATED);
+    }
+    println!("{}", console::style("passed").green().bold());
+    Ok(PASSED)
+}
+
+fn progress(length: u64) -> ProgressBar {
+    // Draws nothing unless the standard error is a terminal.
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {per_sec}, {eta} left");
+    ProgressBar::new(length).with_style(style.expect("the template is valid"))
+}
+
+/// Runs a sample once more, in other processes with random addresses and other runs before it, and names each run
+/// that came out differently.
+fn verify_again<S: System>(
+    plans: &[Plan<S::Op>],
+    verdicts: &BTreeMap<usize, Verdict>,
+    verify: Verify,
+    setup: Setup,
+) -> Result<Vec<String>, Failure> {
+    let sample: Vec<usize> = (0..plans.len()).filter(|index| verify.wants(*index)).collect();
+    if sample.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Backwards, so that each has other runs before it than the first time.
+    let again: Vec<Plan<S::Op>> = sample.iter().rev().map(|index| plans[*index].clone()).collect();
+    let mut campaign = Campaign::<S>::start(Setup { aslr: Aslr::On, ..setup }).map_err(Failure::harness)?;
+    let mut differing = Vec::new();
+    let ran = campaign.run(&again, Detail::default(), |index, result| {
+        let plan = &again[index];
+        let first = &verdicts[&sample[sample.len() - 1 - index]];
+        let same = result.as_ref().is_ok_and(|second| second.byte_digest == first.byte_digest);
+        if !same {
+            let second = result.map_or_else(|error| error.to_string(), |second| second.byte_digest);
+            differing.push(format!(
+                "{} with seed {} is not deterministic: first {}, then {second}; \
+                 compare with: squall replay SCENARIO --seed {} --twice",
+                plan.scenario, plan.seed, first.byte_digest, plan.seed
+            ));
+        }
+        ControlFlow::Continue(())
+    });
+    ran.map_err(Failure::harness)?;
+    println!("{} of {} runs verified: {} differences", sample.len(), plans.len(), differing.len());
+    Ok(differing)
+}
+
+/// What a scenario is there for and no run reached.
+fn missing<S: System>(sources: &[Source<S>], rows: &[Row], seeds: u64) -> Result<Vec<String>, Failure> {
+    let mut missing = Vec::new();
+    for (source, row) in sources.iter().zip(rows) {
+        let Expected { named, drawn } = source.expected_faults()?;
+        let enough = seeds >= SEEDS_ENOUGH;
+        let faults = named.iter().chain(drawn.iter().filter(|_| enough));
+        for fault in faults.filter(|fault| row.faults.get(*fault).is_none_or(|count| *count == 0)) {
+            missing.push(format!("{}: fault {fault} never took effect", row.name));
+        }
+        let marks = source.plan(0)?.marks;
+        for mark in marks.iter().filter(|mark| enough && !row.marks.contains_key(*mark)) {
+            missing.push(format!("{}: no seed reached the mark {mark}", row.name));
+        }
+        for (check, _) in row.checked.iter().filter(|(_, count)| **count == 0) {
+            missing.push(format!("{}: check {check} examined nothing", row.name));
+        }
+        if row.operations.ok == 0 {
+            missing.push(format!("{}: no operation of a client succeeded", row.name));
+        }
+    }
+    Ok(missing)
+}
+
+/// Tells the first failure of each fingerprint, writes its capsule, and returns the commands that replay them.
+fn tell_failures<S: System>(
+    plans: &[Plan<S::Op>],
+    verdicts: &BTreeMap<usize, Verdict>,
+    folder: &std::path::Path,
+) -> Result<Vec<String>, Failure> {
+    let mut seen: BTreeSet<Fingerprint> = BTreeSet::new();
+    let mut commands = Vec::new();
+    for (index, verdict) in verdicts {
+        for violation in &verdict.violations {
+            if !seen.insert(violation.fingerprint()) {
+                continue;
+            }
+            println!("\n{} with seed {}:\n{violation}", console::style(&verdict.scenario).bold(), verdict.seed);
+            let expected =
+                ExpectedViolation { property: violation.property.clone(), fingerprint: violation.fingerprint() };
+            let capsule = Capsule::new::<S>(plans[*index].clone(), Some(expected), verdict.digest.clone());
+            let path = capsule.save(folder).map_err(Failure::harness)?;
+            commands.push(format!("squall replay {}", path.display()));
+        }
+    }
+    Ok(commands)
+}

@@ -1,0 +1,151 @@
+//! Where plans come from: scenario files, folders of them, and functions.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use crate::plan::{Plan, Scenario, Step, Topology, expand, load};
+use crate::sut::System;
+
+/// The folder that is searched when no scenario is named.
+const FOLDER: &str = "scenarios";
+
+/// A scenario, from whichever place.
+pub enum Source<S: System> {
+    /// From a file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        scenario: Box<Scenario<S::Op>>,
+    },
+    /// Written in Rust.
+    Function {
+        /// Its name.
+        name: &'static str,
+        /// Makes its plan.
+        plan: fn(u64) -> Plan<S::Op>,
+    },
+}
+
+impl<S: System> Source<S> {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Source::File { scenario, .. } => &scenario.name,
+            Source::Function { name, .. } => name,
+        }
+    }
+
+    /// What to call it by on the command line.
+    pub fn argument(&self) -> String {
+        match self {
+            Source::File { path, .. } => path.display().to_string(),
+            Source::Function { name, .. } => (*name).to_owned(),
+        }
+    }
+
+    /// Its first line of explanation.
+    pub fn about(&self) -> &str {
+        match self {
+            Source::File { scenario, .. } => scenario.about.lines().next().unwrap_or_default(),
+            Source::Function { .. } => "written in Rust",
+        }
+    }
+
+    /// The plan of one seed.
+    pub fn plan(&self, seed: u64) -> Result<Plan<S::Op>, Failure> {
+        match self {
+            Source::File { path, scenario } => {
+                let system = S::new(&scenario.system).map_err(Failure::usage)?;
+                expand(scenario, &system, seed)
+                    .map_err(|error| Failure::usage(format!("{} with seed {seed}: {error}", path.display())))
+            }
+            Source::Function { plan, .. } => Ok(plan(seed)),
+        }
+    }
+
+    /// The kinds of fault that some run must see take effect: those that it names, and those that its profile may draw.
+    pub fn expected_faults(&self) -> Result<Expected, Failure> {
+        let Source::File { scenario, .. } = self else {
+            let Source::Function { plan, .. } = self else { unreachable!("there are two kinds of source") };
+            let named = plan(0).faults.iter().map(|planned| planned.fault.name().to_owned()).collect();
+            return Ok(Expected { named, drawn: BTreeSet::new() });
+        };
+        let system = S::new(&scenario.system).map_err(Failure::usage)?;
+        let all = scenario.expected_faults(&Topology::of(&system));
+        let named: BTreeSet<String> = match &scenario.expect.faults {
+            Some(faults) => faults.iter().cloned().collect(),
+            None => scenario.steps.iter().filter_map(named_fault::<S>).collect(),
+        };
+        let drawn = all.difference(&named).cloned().collect();
+        Ok(Expected { named, drawn })
+    }
+}
+
+fn named_fault<S: System>(step: &Step<S::Op>) -> Option<String> {
+    match step {
+        Step::Fault(planned) => Some(planned.fault.name().to_owned()),
+        Step::Operation { .. } => None,
+    }
+}
+
+/// The kinds of fault that a scenario is there for.
+pub struct Expected {
+    /// Named by the scenario.
+    pub named: BTreeSet<String>,
+    /// Drawn by its profile.
+    pub drawn: BTreeSet<String>,
+}
+
+/// Finds and reads what the user named, or everything there is.
+pub fn find<S: System>(arguments: &[PathBuf]) -> Result<Vec<Source<S>>, Failure> {
+    let functions = S::scenarios();
+    if arguments.is_empty() {
+        let mut sources = functions.into_iter().map(|(name, plan)| Source::Function { name, plan }).collect::<Vec<_>>();
+        if Path::new(FOLDER).is_dir() {
+            sources.extend(folder(Path::new(FOLDER))?);
+        }
+        if sources.is_empty() {
+            return Err(Failure::usage(format!("no scenario: there is no folder {FOLDER}/ here; name a file")));
+        }
+        return Ok(sources);
+    }
+    let mut sources = Vec::new();
+    for argument in arguments {
+        let function = functions.iter().find(|(name, _)| argument.as_os_str() == *name);
+        if let Some((name, plan)) = function {
+            sources.push(Source::Function { name, plan: *plan });
+        } else if argument.is_dir() {
+            sources.extend(folder(argument)?);
+        } else {
+            sources.push(file(argument)?);
+        }
+    }
+    Ok(sources)
+}
+
+/// One scenario, by file or name.
+pub fn file<S: System>(path: &Path) -> Result<Source<S>, Failure> {
+    let scenario = load::<S>(path).map_err(Failure::usage)?;
+    Ok(Source::File { path: path.to_owned(), scenario: Box::new(scenario) })
+}
+
+fn folder<S: System>(path: &Path) -> Result<Vec<Source<S>>, Failure> {
+    let unreadable = |error| Failure::usage(format!("cannot read {}: {error}", path.display()));
+    let mut files = Vec::new();
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "toml") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files.iter().map(|path| file(path)).collect()
+}

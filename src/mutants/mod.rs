@@ -1,0 +1,186 @@
+//! `mutants`: proves that each planted bug is caught by the check that is there for it.
+//!
+//! A checker that never fires and a scenario that never reaches its subject look like correct software. So each file in
+//! `mutants/` is a small patch that takes one part out of the protocol, with a header that says which check must notice
+//! and under which command. Every mutant is built from a copy of the tree, in a folder of its own under the target
+//! folder: the working tree is never touched. The copy and what was built of it are kept, so that a mutant costs the
+//! compilation of the files it changes and of what depends on them.
+//!
+//! A mutant that survives is a finding about the checks, as a violation is one about the software.
+
+mod patch;
+mod report;
+mod suite;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::ops::Range;
+use std::path::Path;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use self::patch::Mutant;
+use self::report::{Fate, Table};
+use self::suite::{Command, Program};
+use self::tree::Tree;
+use crate::cli::{Ended, Failure, HARNESS, PASSED, VIOLATED};
+use crate::sut::System;
+
+/// The arguments of `mutants`.
+#[derive(Args, Debug)]
+pub struct MutantsArgs {
+    /// Names of mutants, without their folder and ending [default: all]
+    names: Vec<String>,
+    /// The seeds to run each mutant with, instead of those that its header names
+    #[arg(long, value_parser = crate::cli::seeds, value_name = "FROM..TO")]
+    seeds: Option<Range<u64>>,
+    /// How many compilations and runs at once [default: one a processor]
+    #[arg(long)]
+    jobs: Option<NonZero<usize>>,
+    /// Go on after a mutant that survived or could not be tried
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// Tries mutants of the tree around the current folder; their checks are those of `S`.
+pub fn mutants<S: System>(arguments: MutantsArgs) -> Ended {
+    let MutantsArgs { names, seeds, jobs, keep_going } = arguments;
+    let mut tree = Tree::open()?;
+    let mutants = chosen(patch::load(&tree.origin().join("mutants"), &checks::<S>()?)?, &names)?;
+    let commands: BTreeMap<&str, Command> =
+        mutants.iter().map(|mutant| (mutant.name.as_str(), mutant.command.with(seeds.clone(), jobs))).collect();
+    let spinner = spinner();
+    let tell = |what: String| spinner.set_message(what);
+
+    tell("copying the tree".to_owned());
+    tree.copy()?;
+    let program = Program::new(&tree, jobs);
+    tell("building the unchanged tree".to_owned());
+    program.build()?.map_err(|errors| Failure::harness(format!("the unchanged tree does not build:\n{errors}")))?;
+    let mut passed: Vec<&Command> = Vec::new();
+    for command in commands.values() {
+        if !passed.contains(&command) {
+            tell(format!("{command}, unchanged"));
+            must_pass(&program, command)?;
+            passed.push(command);
+        }
+    }
+    spinner.suspend(|| println!("the unchanged tree passes {} commands", passed.len()));
+
+    let mut table = Table::new(&mutants);
+    spinner.suspend(|| println!("\n{}", table.header()));
+    for (index, mutant) in mutants.iter().enumerate() {
+        let command = &commands[mutant.name.as_str()];
+        let started = interpose::real_monotonic();
+        let place = format!("{}/{} {}", index + 1, mutants.len(), mutant.name);
+        tell(format!("{place}: building"));
+        let fate = tried(&mut tree, &program, mutant, command, || tell(format!("{place}: {command}")))?;
+        let row = table.add(mutant, fate, interpose::real_monotonic() - started);
+        spinner.suspend(|| println!("{row}"));
+        if table.exit_code() != PASSED && !keep_going {
+            break;
+        }
+    }
+    spinner.finish_and_clear();
+    conclude(&table, mutants.len())
+}
+
+/// Builds and runs one mutant; whatever comes of it, the copy is as before.
+fn tried(
+    tree: &mut Tree,
+    program: &Program,
+    mutant: &Mutant,
+    command: &Command,
+    running: impl FnOnce(),
+) -> Result<Fate, Failure> {
+    let applied = match tree.apply(mutant)? {
+        Ok(applied) => applied,
+        Err(hunk) => return Ok(Fate::Untried(format!("the patch does not apply: {hunk}"))),
+    };
+    let built = program.build();
+    let ran = match &built {
+        Ok(Ok(())) => {
+            running();
+            Some(program.run(command))
+        }
+        _ => None,
+    };
+    applied.reverse()?;
+    if let Err(errors) = built? {
+        return Ok(Fate::Untried(format!("it does not build:\n{errors}")));
+    }
+    let ran = ran.expect("it was built")?;
+    Ok(match ran.code {
+        Some(code) if code == i32::from(HARNESS) => Fate::Untried(format!("the run failed:\n{}", ran.output)),
+        Some(code) if code == i32::from(PASSED) || code == i32::from(VIOLATED) => {
+            let caught = ran.found.iter().filter(|found| mutant.checks.contains(&found.property));
+            match caught.min_by_key(|found| found.seed) {
+                Some(found) => Fate::Caught(found.clone()),
+                None => Fate::Survived(ran.found),
+            }
+        }
+        code => Fate::Untried(format!("the run ended with exit code {code:?}:\n{}", ran.output)),
+    })
+}
+
+/// A check that fails on correct software catches every mutant.
+fn must_pass(program: &Program, command: &Command) -> Result<(), Failure> {
+    let ran = program.run(command)?;
+    if ran.code == Some(i32::from(PASSED)) {
+        return Ok(());
+    }
+    Err(Failure::harness(format!(
+        "the unchanged tree does not pass, so nothing can be said about mutants:\n{}\n{command}",
+        ran.output.trim_end()
+    )))
+}
+
+fn conclude(table: &Table, all: usize) -> Ended {
+    println!("\n{}", table.summary(all));
+    if let Some(why) = table.untried() {
+        return Err(Failure::harness(why));
+    }
+    if let Some(survivor) = table.survivor() {
+        println!("squall mutants {survivor} --seeds 0..1000");
+        return Ok(VIOLATED);
+    }
+    println!("squall run --seeds 0..1000");
+    Ok(PASSED)
+}
+
+/// The names under which a run can report a violation.
+fn checks<S: System>() -> Result<Vec<String>, Failure> {
+    let system = S::new(&serde_json::Value::Null).map_err(Failure::harness)?;
+    let mut names: Vec<String> = system.checks().iter().map(|check| check.name().to_owned()).collect();
+    names.extend([crate::verdict::NO_PANIC, crate::campaign::WATCHDOG].map(str::to_owned));
+    Ok(names)
+}
+
+fn chosen(all: Vec<Mutant>, names: &[String]) -> Result<Vec<Mutant>, Failure> {
+    if names.is_empty() {
+        return Ok(all);
+    }
+    let known = |name: &&String| all.iter().any(|mutant| mutant.name == **name);
+    if let Some(stranger) = names.iter().find(|name| !known(name)) {
+        let all: Vec<&str> = all.iter().map(|mutant| mutant.name.as_str()).collect();
+        return Err(Failure::usage(format!("there is no mutant {stranger}; there are: {}", all.join(", "))));
+    }
+    Ok(all.into_iter().filter(|mutant| names.contains(&mutant.name)).collect())
+}
+
+fn spinner() -> ProgressBar {
+    // Draws nothing unless the standard error is a terminal.
+    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})").expect("the template is valid");
+    let spinner = ProgressBar::new_spinner().with_style(style);
+    spinner.enable_steady_tick(std::time::Duration::from_millis(200));
+    spinner
+}
+
+/// The path as the user would type it.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
+    relative.unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,260 @@
+//! What serde cannot see: figures that make no sense, and names that do not exist.
+
+use std::collections::BTreeSet;
+
+use super::document::{Document, Place};
+use super::error::ScenarioError;
+use super::nearest::suggestion;
+use super::{Scenario, Step};
+use crate::plan::{FAULT_KINDS, Fault, PlannedFault, PointKind, Topology, Trigger};
+
+/// Checks what can be checked without knowing the system.
+pub(super) fn figures<Op>(scenario: &Scenario<Op>, document: &Document<'_>) -> Result<(), ScenarioError> {
+    let root = document.root();
+    let durations = [
+        ("limit_ms", scenario.limit_ms),
+        ("settle_ms", scenario.settle_ms),
+        ("supervisor_restart_ms", scenario.supervisor_restart_ms),
+    ];
+    durations.iter().try_for_each(|(key, ms)| not_zero(&root, key, *ms))?;
+    network(scenario, &root.key("network"))?;
+    if let Some(workload) = &scenario.workload {
+        let remedy = "write how many operations each client makes, at least 1";
+        let place = root.key("workload").key("operations");
+        ensure(workload.operations > 0, || place.error("the workload is empty", remedy))?;
+    }
+    clients(scenario, &root)?;
+    scenario.steps.iter().enumerate().try_for_each(|(index, step)| {
+        let place = root.key("steps").item(index);
+        match step {
+            Step::Operation { client, at_ms, .. } => {
+                in_time(*at_ms, scenario.limit_ms, &place)?;
+                known(client, scenario.clients.iter().map(String::as_str), "clients", &place.key("client"))
+            }
+            Step::Fault(planned) => fault(planned, scenario.limit_ms, &place),
+        }
+    })
+}
+
+/// Checks every name against those that exist.
+pub(super) fn names<Op>(
+    scenario: &Scenario<Op>,
+    document: &Document<'_>,
+    topology: &Topology,
+) -> Result<(), ScenarioError> {
+    let root = document.root();
+    if let Some(client) = scenario.clients.iter().find(|client| topology.host(client).is_some()) {
+        let message = format!("the client `{client}` has the name of a host");
+        return Err(client_place(scenario, client, &root).error(message, "give the client another name"));
+    }
+    for (index, name) in scenario.checks.iter().enumerate() {
+        let checks = topology.checks.iter().map(String::as_str);
+        known(name, checks, "checks", &root.key("checks").item(index))?;
+    }
+    for (index, name) in scenario.expect.marks.iter().enumerate() {
+        let marks = topology.marks.iter().map(String::as_str);
+        known(name, marks, "marks", &root.key("expect").key("marks").item(index))?;
+    }
+    for (index, step) in scenario.steps.iter().enumerate() {
+        if let Step::Fault(planned) = step {
+            struck(planned, scenario, topology, &root.key("steps").item(index))?;
+        }
+    }
+    let possible = scenario.possible_faults(topology);
+    for (index, name) in scenario.expect.faults.iter().flatten().enumerate() {
+        let place = root.key("expect").key("faults").item(index);
+        known(name, FAULT_KINDS, "faults", &place)?;
+        ensure(possible.contains(name.as_str()), || {
+            let message = format!("nothing in this scenario makes a `{name}`");
+            place.error(message, "add a step with this fault or a profile that draws it, or do not expect it")
+        })?;
+    }
+    Ok(())
+}
+
+/// What the system said about its options, at the option it speaks of where one can be found.
+pub(super) fn refused(document: &Document<'_>, table: &str, refusal: &str) -> ScenarioError {
+    let place = document.root().key(table);
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    let mut words = refusal.split(|c| !is_word(c));
+    // The first that is named is the one that is wrong; others may be proposed in its place.
+    let option = words.find(|word| place.keys().any(|key| key == *word));
+    let at = option.map_or_else(|| place.clone(), |option| place.word(option));
+    let misplaced = option.is_some_and(|option| TOP_LEVEL.contains(&option));
+    let remedy = if misplaced {
+        format!("a key below `[{table}]` belongs to that table: move this one above the first `[…]`")
+    } else {
+        format!("correct the option below `[{table}]`")
+    };
+    at.error(refusal, remedy)
+}
+
+/// Keys that people write below a table by mistake, where TOML takes them for keys of the table.
+const TOP_LEVEL: [&str; 9] =
+    ["clients", "limit_ms", "settle_ms", "supervisor_restart_ms", "profile", "checks", "seeds", "sweep", "steps"];
+
+fn ensure(holds: bool, error: impl FnOnce() -> ScenarioError) -> Result<(), ScenarioError> {
+    if holds { Ok(()) } else { Err(error()) }
+}
+
+fn known<'a>(
+    name: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    what: &str,
+    place: &Place<'_>,
+) -> Result<(), ScenarioError> {
+    let names: Vec<&str> = names.into_iter().collect();
+    let one = what.strip_suffix('s').unwrap_or(what);
+    ensure(names.contains(&name), || place.error(format!("unknown {one} `{name}`"), suggestion(name, names, what)))
+}
+
+fn not_zero(table: &Place<'_>, key: &str, figure: u64) -> Result<(), ScenarioError> {
+    ensure(figure > 0, || table.key(key).error(format!("`{key}` is zero"), "write a number of milliseconds from 1 up"))
+}
+
+fn in_time(at_ms: u64, limit_ms: u64, step: &Place<'_>) -> Result<(), ScenarioError> {
+    ensure(at_ms < limit_ms, || {
+        let message = format!("the step is due at {at_ms} ms, and the run is ended at {limit_ms} ms");
+        step.key("at_ms").error(message, "write an earlier time, or a larger `limit_ms` at the top of the file")
+    })
+}
+
+fn network<Op>(scenario: &Scenario<Op>, place: &Place<'_>) -> Result<(), ScenarioError> {
+    let network = scenario.network;
+    not_zero(place, "tick_ms", network.tick_ms)?;
+    ensure(network.latency_ms_min <= network.latency_ms_max, || {
+        let message =
+            format!("the least latency is {} ms, the greatest {} ms", network.latency_ms_min, network.latency_ms_max);
+        place.key("latency_ms_min").error(message, "write `latency_ms_min` no larger than `latency_ms_max`")
+    })
+}
+
+fn clients<Op>(scenario: &Scenario<Op>, root: &Place<'_>) -> Result<(), ScenarioError> {
+    if scenario.clients.is_empty() {
+        return Err(if scenario.workload.is_some() {
+            root.key("workload").error("the workload has no clients", "add `clients = 2` at the top of the file")
+        } else {
+            root.key("steps").error("nobody does anything", "add a step with `client` and `do`, or a `[workload]`")
+        });
+    }
+    let mut seen = BTreeSet::new();
+    for client in &scenario.clients {
+        let place = client_place(scenario, client, root);
+        let is_name = client.starts_with(|c: char| c.is_ascii_lowercase())
+            && client.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
+        ensure(is_name, || {
+            let remedy = "write a lower-case letter, then lower-case letters, digits, `-` and `_`: it names a host";
+            place.error(format!("`{client}` cannot be the name of a client"), remedy)
+        })?;
+        ensure(seen.insert(client), || place.error(format!("the client `{client}` is named twice"), "name it once"))?;
+    }
+    ensure(
+        scenario.workload.is_some() || scenario.steps.iter().any(|step| matches!(step, Step::Operation { .. })),
+        || {
+            root.key("clients")
+                .error("the clients have nothing to do", "add a step with `client` and `do`, or a `[workload]`")
+        },
+    )
+}
+
+/// Where a client is named last: in the list of clients, or else by a step.
+fn client_place<'d, Op>(scenario: &Scenario<Op>, client: &str, root: &Place<'d>) -> Place<'d> {
+    if root.keys().any(|key| key == "clients") {
+        let index = scenario.clients.iter().rposition(|name| name == client);
+        return index.map_or_else(|| root.key("clients"), |index| root.key("clients").item(index));
+    }
+    let named = |step: &Step<Op>| matches!(step, Step::Operation { client: name, .. } if name == client);
+    let index = scenario.steps.iter().position(named);
+    index.map_or_else(|| root.clone(), |index| root.key("steps").item(index).key("client"))
+}
+
+/// Figures of a fault.
+fn fault(planned: &PlannedFault, limit_ms: u64, step: &Place<'_>) -> Result<(), ScenarioError> {
+    let PlannedFault { at, fault } = planned;
+    match at {
+        Trigger::Ms(ms) => in_time(*ms, limit_ms, step)?,
+        Trigger::Point { nth, .. } => counted_from_1(*nth, &step.key("at").key("nth"))?,
+        Trigger::Ordinal { kind, nth, .. } => counted_from_1(*nth, &step.key("at").key(ordinal_key(*kind)))?,
+    }
+    let (kind, durations) = spelled(fault);
+    let place = step.key("fault").key(kind);
+    durations.iter().try_for_each(|(key, ms)| not_zero(&place, key, *ms))?;
+    if let Fault::Pause { host, .. } = fault {
+        let on = match at {
+            Trigger::Point { host, .. } | Trigger::Ordinal { host, kind: PointKind::Effect, .. } => Some(host),
+            Trigger::Ms(_) | Trigger::Ordinal { .. } => None,
+        };
+        let remedy = "a pause holds whoever reaches a point: write `at = { point = \"…\", host = \"…\" }`, \
+                      or `effect = 1` in place of the point";
+        let Some(on) = on else {
+            return Err(step.key("fault").error("a pause needs a point that somebody reaches", remedy));
+        };
+        ensure(on == host, || {
+            let message = format!("the pause on `{host}` is triggered by a point of `{on}`");
+            place.key("host").error(message, format!("write `host = \"{on}\"`: who reaches the point is held there"))
+        })?;
+    }
+    Ok(())
+}
+
+/// How a fault is spelled in a file, and its durations.
+fn spelled(fault: &Fault) -> (&'static str, Vec<(&'static str, u64)>) {
+    match fault {
+        Fault::Kill { restart_after_ms, .. } => ("kill", vec![("restart_after_ms", *restart_after_ms)]),
+        Fault::PowerCut { restart_after_ms, .. } => ("power_cut", vec![("restart_after_ms", *restart_after_ms)]),
+        Fault::Pause { for_ms, .. } => ("pause", vec![("for_ms", *for_ms)]),
+        Fault::Cut { heal_after_ms, .. } => ("cut", vec![("heal_after_ms", *heal_after_ms)]),
+        Fault::Delay { extra_ms, for_ms, .. } => ("delay", vec![("extra_ms", *extra_ms), ("for_ms", *for_ms)]),
+        Fault::Reorder { spread_ms, for_ms, .. } => ("reorder", vec![("spread_ms", *spread_ms), ("for_ms", *for_ms)]),
+        Fault::Duplicate { for_ms, .. } => ("duplicate", vec![("for_ms", *for_ms)]),
+    }
+}
+
+fn ordinal_key(kind: PointKind) -> &'static str {
+    match kind {
+        PointKind::Effect => "effect",
+        PointKind::Disk => "disk",
+        PointKind::Network => "network",
+    }
+}
+
+fn counted_from_1(nth: u64, place: &Place<'_>) -> Result<(), ScenarioError> {
+    ensure(nth > 0, || place.error("points are counted from 1", "write a number from 1 up"))
+}
+
+/// Names of a fault and of its trigger.
+fn struck<Op>(
+    planned: &PlannedFault,
+    scenario: &Scenario<Op>,
+    topology: &Topology,
+    step: &Place<'_>,
+) -> Result<(), ScenarioError> {
+    let hosts = || topology.hosts.iter().map(|host| host.name);
+    let clients = || scenario.clients.iter().map(String::as_str);
+    match &planned.at {
+        Trigger::Ms(_) => {}
+        Trigger::Point { host, point, .. } => {
+            known(host, hosts(), "hosts", &step.key("at").key("host"))?;
+            let points = topology.host(host).into_iter().flat_map(|host| host.points.iter().map(String::as_str));
+            let place = step.key("at").key("point");
+            known(point, points, "points", &place)
+                .map_err(|error| ScenarioError { message: format!("{} on `{host}`", error.message), ..error })?;
+        }
+        Trigger::Ordinal { host, .. } => known(host, hosts(), "hosts", &step.key("at").key("host"))?,
+    }
+    let (kind, _) = spelled(&planned.fault);
+    let place = step.key("fault").key(kind);
+    match &planned.fault {
+        Fault::Kill { host, .. } | Fault::PowerCut { host, .. } | Fault::Pause { host, .. } => {
+            known(host, hosts(), "hosts", &place.key("host"))
+        }
+        Fault::Cut { from, to, .. } | Fault::Delay { from, to, .. } | Fault::Reorder { from, to, .. } => {
+            known(from, hosts().chain(clients()), "hosts", &place.key("from"))?;
+            known(to, hosts().chain(clients()), "hosts", &place.key("to"))?;
+            ensure(from != to, || {
+                place.key("to").error(format!("a link from `{from}` to itself"), "write two different hosts")
+            })
+        }
+        Fault::Duplicate { client, .. } => known(client, clients(), "clients", &place.key("client")),
+    }
+}

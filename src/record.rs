@@ -1,0 +1,74 @@
+//! What a run leaves behind.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::History;
+use crate::plan::Plan;
+
+/// Everything a check may look at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record<Op, Ret> {
+    /// What was run.
+    pub plan: Plan<Op>,
+    /// What the clients saw.
+    pub history: History<Op, Ret>,
+    /// What happened inside, in order.
+    pub trace: Vec<TraceEvent>,
+    /// How often each kind of fault took effect (did something, not merely was applied).
+    pub faults: BTreeMap<String, u64>,
+    /// How often each mark was made.
+    pub marks: BTreeMap<String, u64>,
+    /// How many points of each kind each host passed while faults could strike: host, kind, count.
+    pub points: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Processes that ended by themselves: when, host, why.
+    pub exits: Vec<(u64, String, String)>,
+    /// Panics, anywhere: host and message. Each is a violation.
+    pub panics: Vec<(String, String)>,
+    /// Clients that were not done when the plan's `limit_ms` was over: their last operation is open.
+    pub stuck_clients: Vec<String>,
+    /// Whether the system settled after the faults were healed; the reason if it did not.
+    pub settled: Result<(), String>,
+    /// Canonical dumps of every store after the run.
+    pub dumps: BTreeMap<String, String>,
+    /// SHA-256 over the core inputs, effects and marks: the same in debug and release.
+    pub digest: String,
+    /// SHA-256 over those and every network message, disk operation and random draw.
+    pub byte_digest: String,
+    /// Simulated time the run took.
+    pub simulated_ms: u64,
+}
+
+/// One line of a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceEvent {
+    /// Simulated time.
+    pub at_ms: u64,
+    /// The host.
+    pub host: String,
+    /// What kind of thing happened.
+    pub what: What,
+    /// Which, for example a core's input in full.
+    pub text: String,
+}
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A core was given an input.
+    Input,
+    /// A core asked for an effect.
+    Effect,
+    /// A core made a decision that mattered.
+    Mark,
+    /// A fault was applied or healed, or a host started, died or ended.
+    Fault,
+    /// A message was sent, delivered or lost.
+    Network,
+    /// A disk operation.
+    Disk,
+    /// A line that the software logged.
+    Log,
+}

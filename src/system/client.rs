@@ -1,0 +1,116 @@
+//! What a simulated client does with an operation: real HTTP, through the coordinator's own client.
+
+use std::time::Duration;
+
+use coordinator::client::{Client, ClientError};
+use coordinator::commit::{Decision, IdempotencyKey, Settled};
+use env::Env;
+use graph::Patch;
+
+use super::environment::Simulated;
+use super::operation::{Op, Ret};
+use super::{COORDINATOR, HTTP_PORT, Options, key};
+use crate::history::OpId;
+use crate::sut::Outcome;
+use crate::world::ClientHost;
+
+/// The pause before a request is sent again.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// The pause between two questions whether anything is left to do.
+const SETTLE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Carries out one operation.
+pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> Outcome<Ret> {
+    let coordinator = connect(&client, Duration::from_millis(options.client_timeout_ms));
+    match op {
+        Op::Submit { operations, retries } => {
+            let key = IdempotencyKey(key(id.0));
+            submit(&client, &coordinator, &key, &Patch { operations }, retries).await
+        }
+        Op::Read { entity } => read(coordinator.read(&entity).await.map(Ret::Entity)),
+        Op::Peek { entity } => {
+            let peeked = coordinator.read_eventual(&entity).await;
+            read(peeked.map(|view| Ret::Peeked { found: view.is_some() }))
+        }
+    }
+}
+
+/// Waits until the coordinator has nothing left to do.
+pub async fn settle(client: ClientHost) -> Result<(), String> {
+    let coordinator = connect(&client, Duration::from_millis(1_000));
+    loop {
+        if let Ok(health) = coordinator.status().await {
+            let status = health.status;
+            if status.open == 0 && status.waiting == 0 && !status.halted {
+                return Ok(());
+            }
+        }
+        tokio::time::sleep(SETTLE_PAUSE).await;
+    }
+}
+
+fn connect(client: &ClientHost, timeout: Duration) -> Client {
+    let env = Env::new(Simulated::new((**client).clone()));
+    Client::new(env, format!("{COORDINATOR}:{HTTP_PORT}"), timeout)
+}
+
+/// A read has no effect: without an answer it certainly did nothing.
+fn read(result: Result<Ret, ClientError>) -> Outcome<Ret> {
+    match result {
+        Ok(ret) => Outcome::Ok(ret),
+        Err(error) => Outcome::Fail(error.to_string()),
+    }
+}
+
+/// Sends a transaction, and sends it again under the same key while its outcome is not known.
+async fn submit(
+    client: &ClientHost,
+    coordinator: &Client,
+    key: &IdempotencyKey,
+    patch: &Patch,
+    retries: u32,
+) -> Outcome<Ret> {
+    // Once nobody can say whether an attempt was executed, only an outcome can.
+    let mut unknown = None;
+    for attempt in 0..=retries {
+        if attempt > 0 {
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        let error = match send(client, coordinator, key, patch).await {
+            Ok(Settled { tx, decision: Decision::Committed }) => return Outcome::Ok(Ret::Committed { tx }),
+            Ok(Settled { tx, decision: Decision::Aborted { reason } }) => {
+                return Outcome::Fail(format!("{tx} aborted: {reason}"));
+            }
+            Err(error) => error,
+        };
+        if error.is_unknown() {
+            unknown = Some(error.to_string());
+        } else if attempt == retries && unknown.is_none() {
+            return Outcome::Fail(error.to_string());
+        }
+    }
+    Outcome::Info(unknown.unwrap_or_else(|| "nothing was sent".to_owned()))
+}
+
+/// Sends a transaction once, or twice at the same time if a fault says so.
+async fn send(
+    client: &ClientHost,
+    coordinator: &Client,
+    key: &IdempotencyKey,
+    patch: &Patch,
+) -> Result<Settled, ClientError> {
+    if !client.duplicating() {
+        return coordinator.submit(key, patch).await;
+    }
+    let (first, second) =
+        futures_util::future::join(coordinator.submit(key, patch), coordinator.submit(key, patch)).await;
+    match (first, second) {
+        (Ok(first), Ok(second)) => {
+            assert_eq!(first, second, "one transaction had two outcomes");
+            Ok(first)
+        }
+        (Ok(settled), Err(_)) | (Err(_), Ok(settled)) => Ok(settled),
+        (Err(first), Err(second)) => Err(if second.is_unknown() { second } else { first }),
+    }
+}

@@ -1,0 +1,306 @@
+//! The dumps of a run, as the system writes and as checks read them.
+//!
+//! Dumps are text, so that a person can read them in a diff. The form of each line is
+//! written and parsed here and nowhere else.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use coordinator::commit::{EntityView, LinkView};
+use coordinator::ledger::{self, LedgerError};
+use coordinator::statements::RESERVED;
+use disk::Disk;
+use graph::{EntityId, KIND_PROPERTY, Kind, Node, Properties, Snapshot, TxId, Value};
+use rusqlite::{Connection, OpenFlags};
+use stores::memory::MemoryGraph;
+
+/// Entities and links as the graph has them, in the canonical form.
+pub const GRAPH: &str = "graph";
+/// Entities and links as SQLite has them, in the same form.
+pub const LEDGER: &str = "ledger";
+/// A line for each transaction in the log: `TX STATE KEY`.
+pub const LOG: &str = "log";
+/// A line for each marker in the graph: `TX STATE`.
+pub const MARKERS: &str = "markers";
+/// A line for each event: `RESOURCE SEQUENCE TX`.
+pub const EVENTS: &str = "events";
+/// A line of JSON for each entity that both stores have: what a strong read would show.
+pub const ENTITIES: &str = "entities";
+/// Why SQLite could not be dumped; there is no such dump when it could.
+pub const UNREADABLE: &str = "unreadable";
+
+/// The label of markers.
+const MARKER_LABEL: &str = "Tx";
+/// What the coordinator keeps in the graph besides entities and links.
+const BOOKKEEPING_LABELS: [&str; 2] = [MARKER_LABEL, "Store"];
+
+/// Dumps every store.
+pub fn all(graph: &MemoryGraph, disk: Option<&Disk>) -> BTreeMap<String, String> {
+    let ledger = disk.and_then(open).transpose();
+    let read = ledger.map_err(LedgerError::from).and_then(|sql| Ledger::read(sql.as_ref(), &graph.snapshot()));
+    stores(&graph.snapshot(), read)
+}
+
+fn stores(graph: &Snapshot, ledger: Result<Ledger, LedgerError>) -> BTreeMap<String, String> {
+    let markers = graph.nodes().iter().filter(|node| node.labels.contains(MARKER_LABEL)).map(|node| {
+        let state = node.properties.get("state").and_then(Value::as_text);
+        format!("{} {}\n", node.id, state.unwrap_or("without-state"))
+    });
+    let mut dumps =
+        BTreeMap::from([(GRAPH.to_owned(), domain(graph).to_string()), (MARKERS.to_owned(), markers.collect())]);
+    match ledger {
+        Ok(Ledger { rows, log, events, entities }) => dumps.extend([
+            (LEDGER.to_owned(), rows.to_string()),
+            (LOG.to_owned(), lines(&log)),
+            (EVENTS.to_owned(), lines(&events)),
+            (ENTITIES.to_owned(), entities.iter().map(|view| json(view) + "\n").collect()),
+        ]),
+        // The graph is worth reading all the same.
+        Err(error) => {
+            dumps.insert(UNREADABLE.to_owned(), format!("{error}\n"));
+        }
+    }
+    dumps
+}
+
+/// What the ledger holds.
+#[derive(Default)]
+struct Ledger {
+    rows: Snapshot,
+    log: Vec<LogLine>,
+    events: Vec<EventLine>,
+    entities: Vec<EntityView>,
+}
+
+impl Ledger {
+    fn read(sql: Option<&Connection>, graph: &Snapshot) -> Result<Ledger, LedgerError> {
+        // A coordinator that never came up, or not as far as its tables, has written nothing.
+        let Some(sql) = sql else { return Ok(Ledger::default()) };
+        let schema: i64 = sql.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if schema == 0 {
+            return Ok(Ledger::default());
+        }
+        let mut read = Ledger { rows: ledger::snapshot(sql)?, ..Ledger::default() };
+        for ledger::LogEntry { tx, key, state } in ledger::log_entries(sql)? {
+            read.log.push(LogLine { tx, state, key });
+        }
+        for ledger::EventEntry { resource, sequence, tx } in ledger::event_entries(sql)? {
+            read.events.push(EventLine { resource, sequence, tx });
+        }
+        let graph = domain(graph);
+        for node in graph.nodes() {
+            let Ok(id) = EntityId::new(node.id.clone()) else { continue };
+            let Some(row) = ledger::load(sql, &id)? else { continue };
+            read.entities.extend(view(&graph, node, row.version, row.tx));
+        }
+        Ok(read)
+    }
+}
+
+/// The coordinator's file, if it ever made one.
+fn open(disk: &Disk) -> Option<rusqlite::Result<Connection>> {
+    let path = format!("/data/{}", coordinator::LEDGER_FILE);
+    disk.read_file(&path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Some(Connection::open_with_flags_and_vfs(path, flags, disk.vfs_name()))
+}
+
+/// All but the coordinator's bookkeeping: also what nobody should have put there.
+fn domain(everything: &Snapshot) -> Snapshot {
+    let bookkeeping = |node: &&Node| node.labels.iter().any(|label| BOOKKEEPING_LABELS.contains(&label.as_str()));
+    let nodes = everything.nodes().iter().filter(|node| !bookkeeping(node)).cloned();
+    Snapshot::new(nodes.collect(), everything.edges().to_vec())
+}
+
+/// The entity of a node as a strong read shows it: version and transaction come from SQLite, the rest from the graph.
+/// `None` where a strong read fails, because the coordinator did not write that node.
+pub fn view(graph: &Snapshot, node: &Node, version: u64, tx: TxId) -> Option<EntityView> {
+    let links = graph.edges().iter().filter(|edge| edge.from == node.id).map(|edge| {
+        let to = EntityId::new(edge.to.clone()).ok()?;
+        Some(LinkView { kind: kind(&edge.properties)?, to, properties: own(&edge.properties) })
+    });
+    let mut links: Vec<LinkView> = links.collect::<Option<_>>()?;
+    links.sort();
+    let id = EntityId::new(node.id.clone()).ok()?;
+    Some(EntityView { id, kind: kind(&node.properties)?, properties: own(&node.properties), links, version, tx })
+}
+
+fn kind(properties: &Properties) -> Option<Kind> {
+    Kind::new(properties.get(KIND_PROPERTY)?.as_text()?).ok()
+}
+
+fn own(properties: &Properties) -> Properties {
+    let own = properties.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str()));
+    own.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+pub(super) fn json(view: &EntityView) -> String {
+    serde_json::to_string(view).expect("a view is always valid JSON")
+}
+
+pub(super) fn lines(lines: &[impl fmt::Display]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// A transaction in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// Its name.
+    pub tx: TxId,
+    /// `intended`, `committed` or `aborted`.
+    pub state: String,
+    /// The client's name for it.
+    pub key: String,
+}
+
+/// A marker in the graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkerLine {
+    /// Which transaction it decides about.
+    pub tx: TxId,
+    /// `committed` or `aborted`.
+    pub state: String,
+}
+
+/// An event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventLine {
+    /// Whose.
+    pub resource: EntityId,
+    /// Its number among those of the resource.
+    pub sequence: u64,
+    /// Which transaction appended it.
+    pub tx: TxId,
+}
+
+impl fmt::Display for LogLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.tx, self.state, self.key)
+    }
+}
+
+impl fmt::Display for MarkerLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.tx, self.state)
+    }
+}
+
+impl fmt::Display for EventLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.resource, self.sequence, self.tx)
+    }
+}
+
+impl FromStr for LogLine {
+    type Err = String;
+    fn from_str(line: &str) -> Result<LogLine, String> {
+        let [tx, state, key] = words(line)?;
+        Ok(LogLine { tx: parse(tx)?, state: state.to_owned(), key: key.to_owned() })
+    }
+}
+
+impl FromStr for MarkerLine {
+    type Err = String;
+    fn from_str(line: &str) -> Result<MarkerLine, String> {
+        let [tx, state] = words(line)?;
+        Ok(MarkerLine { tx: parse(tx)?, state: state.to_owned() })
+    }
+}
+
+impl FromStr for EventLine {
+    type Err = String;
+    fn from_str(line: &str) -> Result<EventLine, String> {
+        let [resource, sequence, tx] = words(line)?;
+        Ok(EventLine { resource: parse(resource)?, sequence: parse(sequence)?, tx: parse(tx)? })
+    }
+}
+
+fn words<const N: usize>(line: &str) -> Result<[&str; N], String> {
+    let words: Vec<&str> = line.split(' ').collect();
+    words.try_into().map_err(|words: Vec<&str>| format!("it has {} words instead of {N}", words.len()))
+}
+
+fn parse<T: FromStr<Err: fmt::Display>>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|error| format!("{word:?}: {error}"))
+}
+
+/// The dumps of a run, read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dump<'a> {
+    /// Entities and links as the graph has them.
+    pub graph: &'a str,
+    /// Entities and links as SQLite has them.
+    pub ledger: &'a str,
+    /// The log, oldest first.
+    pub log: Vec<LogLine>,
+    /// The markers; one that stands twice shows twice.
+    pub markers: Vec<MarkerLine>,
+    /// The events, in the order in which they were appended.
+    pub events: Vec<EventLine>,
+    /// What a strong read of each entity would show.
+    pub entities: BTreeMap<EntityId, EntityView>,
+}
+
+/// Why dumps cannot be read: nothing can be said about the stores then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DumpError {
+    /// The system always dumps every store, unless it panics.
+    #[error("there is no dump {0:?}")]
+    Missing(&'static str),
+    /// SQLite would not be read when the run was over.
+    #[error("SQLite cannot be read: {0}")]
+    Unreadable(String),
+    /// A store holds what the coordinator does not write.
+    #[error("dump {dump:?} has a line that is none of its kind: {line:?}: {why}")]
+    Line {
+        /// Which dump.
+        dump: &'static str,
+        /// The line.
+        line: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl<'a> Dump<'a> {
+    /// Reads the dumps of a run.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that cannot be read.
+    pub fn read(dumps: &'a BTreeMap<String, String>) -> Result<Dump<'a>, DumpError> {
+        if let Some(why) = dumps.get(UNREADABLE) {
+            return Err(DumpError::Unreadable(why.trim_end().to_owned()));
+        }
+        let entities = parsed(dumps, ENTITIES, |line| {
+            let view: EntityView = serde_json::from_str(line).map_err(|error| error.to_string())?;
+            Ok((view.id.clone(), view))
+        });
+        Ok(Dump {
+            graph: text(dumps, GRAPH)?,
+            ledger: text(dumps, LEDGER)?,
+            log: parsed(dumps, LOG, str::parse)?,
+            markers: parsed(dumps, MARKERS, str::parse)?,
+            events: parsed(dumps, EVENTS, str::parse)?,
+            entities: entities?.into_iter().collect(),
+        })
+    }
+}
+
+fn text<'a>(dumps: &'a BTreeMap<String, String>, name: &'static str) -> Result<&'a str, DumpError> {
+    dumps.get(name).map(String::as_str).ok_or(DumpError::Missing(name))
+}
+
+fn parsed<T>(
+    dumps: &BTreeMap<String, String>,
+    name: &'static str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, DumpError> {
+    let line =
+        |line: &str| parse(line).map_err(|why| DumpError::Line { dump: name, line: line.to_owned(), why });
+    text(dumps, name)?.lines().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! The production crates' seam to the outside, filled by a simulated host.
+
+use std::io;
+
+use env::{BoxFuture, Connection, Environment, Listener, Observation, Point};
+use graph::Millis;
+
+use crate::world::{Host, TcpListener};
+
+/// A simulated host as the production crates see their surroundings.
+pub struct Simulated {
+    host: Host,
+    vfs: String,
+}
+
+impl Simulated {
+    /// The surroundings of a process on this host.
+    pub fn new(host: Host) -> Simulated {
+        let vfs = host.disk().vfs_name().to_owned();
+        Simulated { host, vfs }
+    }
+}
+
+impl Environment for Simulated {
+    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Connection>> {
+        Box::pin(async move { Ok(Box::new(self.host.connect(address).await?) as Connection) })
+    }
+
+    fn listen<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
+        Box::pin(async move {
+            let listener = self.host.listen(address).await?;
+            Ok(Box::new(Socket { listener, address: address.to_owned() }) as Box<dyn Listener>)
+        })
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.host.spawn(task);
+    }
+
+    fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+        let host = self.host.clone();
+        Box::pin(async move { host.blocking(work).await })
+    }
+
+    fn utc_now(&self) -> Millis {
+        Millis(self.host.utc_now_ms())
+    }
+
+    fn entropy(&self, bytes: &mut [u8]) {
+        self.host.entropy(bytes);
+    }
+
+    fn vfs(&self) -> Option<&str> {
+        Some(&self.vfs)
+    }
+
+    fn point(&self, point: Point) -> BoxFuture<'_, ()> {
+        Box::pin(async move { self.host.point(&point.to_string()).await })
+    }
+
+    fn observe(&self, core: &'static str, observation: Observation<'_>) {
+        match observation {
+            Observation::Input(input) => self.host.input(core, input),
+            Observation::Effect(effect) => self.host.effect(core, effect),
+            Observation::Mark(mark) => self.host.mark(core, mark),
+        }
+    }
+}
+
+struct Socket {
+    listener: TcpListener,
+    address: String,
+}
+
+impl Listener for Socket {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Connection, String)>> {
+        Box::pin(async move {
+            let (stream, peer) = self.listener.accept().await?;
+            Ok((Box::new(stream) as Connection, peer.to_string()))
+        })
+    }
+
+    fn local_address(&self) -> String {
+        self.address.clone()
+    }
+}

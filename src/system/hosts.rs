@@ -1,0 +1,118 @@
+//! The software of the hosts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coordinator::commit::Config;
+use coordinator::http::Limits;
+use coordinator::service::{Coordinator, Options as ServiceOptions};
+use coordinator::statements;
+use env::Env;
+use graph::{ENTITY_LABEL, Millis, Value};
+use stores::GraphFault;
+use stores::bolt::client::{BoltGraph, BoltOptions, BoltUrl};
+use stores::bolt::server::{BoltServer, Failure, Hooks, Request, serve};
+use stores::memory::MemoryGraph;
+
+use super::environment::Simulated;
+use super::{BOLT_PORT, GRAPH, HTTP_PORT, Hidden, Options};
+use crate::sut::Exit;
+use crate::world::Host;
+
+/// A coordinator process, from its start to its end.
+pub async fn coordinator(host: Host, options: Options) -> Exit {
+    match run(host, options).await {
+        Ok(reason) => Exit::Failed(format!("halted: {reason}")),
+        Err(error) => Exit::Failed(error.to_string()),
+    }
+}
+
+/// What `coordinator serve` does, on simulated surroundings. Returns why it halted.
+async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error::Error>> {
+    let env = Env::new(Simulated::new(host));
+    let url: BoltUrl = format!("bolt://simulated@{GRAPH}:{BOLT_PORT}").parse()?;
+    let mut bolt = BoltOptions::new(&url, "");
+    bolt.connect_timeout = Duration::from_millis(options.graph_limit_ms);
+    let graph = Arc::new(BoltGraph::new(env.clone(), bolt)?);
+    let service = ServiceOptions {
+        data: "/data".into(),
+        commit: Config {
+            decide_attempts_max: options.decide_attempts,
+            backoff_ms: Millis(20),
+            backoff_ms_max: Millis(200),
+            answer_timeout_ms: Millis(options.answer_timeout_ms),
+        },
+        graph_limit: Duration::from_millis(options.graph_limit_ms),
+    };
+    let coordinator = Coordinator::start(env.clone(), service, graph).await?;
+    let listener = env.listen(&format!("0.0.0.0:{HTTP_PORT}")).await?;
+    let halted = coordinator.clone();
+    Ok(coordinator::http::serve(env, listener, coordinator, Limits::default(), async move { halted.halted().await })
+        .await)
+}
+
+/// The graph has committed, and has not said so: the point at which an answer can be lost.
+pub const AFTER_COMMIT: &str = "bolt.commit.after";
+
+/// A graph database process: Bolt in front of a graph that outlives it.
+pub async fn graph(host: Host, graph: MemoryGraph, options: Options) -> Exit {
+    let env = Env::new(Simulated::new(host.clone()));
+    // At the first start there is nothing to forget.
+    graph.lose_last(options.graph_forgets);
+    if let Some(hidden) = options.graph_hides {
+        env.spawn(hide(graph.clone(), hidden));
+    }
+    let refusals_percent = options.graph_refusals_percent;
+    let server = BoltServer::new(graph, statements::ALL, statements::CONSTRAINTS);
+    let server = Arc::new(server.with_hooks(Server { host, refusals_percent }));
+    let served = async {
+        let mut listener = env.listen(&format!("0.0.0.0:{BOLT_PORT}")).await?;
+        serve(&env, listener.as_mut(), &server).await
+    };
+    match served.await {
+        Ok(()) => Exit::Clean,
+        Err(error) => Exit::Failed(error.to_string()),
+    }
+}
+
+/// Changes the graph behind the coordinator's back: an entity is gone for a while.
+async fn hide(graph: MemoryGraph, Hidden { entity, after_ms, for_ms }: Hidden) {
+    let id = Value::from(entity.as_str());
+    tokio::time::sleep(Duration::from_millis(after_ms)).await;
+    let taken = graph.autocommit(|graph| {
+        let Some(node) = graph.find(ENTITY_LABEL, "id", &id)?.pop() else { return Ok(None) };
+        let properties = graph.properties(node)?;
+        graph.delete(node)?;
+        Ok::<_, GraphFault>(Some(properties))
+    });
+    let Some(properties) = taken.expect("it has no links and nobody else writes to it") else { return };
+    tokio::time::sleep(Duration::from_millis(for_ms)).await;
+    graph.autocommit(|graph| graph.create(&[ENTITY_LABEL], properties)).expect("its place is free");
+}
+
+/// Where the harness reaches into the graph database.
+struct Server {
+    host: Host,
+    /// How many commits in a hundred are refused for the moment, as a server does that
+    /// chose a transaction to break a deadlock.
+    refusals_percent: u64,
+}
+
+impl Hooks for Server {
+    fn on_request(&self, request: Request<'_>) -> Option<Failure> {
+        if self.refusals_percent == 0 || !matches!(request, Request::Commit) {
+            return None;
+        }
+        let mut byte = [0];
+        self.host.entropy(&mut byte);
+        (u64::from(byte[0]) * 100 < self.refusals_percent * 256).then(|| Failure {
+            code: "Neo.TransientError.Transaction.DeadlockDetected".to_owned(),
+            message: "chosen to break a deadlock".to_owned(),
+        })
+    }
+
+    fn after_commit(&self) -> Option<Failure> {
+        self.host.pass(AFTER_COMMIT);
+        None
+    }
+}

@@ -1,0 +1,168 @@
+//! Binds squall to this workspace's coordinator: one coordinator, one graph database, clients.
+//!
+//! The coordinator is the production crate, unchanged: its driver, its HTTP server, its
+//! SQLite file on the simulated disk, and its Bolt client, which talks to a host that
+//! speaks Bolt and keeps its graph in memory.
+
+mod check;
+mod client;
+mod dump;
+mod environment;
+mod hosts;
+mod model;
+mod operation;
+mod workload;
+
+use std::collections::BTreeMap;
+
+use coordinator::commit::Mark;
+use graph::EntityId;
+use serde::Deserialize;
+use stores::memory::MemoryGraph;
+
+use crate::check::Checker;
+use crate::history::OpId;
+use crate::plan::{Client, Plan};
+use crate::record::Record;
+use crate::stream::Stream;
+use crate::sut::{Exit, HostSpec, LocalFuture, Outcome, System};
+use crate::world::{ClientHost, Disks, Host};
+
+pub use operation::{Op, Ret};
+
+/// The coordinator's host.
+const COORDINATOR: &str = "coordinator";
+/// The graph database's host.
+const GRAPH: &str = "graph";
+/// Where the coordinator listens.
+const HTTP_PORT: u16 = 7400;
+/// Where the graph database listens.
+const BOLT_PORT: u16 = 7687;
+
+/// The effects of the commit core that a process may die or pause around.
+const EFFECTS: [&str; 7] = ["intend", "decide", "fence", "finish", "load", "look_up", "reply"];
+
+/// What a scenario says about the system.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// How often a transaction is sent to the graph before it is fenced.
+    pub decide_attempts: u32,
+    /// How long one transaction may take in the graph.
+    pub graph_limit_ms: u64,
+    /// When the coordinator tells a waiting client that the outcome is not known yet.
+    pub answer_timeout_ms: u64,
+    /// When a client gives up waiting for the coordinator.
+    pub client_timeout_ms: u64,
+    /// How many requests in a hundred the graph refuses for the moment, as under load.
+    pub graph_refusals_percent: u64,
+    /// How many of its last commits the graph has forgotten when it starts again, as a server
+    /// does that acknowledges before it syncs.
+    pub graph_forgets: usize,
+    /// An entity that somebody takes out of the graph by hand, and puts back.
+    pub graph_hides: Option<Hidden>,
+}
+
+/// An entity that is out of the graph for a while.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hidden {
+    /// Which; it must have no links then.
+    pub entity: EntityId,
+    /// From when, counted from the start of the graph's process.
+    pub after_ms: u64,
+    /// For how long.
+    pub for_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            decide_attempts: 2,
+            graph_limit_ms: 250,
+            answer_timeout_ms: 800,
+            client_timeout_ms: 1_500,
+            graph_refusals_percent: 0,
+            graph_forgets: 0,
+            graph_hides: None,
+        }
+    }
+}
+
+/// The coordinator with its stores, for one run.
+pub struct BiStore {
+    options: Options,
+    /// The graph database's content: durable, so it outlives its process.
+    graph: MemoryGraph,
+}
+
+/// The idempotency key of a client's operation, by its number in the history.
+fn key(operation: u64) -> String {
+    format!("op-{operation}")
+}
+
+impl System for BiStore {
+    type Op = Op;
+    type Ret = Ret;
+
+    const NAME: &'static str = "coordinator";
+
+    fn new(options: &serde_json::Value) -> Result<BiStore, String> {
+        let options = match options {
+            serde_json::Value::Null => Options::default(),
+            options => Options::deserialize(options).map_err(|error| error.to_string())?,
+        };
+        Ok(BiStore { options, graph: MemoryGraph::new() })
+    }
+
+    fn hosts(&self) -> Vec<HostSpec> {
+        let points =
+            EFFECTS.iter().flat_map(|effect| ["before", "after"].map(|when| format!("commit.{effect}.{when}")));
+        vec![
+            HostSpec { name: GRAPH, points: vec![hosts::AFTER_COMMIT.to_owned()] },
+            HostSpec { name: COORDINATOR, points: points.collect() },
+        ]
+    }
+
+    fn marks(&self) -> Vec<String> {
+        Mark::NAMES.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn boot(&self, host: Host) -> LocalFuture<Exit> {
+        match host.name() {
+            GRAPH => Box::pin(hosts::graph(host, self.graph.clone(), self.options.clone())),
+            COORDINATOR => Box::pin(hosts::coordinator(host, self.options.clone())),
+            name => panic!("{name} is not a host of this system"),
+        }
+    }
+
+    fn perform(&self, client: ClientHost, id: OpId, op: Op) -> LocalFuture<Outcome<Ret>> {
+        Box::pin(client::perform(client, id, op, self.options.clone()))
+    }
+
+    fn workload(
+        &self,
+        options: &serde_json::Value,
+        clients: &[String],
+        count: usize,
+        random: &mut Stream,
+    ) -> Result<Vec<Client<Op>>, String> {
+        let options = match options {
+            serde_json::Value::Null => workload::Options::default(),
+            options => workload::Options::deserialize(options).map_err(|error| error.to_string())?,
+        };
+        Ok(workload::generate(&options, clients, count, random))
+    }
+
+    fn settle(&self, client: ClientHost, _: &Plan<Op>) -> LocalFuture<Result<(), String>> {
+        Box::pin(client::settle(client))
+    }
+
+    fn dump(&self, disks: &Disks) -> BTreeMap<String, String> {
+        dump::all(&self.graph, disks.get(COORDINATOR))
+    }
+
+    fn checks(&self) -> Vec<Box<dyn Checker<Record<Op, Ret>>>> {
+        check::all()
+    }
+}

@@ -1,0 +1,163 @@
+//! The coordinator as a sequential object: what linearizability is judged against.
+
+use std::collections::BTreeMap;
+
+use coordinator::commit::EntityView;
+use graph::{EntityId, Kind, Operation, Properties, TxId, Value};
+
+use super::operation::{Op, Ret};
+use crate::check::linearizability::Model;
+
+/// Entities and links behind transactions and strong reads.
+///
+/// A read shows properties from the graph, and version and transaction from SQLite, so a
+/// state holds all of them, and a torn read fits no state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Entities;
+
+/// The entities of one component that exist or have existed.
+pub type State = BTreeMap<EntityId, Entity>;
+
+/// An entity that exists or has existed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Entity {
+    /// How many events it has had, deletions included.
+    version: u64,
+    /// Which transaction the last of them belongs to; `None` if its client never learned.
+    tx: Option<TxId>,
+    /// What it is, if it exists.
+    content: Option<Content>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Content {
+    kind: Kind,
+    properties: Properties,
+    links: BTreeMap<(Kind, EntityId), Properties>,
+}
+
+impl Model for Entities {
+    type State = State;
+    type Op = Op;
+    type Ret = Ret;
+    type Key = EntityId;
+
+    fn initial(&self) -> State {
+        State::new()
+    }
+
+    fn step(&self, state: &State, op: &Op, ret: Option<&Ret>) -> Vec<State> {
+        match (op, ret) {
+            // Only a commit has an effect; a refusal is recorded as a failure.
+            (Op::Submit { operations, .. }, None) => after(state, operations, None),
+            (Op::Submit { operations, .. }, Some(Ret::Committed { tx })) => after(state, operations, Some(*tx)),
+            (Op::Read { entity }, Some(Ret::Entity(view))) => {
+                let known = state.get(entity).filter(|known| known.content.is_some());
+                let same = match (known, view) {
+                    (None, None) => true,
+                    (Some(known), Some(view)) => view.id == *entity && known.shows(view),
+                    _ => false,
+                };
+                if same { vec![state.clone()] } else { Vec::new() }
+            }
+            // A peek promises nothing, and a read whose answer is not known tells nothing.
+            (Op::Peek { .. }, _) | (Op::Read { .. }, None) => vec![state.clone()],
+            (Op::Submit { .. } | Op::Read { .. }, Some(_)) => Vec::new(),
+        }
+    }
+
+    fn keys(&self, op: &Op) -> Vec<EntityId> {
+        match op {
+            Op::Submit { operations, .. } => {
+                let mut keys: Vec<EntityId> = operations.iter().flat_map(|op| op.keys().cloned()).collect();
+                keys.sort();
+                keys.dedup();
+                keys
+            }
+            Op::Read { entity } | Op::Peek { entity } => vec![entity.clone()],
+        }
+    }
+}
+
+impl Entity {
+    /// Counts an event.
+    fn raise(&mut self, tx: Option<TxId>) {
+        self.version += 1;
+        self.tx = tx;
+    }
+
+    /// Whether a read in this state shows that view.
+    fn shows(&self, view: &EntityView) -> bool {
+        let links = view.links.iter().map(|link| ((&link.kind, &link.to), &link.properties));
+        self.version == view.version
+            && self.tx.is_none_or(|tx| tx == view.tx)
+            && self.content.as_ref().is_some_and(|content| {
+                content.kind == view.kind
+                    && content.properties == view.properties
+                    && content.links.iter().map(|((kind, to), p)| ((kind, to), p)).eq(links)
+            })
+    }
+}
+
+/// The state after a transaction, or none if it does not fit.
+fn after(state: &State, operations: &[Operation], tx: Option<TxId>) -> Vec<State> {
+    let mut state = state.clone();
+    let fits = operations.iter().all(|operation| apply(&mut state, operation, tx));
+    if fits { vec![state] } else { Vec::new() }
+}
+
+/// Applies one operation; false if it does not fit. Deliberately written apart from the
+/// production code and from the reference in the graph crate: it judges both.
+fn apply(state: &mut State, operation: &Operation, tx: Option<TxId>) -> bool {
+    match operation {
+        Operation::Create { id, kind, properties } => {
+            let entity = state.entry(id.clone()).or_default();
+            entity.raise(tx);
+            let content = Content { kind: kind.clone(), properties: without_nulls(properties), links: BTreeMap::new() };
+            entity.content.replace(content).is_none()
+        }
+        Operation::Update { id, set } => change(state, id, tx, |content| {
+            content.properties.extend(set.clone());
+            content.properties.retain(|_, value| *value != Value::Null);
+            true
+        }),
+        Operation::Delete { id } => {
+            let linked = state
+                .values()
+                .filter_map(|entity| entity.content.as_ref())
+                .any(|content| content.links.keys().any(|(_, to)| to == id))
+                || state.get(id).and_then(|entity| entity.content.as_ref()).is_some_and(|c| !c.links.is_empty());
+            let Some(entity) = state.get_mut(id) else { return false };
+            entity.raise(tx);
+            !linked && entity.content.take().is_some()
+        }
+        Operation::Link { from, kind, to, properties } => {
+            let target_exists = state.get(to).is_some_and(|entity| entity.content.is_some());
+            change(state, from, tx, |content| {
+                let link = (kind.clone(), to.clone());
+                target_exists && content.links.insert(link, without_nulls(properties)).is_none()
+            })
+        }
+        Operation::Unlink { from, kind, to } => {
+            change(state, from, tx, |content| content.links.remove(&(kind.clone(), to.clone())).is_some())
+        }
+    }
+}
+
+fn change(
+    state: &mut State,
+    id: &EntityId,
+    tx: Option<TxId>,
+    change: impl FnOnce(&mut Content) -> bool,
+) -> bool {
+    let Some(entity) = state.get_mut(id) else { return false };
+    entity.raise(tx);
+    entity.content.as_mut().is_some_and(change)
+}
+
+fn without_nulls(properties: &Properties) -> Properties {
+    properties.iter().filter(|(_, value)| **value != Value::Null).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests;

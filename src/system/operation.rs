@@ -1,0 +1,113 @@
+//! What a simulated client asks of the coordinator, as scenarios spell it.
+
+use coordinator::commit::EntityView;
+use graph::{EntityId, Operation, TxId};
+use serde::{Deserialize, Serialize};
+
+/// An operation of a client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Op {
+    /// A transaction.
+    Submit {
+        /// What it does.
+        operations: Vec<Operation>,
+        /// How often the client sends it again, under the same key, while it is not told
+        /// the outcome.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        retries: u32,
+    },
+    /// A linearizable read of one entity.
+    Read {
+        /// Which.
+        entity: EntityId,
+    },
+    /// A read of one entity from the graph alone, which may be behind or ahead.
+    Peek {
+        /// Which.
+        entity: EntityId,
+    },
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ret {
+    /// The transaction committed.
+    Committed {
+        /// Its name.
+        tx: TxId,
+    },
+    /// The entity, or none.
+    Entity(Option<EntityView>),
+    /// What the graph alone showed; judged by no promise but that it was shown as such.
+    Peeked {
+        /// Whether the entity was there.
+        found: bool,
+    },
+}
+
+/// The entities that the operations append an event to, one an operation: for a link the one that it leaves.
+pub fn resources(operations: &[Operation]) -> impl Iterator<Item = &EntityId> {
+    operations.iter().map(|operation| match operation {
+        Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => id,
+        Operation::Link { from, .. } | Operation::Unlink { from, .. } => from,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn operations_read_as_scenarios_spell_them() {
+        let alice = EntityId::new("alice").unwrap();
+        let delete = vec![Operation::Delete { id: alice.clone() }];
+        for (op, spelt) in [
+            (
+                Op::Submit { operations: delete.clone(), retries: 0 },
+                json!({ "submit": { "operations": [{ "delete": { "id": "alice" } }] } }),
+            ),
+            (
+                Op::Submit { operations: delete, retries: 2 },
+                json!({ "submit": { "operations": [{ "delete": { "id": "alice" } }], "retries": 2 } }),
+            ),
+            (Op::Read { entity: alice.clone() }, json!({ "read": { "entity": "alice" } })),
+            (Op::Peek { entity: alice }, json!({ "peek": { "entity": "alice" } })),
+        ] {
+            assert_eq!(serde_json::to_value(&op).unwrap(), spelt);
+            assert_eq!(serde_json::from_value::<Op>(spelt).unwrap(), op);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_operation_is_refused_with_the_words_that_exist() {
+        let refused = |spelt: serde_json::Value| serde_json::from_value::<Op>(spelt).unwrap_err().to_string();
+        assert_eq!(
+            refused(json!({ "write": { "entity": "alice" } })),
+            "unknown variant `write`, expected one of `submit`, `read`, `peek`"
+        );
+        assert_eq!(refused(json!({ "read": { "id": "alice" } })), "unknown field `id`, expected `entity`");
+    }
+
+    #[test]
+    fn a_link_is_an_event_of_the_entity_that_it_leaves() {
+        let [a, b] = ["a", "b"].map(|id| EntityId::new(id).unwrap());
+        let kind = graph::Kind::new("knows").unwrap();
+        let properties = graph::Properties::new();
+        let operations = [
+            Operation::Create { id: b.clone(), kind: kind.clone(), properties: properties.clone() },
+            Operation::Link { from: a.clone(), kind: kind.clone(), to: b.clone(), properties: properties.clone() },
+            Operation::Update { id: b.clone(), set: properties },
+            Operation::Unlink { from: a.clone(), kind, to: b.clone() },
+            Operation::Delete { id: b.clone() },
+        ];
+        assert_eq!(resources(&operations).collect::<Vec<_>>(), [&b, &a, &b, &a, &b]);
+    }
+}

@@ -1,0 +1,112 @@
+//! From a record to a verdict: what was violated, and what was reached.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::{Violation, normalise};
+use crate::history::EventKind;
+use crate::record::{Record, TraceEvent};
+use crate::sut::System;
+
+/// The name under which a panic of simulated software is reported.
+pub const NO_PANIC: &str = "no-panic";
+
+/// What came of one run, small enough to be kept for each of thousands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The scenario that was run.
+    pub scenario: String,
+    /// The seed that it was run with.
+    pub seed: u64,
+    /// What was violated; empty means passed.
+    pub violations: Vec<Violation>,
+    /// How much each check examined. A check that examined nothing in any run proves nothing.
+    pub checked: BTreeMap<String, u64>,
+    /// What became of the clients' operations.
+    pub operations: Operations,
+    /// How often each kind of fault took effect.
+    pub faults: BTreeMap<String, u64>,
+    /// How often each mark was made.
+    pub marks: BTreeMap<String, u64>,
+    /// Digest over core inputs, effects and marks.
+    pub digest: String,
+    /// Digest over everything that was recorded.
+    pub byte_digest: String,
+    /// Simulated time the run took.
+    pub simulated_ms: u64,
+    /// What a person wants to read about this run, where it was asked for.
+    pub story: Option<Story>,
+}
+
+/// What became of the clients' operations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operations {
+    /// Took effect, and the client was told.
+    pub ok: u64,
+    /// Did not take effect, and the client was told.
+    pub fail: u64,
+    /// The client does not know.
+    pub info: u64,
+}
+
+/// A run, told at length.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Story {
+    /// The clients' history, a line an event.
+    pub history: String,
+    /// What happened inside.
+    pub trace: Vec<TraceEvent>,
+    /// The dumps of all stores.
+    pub dumps: BTreeMap<String, String>,
+}
+
+/// Judges a record by the checks that its plan names, or by all.
+pub fn judge<S: System>(system: &S, record: &Record<S::Op, S::Ret>, tell: bool) -> Verdict {
+    let mut violations = Vec::new();
+    for (host, message) in &record.panics {
+        violations.push(
+            Violation::new(NO_PANIC, normalise(message)).expected("no panic").actual(format!("{host}: {message}")),
+        );
+    }
+    let mut checked = BTreeMap::new();
+    let wanted = &record.plan.checks;
+    for check in system.checks().iter().filter(|check| wanted.is_empty() || wanted.iter().any(|w| w == check.name())) {
+        let found = check.check(record);
+        checked.insert(check.name().to_owned(), found.checked);
+        violations.extend(found.violations);
+    }
+    Verdict {
+        scenario: record.plan.scenario.clone(),
+        seed: record.plan.seed,
+        violations,
+        checked,
+        operations: count(record),
+        faults: record.faults.clone(),
+        marks: record.marks.clone(),
+        digest: record.digest.clone(),
+        byte_digest: record.byte_digest.clone(),
+        simulated_ms: record.simulated_ms,
+        story: tell.then(|| Story {
+            history: record.history.to_string(),
+            trace: record.trace.clone(),
+            dumps: record.dumps.clone(),
+        }),
+    }
+}
+
+fn count<Op, Ret>(record: &Record<Op, Ret>) -> Operations {
+    let mut operations = Operations::default();
+    let mut open = 0;
+    for event in record.history.events() {
+        match event.kind {
+            EventKind::Invoke(_) => open += 1,
+            EventKind::Ok(_) => operations.ok += 1,
+            EventKind::Fail(_) => operations.fail += 1,
+            EventKind::Info(_) => operations.info += 1,
+        }
+    }
+    // What never ended is not known either.
+    operations.info += open - operations.ok - operations.fail - operations.info;
+    operations
+}

@@ -1,0 +1,235 @@
+//! The planned faults: which wait, which are active, which are over, and which took effect.
+//!
+//! A fault is *applied* when its trigger comes, and has *fired* once it made a difference: a machine that was up went
+//! down, a message was held, lost or late, somebody stood still, a request was sent twice. A cut on a link without
+//! traffic is applied and never fires.
+
+use std::collections::BTreeMap;
+
+use super::state::HostId;
+use crate::plan::{CutKind, Direction, Fault, Plan, PlannedFault, PointKind, Trigger};
+use crate::stream::Stream;
+
+/// All faults of a plan, in its order.
+pub(super) struct Faults(Vec<Planned>);
+
+/// One planned fault.
+pub(super) struct Planned {
+    pub plan: PlannedFault,
+    trigger: When,
+    target: Target,
+    phase: Phase,
+    fired: bool,
+    /// Delays of this fault alone, so that two reorderings do not share draws.
+    random: Stream,
+}
+
+/// A [`Trigger`] with its host resolved.
+#[derive(Clone, Copy)]
+enum When {
+    Ms(u64),
+    Point { host: HostId, nth: u64 },
+    Ordinal { host: HostId, kind: PointKind, nth: u64 },
+}
+
+/// A [`Fault`]'s host or link, resolved.
+#[derive(Clone, Copy)]
+pub(super) enum Target {
+    Host(HostId),
+    Link { from: HostId, to: HostId, direction: Direction },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Active { until_ms: u64 },
+    Over,
+}
+
+/// What becomes of a message that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    Pass,
+    Wait,
+    Lost,
+}
+
+impl Target {
+    fn concerns(self, from: HostId, to: HostId) -> bool {
+        match self {
+            Target::Host(_) => false,
+            Target::Link { from: a, to: b, direction } => {
+                (from, to) == (a, b) || (direction == Direction::Both && (from, to) == (b, a))
+            }
+        }
+    }
+}
+
+impl Faults {
+    /// The faults of a plan. `resolve` finds a host by name; every name has been checked before.
+    pub fn new<Op>(plan: &Plan<Op>, resolve: impl Fn(&str) -> HostId) -> Faults {
+        let planned = plan.faults.iter().enumerate().map(|(index, fault)| Planned {
+            plan: fault.clone(),
+            trigger: match &fault.at {
+                Trigger::Ms(ms) => When::Ms(*ms),
+                Trigger::Point { host, nth, .. } => When::Point { host: resolve(host), nth: *nth },
+                Trigger::Ordinal { host, kind, nth } => When::Ordinal { host: resolve(host), kind: *kind, nth: *nth },
+            },
+            target: match &fault.fault {
+                Fault::Kill { host, .. } | Fault::PowerCut { host, .. } | Fault::Pause { host, .. } => {
+                    Target::Host(resolve(host))
+                }
+                Fault::Duplicate { client, .. } => Target::Host(resolve(client)),
+                Fault::Cut { from, to, direction, .. } => {
+                    Target::Link { from: resolve(from), to: resolve(to), direction: *direction }
+                }
+                Fault::Delay { from, to, .. } | Fault::Reorder { from, to, .. } => {
+                    Target::Link { from: resolve(from), to: resolve(to), direction: Direction::Both }
+                }
+            },
+            phase: Phase::Waiting,
+            fired: false,
+            random: Stream::new(plan.seed, &format!("fault/{index}")),
+        });
+        Faults(planned.collect())
+    }
+
+    /// The fault with its target.
+    pub fn get(&self, index: usize) -> (&Fault, Target) {
+        (&self.0[index].plan.fault, self.0[index].target)
+    }
+
+    /// The faults whose time has come.
+    pub fn due(&self, now_ms: u64) -> Vec<usize> {
+        self.waiting(|planned| matches!(planned.trigger, When::Ms(ms) if ms <= now_ms))
+    }
+
+    /// The faults that wait for the nth point of a kind on a host.
+    pub fn at_ordinal(&self, host: HostId, kind: PointKind, nth: u64) -> Vec<usize> {
+        self.waiting(|planned| {
+            matches!(planned.trigger, When::Ordinal { host: h, kind: k, nth: n } if (h, k, n) == (host, kind, nth))
+        })
+    }
+
+    /// The faults that wait for a host to reach a named point for the nth time.
+    pub fn at_point(&self, host: HostId, point: &str, nth: u64) -> Vec<usize> {
+        self.waiting(|planned| {
+            matches!(planned.trigger, When::Point { host: h, nth: n } if (h, n) == (host, nth))
+                && matches!(&planned.plan.at, Trigger::Point { point: named, .. } if named == point)
+        })
+    }
+
+    fn waiting(&self, wanted: impl Fn(&Planned) -> bool) -> Vec<usize> {
+        let matching =
+            |(index, planned): (usize, &Planned)| (planned.phase == Phase::Waiting && wanted(planned)).then_some(index);
+        self.0.iter().enumerate().filter_map(matching).collect()
+    }
+
+    /// Applies a fault that lasts until `until_ms`.
+    pub fn activate(&mut self, index: usize, until_ms: u64) {
+        self.0[index].phase = Phase::Active { until_ms };
+    }
+
+    /// A fault that struck and is done, or that came too late.
+    pub fn finish(&mut self, index: usize) {
+        self.0[index].phase = Phase::Over;
+    }
+
+    /// Records that a fault made a difference.
+    pub fn fire(&mut self, index: usize) {
+        self.0[index].fired = true;
+    }
+
+    /// Ends the faults whose time is over, and returns them.
+    pub fn heal(&mut self, now_ms: u64) -> Vec<usize> {
+        self.end(|phase| matches!(phase, Phase::Active { until_ms } if until_ms <= now_ms))
+    }
+
+    /// Ends all faults: none will strike any more. Returns those that were active.
+    pub fn heal_all(&mut self) -> Vec<usize> {
+        let active = self.end(|phase| matches!(phase, Phase::Active { .. }));
+        self.end(|_| true);
+        active
+    }
+
+    fn end(&mut self, ends: impl Fn(Phase) -> bool) -> Vec<usize> {
+        let mut ended = Vec::new();
+        for (index, planned) in self.0.iter_mut().enumerate() {
+            if planned.phase != Phase::Over && ends(planned.phase) {
+                planned.phase = Phase::Over;
+                ended.push(index);
+            }
+        }
+        ended
+    }
+
+    /// What a message meets as it is sent: how much longer it takes, in milliseconds, or `None` when it is lost.
+    pub fn on_send(&mut self, from: HostId, to: HostId) -> Option<u64> {
+        let mut extra_ms = Some(0);
+        for planned in self.active_on(from, to) {
+            let added_ms = match planned.plan.fault {
+                Fault::Cut { kind: CutKind::Blackhole, .. } => None,
+                Fault::Delay { extra_ms, .. } => Some(extra_ms),
+                Fault::Reorder { spread_ms, .. } => Some(planned.random.between(0, spread_ms)),
+                _ => continue,
+            };
+            planned.fired |= added_ms != Some(0);
+            extra_ms = extra_ms.zip(added_ms).map(|(sum, added)| sum + added);
+        }
+        extra_ms
+    }
+
+    /// What a message meets as it is due. A cut concerns what was under way when it came, too.
+    pub fn on_arrival(&mut self, from: HostId, to: HostId) -> Arrival {
+        let mut arrival = Arrival::Pass;
+        for planned in self.active_on(from, to) {
+            match planned.plan.fault {
+                Fault::Cut { kind: CutKind::Blackhole, .. } => arrival = Arrival::Lost,
+                Fault::Cut { kind: CutKind::Stall, .. } if arrival == Arrival::Pass => arrival = Arrival::Wait,
+                Fault::Cut { .. } => {}
+                _ => continue,
+            }
+            planned.fired = true;
+        }
+        arrival
+    }
+
+    fn active_on(&mut self, from: HostId, to: HostId) -> impl Iterator<Item = &mut Planned> {
+        self.0
+            .iter_mut()
+            .filter(move |planned| matches!(planned.phase, Phase::Active { .. }) && planned.target.concerns(from, to))
+    }
+
+    /// How long whoever asks must stand still: an active pause of the host catches one, and is over.
+    pub fn take_pause(&mut self, host: HostId) -> Option<u64> {
+        self.0.iter_mut().find_map(|planned| match (&planned.plan.fault, planned.target, planned.phase) {
+            (Fault::Pause { for_ms, .. }, Target::Host(target), Phase::Active { .. }) if target == host => {
+                (planned.phase, planned.fired) = (Phase::Over, true);
+                Some(*for_ms)
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether requests of a client are to be sent twice now. Whoever asks does so.
+    pub fn take_duplicate(&mut self, client: HostId) -> bool {
+        let mut duplicating = false;
+        for planned in &mut self.0 {
+            let here = matches!(planned.target, Target::Host(host) if host == client);
+            let active = matches!(planned.phase, Phase::Active { .. });
+            if here && active && matches!(planned.plan.fault, Fault::Duplicate { .. }) {
+                (planned.fired, duplicating) = (true, true);
+            }
+        }
+        duplicating
+    }
+
+    /// How many faults of each kind took effect.
+    pub fn fired(&self) -> BTreeMap<String, u64> {
+        let mut fired = BTreeMap::new();
+        for planned in self.0.iter().filter(|planned| planned.fired) {
+            *fired.entry(planned.plan.fault.name().to_owned()).or_default() += 1;
+        }
+        fired
+    }
+}

@@ -1,0 +1,145 @@
+//! What is written down while the run goes on: trace, marks, digests.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use crate::record::{TraceEvent, What};
+
+/// Collects what a [`Record`](crate::record::Record) is made of.
+pub(super) struct Recorder {
+    /// Whether messages and disk operations go into the trace as well as into the digest.
+    detail: bool,
+    pub trace: Vec<TraceEvent>,
+    pub marks: BTreeMap<String, u64>,
+    pub exits: Vec<(u64, String, String)>,
+    /// Over core inputs, effects and marks.
+    core: Sha256,
+    /// Over everything.
+    bytes: Sha256,
+}
+
+impl Recorder {
+    pub fn new(detail: bool) -> Recorder {
+        Recorder {
+            detail,
+            trace: Vec::new(),
+            marks: BTreeMap::new(),
+            exits: Vec::new(),
+            core: Sha256::new(),
+            bytes: Sha256::new(),
+        }
+    }
+
+    pub fn wants_detail(&self) -> bool {
+        self.detail
+    }
+
+    /// An input, an effect or a mark of a core.
+    pub fn core(&mut self, at_ms: u64, host: &str, what: What, text: String) {
+        fold(&mut self.core, at_ms, host, what, &[text.as_bytes()]);
+        self.event(at_ms, host, what, text);
+    }
+
+    /// Something that belongs into every trace.
+    pub fn event(&mut self, at_ms: u64, host: &str, what: What, text: String) {
+        fold(&mut self.bytes, at_ms, host, what, &[text.as_bytes()]);
+        self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what, text });
+    }
+
+    /// Something that there is so much of that only a replay wants to read it. `content` stands for it in the digest.
+    pub fn detail(&mut self, at_ms: u64, host: &str, what: What, content: &[&[u8]], text: impl FnOnce() -> String) {
+        fold(&mut self.bytes, at_ms, host, what, content);
+        if self.detail {
+            self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what, text: text() });
+        }
+    }
+
+    /// A line that the software logged: for readers alone.
+    pub fn log(&mut self, at_ms: u64, host: &str, text: String) {
+        self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what: What::Log, text });
+    }
+
+    /// Bytes for the digest over everything, and for nothing else.
+    pub fn fold(&mut self, content: &[u8]) {
+        self.bytes.update((content.len() as u64).to_le_bytes());
+        self.bytes.update(content);
+    }
+
+    /// The digest over core inputs, effects and marks, and that over everything.
+    pub fn digests(&self) -> (String, String) {
+        (hex(self.core.clone()), hex(self.bytes.clone()))
+    }
+}
+
+/// Lengths go in as well, so that a boundary cannot move unnoticed.
+fn fold(hash: &mut Sha256, at_ms: u64, host: &str, what: What, content: &[&[u8]]) {
+    hash.update(at_ms.to_le_bytes());
+    hash.update([what as u8, content.len() as u8]);
+    for part in [&[host.as_bytes()], content].into_iter().flatten() {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// The name of a mark: the leading identifier of its `Debug` text, in snake case.
+///
+/// `RolledForward { tx: 4 }` is `rolled_forward`.
+pub(super) fn mark_name(debug: &str) -> String {
+    let mut name = String::new();
+    for c in debug.chars().take_while(|c| c.is_alphanumeric() || *c == '_') {
+        if c.is_uppercase() && !name.is_empty() && !name.ends_with('_') {
+            name.push('_');
+        }
+        name.extend(c.to_lowercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_named_by_its_leading_identifier() {
+        assert_eq!(mark_name("RolledForward { tx: 4 }"), "rolled_forward");
+        assert_eq!(mark_name("Fenced(7)"), "fenced");
+        assert_eq!(mark_name("already_snake"), "already_snake");
+    }
+
+    #[test]
+    fn only_what_cores_do_is_in_the_first_digest_and_a_boundary_cannot_move() {
+        let digests = |record: &dyn Fn(&mut Recorder)| {
+            let mut recorder = Recorder::new(false);
+            record(&mut recorder);
+            recorder.digests()
+        };
+        let (core, bytes) = digests(&|_| {});
+        let (same_core, other_bytes) = digests(&|r| r.detail(1, "a", What::Network, &[b"x"], String::new));
+        assert_eq!(core, same_core);
+        assert_ne!(bytes, other_bytes);
+        let joined = digests(&|r| r.core(1, "ab", What::Input, "c".into()));
+        let split = digests(&|r| r.core(1, "a", What::Input, "bc".into()));
+        assert_ne!(joined.0, split.0);
+        assert_ne!(joined.0, digests(&|r| r.core(2, "ab", What::Input, "c".into())).0);
+    }
+
+    #[test]
+    fn detail_is_in_the_trace_on_request_only_and_in_the_digest_always() {
+        let (mut brief, mut full) = (Recorder::new(false), Recorder::new(true));
+        for recorder in [&mut brief, &mut full] {
+            recorder.detail(1, "a", What::Disk, &[b"write"], || "write".to_owned());
+        }
+        assert_eq!((brief.trace.len(), full.trace.len()), (0, 1));
+        assert_eq!(brief.digests(), full.digests());
+    }
+}

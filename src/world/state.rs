@@ -1,0 +1,363 @@
+//! What the parts of a world share: which hosts live, what each has passed, and how they die.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use disk::{Death, Disk, Operation, Unsynced, Verdict};
+
+use super::EPOCH_MS;
+use super::engine::{Clock, Lifeline};
+use super::faults::{Faults, Target};
+use super::network::Network;
+use super::recorder::Recorder;
+use crate::plan::{Fault, PointKind};
+use crate::record::What;
+use crate::stream::Stream;
+
+/// A host, by its place in the list of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct HostId(pub usize);
+
+/// Everything that simulated software and the world both reach.
+pub(super) struct Shared {
+    pub clock: Clock,
+    /// Panics so far: host and message. Apart from the rest, since code that holds the other lock may panic.
+    pub panics: Mutex<Vec<(String, String)>>,
+    /// The host whose turn it is; out of range between turns.
+    running: AtomicUsize,
+    names: Vec<String>,
+    state: Mutex<State>,
+}
+
+/// The shared state.
+pub(super) struct State {
+    pub hosts: Vec<HostState>,
+    pub network: Network,
+    pub faults: Faults,
+    pub recorder: Recorder,
+    seed: u64,
+    /// Set while a disk asks what becomes of an operation: whose it is, and how it died of it.
+    operation: Option<(HostId, Option<Death>)>,
+}
+
+/// One host.
+pub(super) struct HostState {
+    pub name: String,
+    pub address: Option<IpAddr>,
+    life: Life,
+    pub lifeline: Lifeline,
+    disk: Option<Disk>,
+    /// Time that the disk took and that was not let pass yet: less than a millisecond.
+    owed: Duration,
+    entropy: Stream,
+    passed: BTreeMap<PointKind, u64>,
+    named: BTreeMap<String, u64>,
+}
+
+/// Whether a host's process runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Up,
+    /// It died within a step: its tasks are dropped at the end of the step.
+    Dying(Down),
+    Down(Down),
+}
+
+/// How a process ended, and when it is started again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Down {
+    pub how: How,
+    pub restart_at_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Kill,
+    PowerCut,
+    /// By itself, or because the world has no more use for it.
+    Exit,
+}
+
+impl Shared {
+    pub fn new(names: Vec<String>, seed: u64, network: Network, faults: Faults, recorder: Recorder) -> Arc<Shared> {
+        let host = |name: &String| HostState {
+            name: name.clone(),
+            address: None,
+            life: Life::Up,
+            lifeline: Lifeline::default(),
+            disk: None,
+            owed: Duration::ZERO,
+            entropy: Stream::new(seed, &format!("entropy/{name}")),
+            passed: BTreeMap::new(),
+            named: BTreeMap::new(),
+        };
+        let hosts = names.iter().map(host).collect();
+        Arc::new(Shared {
+            clock: Clock::default(),
+            panics: Mutex::new(Vec::new()),
+            running: AtomicUsize::new(usize::MAX),
+            names,
+            state: Mutex::new(State { hosts, network, faults, recorder, seed, operation: None }),
+        })
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub fn name(&self, host: HostId) -> &str {
+        &self.names[host.0]
+    }
+
+    /// Finds a host by name.
+    pub fn find(&self, name: &str) -> Option<HostId> {
+        self.names.iter().position(|known| known == name).map(HostId)
+    }
+
+    /// Says whose turn it is.
+    pub fn set_running(&self, host: Option<HostId>) {
+        self.running.store(host.map_or(usize::MAX, |host| host.0), Relaxed);
+    }
+
+    /// Whose turn it is; `world` between turns.
+    pub fn running(&self) -> &str {
+        self.names.get(self.running.load(Relaxed)).map_or("world", String::as_str)
+    }
+
+    /// Whether what happens now is done by a host that is dead already: between its death and its burial, or by the
+    /// destructors of its tasks. Nobody may see it.
+    pub fn is_posthumous(&self) -> bool {
+        // Whoever holds the lock is the world, which is alive.
+        let Ok(state) = self.state.try_lock() else { return false };
+        state.hosts.get(self.running.load(Relaxed)).is_some_and(|host| !host.is_up())
+    }
+
+    /// The host's disk, made when it is first asked for.
+    pub fn disk(self: &Arc<Self>, host: HostId) -> Disk {
+        let mut state = self.state();
+        if let Some(disk) = &state.hosts[host.0].disk {
+            return disk.clone();
+        }
+        let disk = Disk::new(Stream::new(state.seed, &format!("disk/{}", self.name(host))).bits());
+        // Weak, since the disk is part of what it refers to.
+        let shared = Arc::downgrade(self);
+        disk.observe(Box::new(move |operation| {
+            shared.upgrade().map_or(Verdict::Proceed, |shared| {
+                let now_ms = shared.clock.now_ms();
+                shared.state().disk_operation(host, operation, now_ms)
+            })
+        }));
+        let shared = Arc::downgrade(self);
+        disk.set_clock(Box::new(move || {
+            Duration::from_millis(EPOCH_MS) + shared.upgrade().map_or(Duration::ZERO, |shared| shared.clock.now())
+        }));
+        state.hosts[host.0].disk = Some(disk.clone());
+        disk
+    }
+}
+
+/// What a panic left behind is consistent enough: the run is a violation anyway.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl HostState {
+    pub fn is_up(&self) -> bool {
+        self.life == Life::Up
+    }
+
+    fn down(&self) -> Option<&Down> {
+        match &self.life {
+            Life::Up => None,
+            Life::Dying(down) | Life::Down(down) => Some(down),
+        }
+    }
+
+    /// Whether the machine is there and its process is not: it answers a SYN with a RST.
+    pub fn refuses(&self) -> bool {
+        self.down().is_some_and(|down| down.how != How::PowerCut)
+    }
+
+    pub fn lost_power(&self) -> bool {
+        self.down().is_some_and(|down| down.how == How::PowerCut)
+    }
+
+    /// When the host is to be started again, if it is down.
+    pub fn restart_at_ms(&self) -> Option<u64> {
+        match &self.life {
+            Life::Down(down) => Some(down.restart_at_ms),
+            Life::Up | Life::Dying(_) => None,
+        }
+    }
+
+    /// Whether the host died in this step and is not buried yet; now it is.
+    pub fn bury(&mut self) -> bool {
+        let Life::Dying(down) = &self.life else { return false };
+        self.life = Life::Down(down.clone());
+        true
+    }
+
+    /// Makes the host ready for another start of its software.
+    pub fn revive(&mut self) {
+        self.life = Life::Up;
+        self.lifeline = Lifeline::default();
+        self.owed = Duration::ZERO;
+        if let Some(disk) = &self.disk {
+            disk.revive();
+        }
+    }
+
+    pub fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
+    }
+
+    /// How long the disk kept its caller waiting, in whole milliseconds; the rest is carried over.
+    pub fn take_disk_latency(&mut self) -> Duration {
+        if let Some(disk) = &self.disk {
+            self.owed += disk.take_latency();
+        }
+        let whole = Duration::from_millis(self.owed.as_millis() as u64);
+        self.owed -= whole;
+        whole
+    }
+
+    /// How many points of each kind it has passed.
+    pub fn passed(&self) -> BTreeMap<String, u64> {
+        let name = |kind: &PointKind| match kind {
+            PointKind::Effect => "effect",
+            PointKind::Disk => "disk",
+            PointKind::Network => "network",
+        };
+        self.passed.iter().map(|(kind, count)| (name(kind).to_owned(), *count)).collect()
+    }
+}
+
+impl State {
+    /// A host passes a point: counts it, and lets the faults strike that wait for it.
+    pub fn reach(&mut self, host: HostId, kind: PointKind, named: Option<&str>, now_ms: u64) {
+        let state = &mut self.hosts[host.0];
+        let nth = state.passed.entry(kind).or_default();
+        *nth += 1;
+        let mut struck = self.faults.at_ordinal(host, kind, *nth);
+        if let Some(point) = named {
+            // Not `entry`: a point is reached much more often than for the first time.
+            let nth = match state.named.get_mut(point) {
+                Some(nth) => {
+                    *nth += 1;
+                    *nth
+                }
+                None => {
+                    state.named.insert(point.to_owned(), 1);
+                    1
+                }
+            };
+            struck.extend(self.faults.at_point(host, point, nth));
+        }
+        for fault in struck {
+            self.strike(fault, now_ms);
+        }
+    }
+
+    /// A host reaches a named point. Returns for how many milliseconds whoever did must stand still.
+    pub fn reach_named(&mut self, host: HostId, point: &str, now_ms: u64) -> Option<u64> {
+        self.reach(host, PointKind::Effect, Some(point), now_ms);
+        self.pause(host, point, now_ms)
+    }
+
+    /// For how many milliseconds whoever is at `place` must stand still.
+    pub fn pause(&mut self, host: HostId, place: &str, now_ms: u64) -> Option<u64> {
+        let for_ms = self.faults.take_pause(host)?;
+        self.event(host, format!("paused for {for_ms} ms at {place}"), now_ms);
+        Some(for_ms)
+    }
+
+    fn disk_operation(&mut self, host: HostId, operation: &Operation<'_>, now_ms: u64) -> Verdict {
+        let Operation { kind, path, offset, len, .. } = operation;
+        // The digest over everything takes the disk's own digest in at the end, which covers this operation.
+        self.recorder.detail(now_ms, &self.hosts[host.0].name, What::Disk, &[], || {
+            format!("{kind:?} {path} at {offset}, {len} bytes")
+        });
+        self.operation = Some((host, None));
+        self.reach(host, PointKind::Disk, None, now_ms);
+        match self.operation.take() {
+            Some((_, Some(death))) => Verdict::Die(death),
+            _ => Verdict::Proceed,
+        }
+    }
+
+    /// Applies a fault.
+    pub fn strike(&mut self, index: usize, now_ms: u64) {
+        let (fault, target) = self.faults.get(index);
+        let (fault, Target::Host(host) | Target::Link { from: host, .. }) = (fault.clone(), target);
+        self.event(host, format!("applied: {fault}"), now_ms);
+        let (how, restart_after_ms) = match fault {
+            Fault::Kill { restart_after_ms, .. } => (How::Kill, restart_after_ms),
+            Fault::PowerCut { restart_after_ms, .. } => (How::PowerCut, restart_after_ms),
+            Fault::Cut { heal_after_ms: for_ms, .. }
+            | Fault::Pause { for_ms, .. }
+            | Fault::Delay { for_ms, .. }
+            | Fault::Reorder { for_ms, .. }
+            | Fault::Duplicate { for_ms, .. } => return self.faults.activate(index, now_ms + for_ms),
+        };
+        self.faults.finish(index);
+        if self.die(host, Down { how, restart_at_ms: now_ms + restart_after_ms }) {
+            self.faults.fire(index);
+        }
+    }
+
+    /// A host's process ends here and now; returns whether it was up.
+    pub fn die(&mut self, host: HostId, down: Down) -> bool {
+        if !self.hosts[host.0].is_up() {
+            return false;
+        }
+        let death = match down.how {
+            How::Kill | How::Exit => Death::Kill,
+            How::PowerCut => Death::PowerCut(Unsynced::default()),
+        };
+        let state = &mut self.hosts[host.0];
+        state.life = Life::Dying(down);
+        state.lifeline.cut();
+        match (&mut self.operation, &state.disk) {
+            // The disk carries out what it can of the operation that it is asking about.
+            (Some((asking, verdict)), _) if *asking == host => *verdict = Some(death),
+            (_, Some(disk)) => disk.die(death),
+            (_, None) => {}
+        }
+        true
+    }
+
+    /// Ends the faults whose time is over.
+    pub fn heal(&mut self, now_ms: u64) {
+        let healed = self.faults.heal(now_ms);
+        self.note_healed(&healed, now_ms);
+    }
+
+    /// Ends all faults for the rest of the run.
+    pub fn heal_all(&mut self, now_ms: u64) {
+        let healed = self.faults.heal_all();
+        self.note_healed(&healed, now_ms);
+    }
+
+    fn note_healed(&mut self, healed: &[usize], now_ms: u64) {
+        for index in healed {
+            let (fault, target) = self.faults.get(*index);
+            let (Target::Host(host) | Target::Link { from: host, .. }) = target;
+            let text = format!("healed: {fault}");
+            self.event(host, text, now_ms);
+        }
+    }
+
+    /// Writes down what happened to a host as a whole.
+    pub fn event(&mut self, host: HostId, text: String, now_ms: u64) {
+        self.recorder.event(now_ms, &self.hosts[host.0].name, What::Fault, text);
+    }
+
+    /// Random bytes of a host's own.
+    pub fn entropy(&mut self, host: HostId, bytes: &mut [u8]) {
+        self.hosts[host.0].entropy.fill(bytes);
+        self.recorder.fold(bytes);
+    }
+}

@@ -1,0 +1,92 @@
+//! How runs begin and end.
+
+use serde_json::json;
+
+use super::*;
+use crate::world::RunError;
+
+fn refused(plan: &Plan<Op>) -> RunError {
+    run::<Toy>(plan, Options::default()).expect_err("the plan makes no sense")
+}
+
+#[test]
+fn a_client_at_the_limit_leaves_its_operation_open() {
+    let hanging = Plan { limit_ms: 400, ..patient(plan(&[&[(20, Op::Hang), (30, Op::List)], &[(20, Op::Append(1))]])) };
+    let record = ran(&hanging);
+    assert_eq!(record.stuck_clients, ["c0"]);
+    assert_eq!(outcomes(&record), ["open", "ok"]);
+    assert_eq!(record.settled, Ok(()));
+    assert!((400..450).contains(&record.simulated_ms), "{}", record.simulated_ms);
+}
+
+#[test]
+fn a_run_ends_as_soon_as_its_work_is_done() {
+    let record = ran(&appends(2));
+    assert!(record.stuck_clients.is_empty());
+    assert!(record.simulated_ms < 100, "{}", record.simulated_ms);
+}
+
+#[test]
+fn a_system_that_does_not_settle_is_said_so() {
+    let record = ran(&options(json!({ "settles": false }))(appends(1)));
+    assert_eq!(record.settled, Err("not settled 1000 ms after the faults were healed".to_owned()));
+}
+
+#[test]
+fn settling_begins_with_everything_up_and_healed() {
+    // Long after the last step.
+    let record = ran(&with_faults(appends(2), vec![at_point("append.after", 2, kill(60_000)), at_ms(4_999, kill(1))]));
+    assert_eq!((record.settled, kept(&ran(&appends(2)))), (Ok(()), vec![1, 2]));
+    assert_eq!(record.faults.values().sum::<u64>(), 1);
+    assert!(record.simulated_ms < 1_000);
+}
+
+#[test]
+fn points_are_counted_on_every_host() {
+    let record = ran(&appends(3));
+    let counts = |host: &str| record.points[host].clone();
+    assert_eq!(counts("server")["effect"], 6);
+    assert!(counts("server")["disk"] > 3 && counts("c0")["network"] >= 12);
+    assert!(counts("bystander").is_empty());
+    assert!(!when(&record, What::Disk, "Sync ").is_empty());
+}
+
+#[test]
+fn disk_latency_passes_when_blocking_work_returns() {
+    // A commit syncs the log once, which takes 1.5 ms, and writes.
+    let record = ran(&patient(plan(&[&[(100, Op::Append(1)), (200, Op::Append(2))]])));
+    let input = when(&record, What::Input, "list Append");
+    let mark = when(&record, What::Mark, "list Appended");
+    assert!(mark[0] > input[0] && mark[1] > input[1], "{input:?} {mark:?}");
+}
+
+#[test]
+fn a_plan_that_makes_no_sense_is_refused() {
+    let nobody = Fault::Kill { host: "nobody".to_owned(), restart_after_ms: 1 };
+    let client = Fault::Kill { host: "c0".to_owned(), restart_after_ms: 1 };
+    let server = Fault::Duplicate { client: "server".to_owned(), for_ms: 1 };
+    let itself = Fault::Delay { from: "c0".to_owned(), to: "c0".to_owned(), extra_ms: 1, for_ms: 1 };
+    for (fault, host) in [(nobody, "nobody"), (client, "c0"), (server, "server"), (itself, "c0")] {
+        let error = refused(&with_faults(appends(1), vec![at_ms(1, fault)]));
+        assert!(matches!(&error, RunError::NoSuchHost { fault: 0, host: named, .. } if named == host), "{error}");
+    }
+    let mut twice = plan(&[&[], &[]]);
+    twice.clients[1].name = "server".to_owned();
+    assert_eq!(refused(&twice), RunError::NameTaken("server".to_owned()));
+    let no_tick = Network { tick_ms: 0, ..Network::default() };
+    assert!(matches!(refused(&Plan { network: no_tick, ..appends(1) }), RunError::Network(_)));
+    let options = options(json!({ "timeout_ms": "soon" }))(appends(1));
+    assert!(matches!(refused(&options), RunError::System(_)));
+}
+
+#[test]
+fn a_coarser_tick_keeps_what_was_promised() {
+    let coarse = |faults| {
+        let network = Network { tick_ms: 5, ..Network::default() };
+        ran(&Plan { network, ..with_faults(appends(10), faults) })
+    };
+    let record = coarse(vec![]);
+    assert_eq!((outcomes(&record), record.settled), (vec!["ok"; 10], Ok(())));
+    let record = coarse(vec![at_point("append.after", 3, kill(40)), at_ms(150, power_cut(40))]);
+    assert_eq!((record.faults.values().sum::<u64>(), lost(&record), record.settled), (2, vec![], Ok(())));
+}
