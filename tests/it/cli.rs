@@ -1,0 +1,52 @@
+//! Bad input gets a clear error and the right exit code.
+
+use std::fs;
+
+use crate::program::{Ran, run};
+
+#[test]
+fn a_broken_scenario_is_pointed_at() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("broken.toml");
+    let text = "steps = [\n  { at_ms = 1, fault = { kill = { host = \"cordinator\", restart_after_ms = 5 } } },\n]\n";
+    fs::write(&file, text).expect("a file can be written");
+    let Ran { code, stderr, .. } = run(&["run", file.to_str().expect("the path is text")]);
+    assert_eq!(code, 2, "{stderr}");
+    for part in [":2:", "cordinator", "^", "coordinator"] {
+        assert!(stderr.contains(part), "{part:?} is missing:\n{stderr}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let Ran { code, stderr, .. } = run(&["replay", "scenarios/no_such_story.toml"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("no_such_story.toml"), "{stderr}");
+}
+
+#[test]
+fn a_capsule_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("x.capsule.json");
+    fs::write(&file, "{ \"format\": 1").expect("a file can be written");
+    let Ran { code, stderr, .. } = run(&["replay", file.to_str().expect("the path is text")]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("x.capsule.json"), "{stderr}");
+}
+
+#[test]
+fn a_wrong_argument_is_a_usage_error() {
+    for arguments in [&["run", "--seeds", "9..3"][..], &["run", "--jobs", "0"], &["fly"]] {
+        let Ran { code, stderr, .. } = run(arguments);
+        assert_eq!(code, 2, "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn what_there_is_can_be_listed() {
+    let Ran { code, stdout, .. } = run(&["list"]);
+    assert_eq!(code, 0);
+    for part in ["scenarios/swarm.toml", "linearizability", "rolled_forward", "commit.decide.after", "partitions"] {
+        assert!(stdout.contains(part), "{part:?} is missing:\n{stdout}");
+    }
+}

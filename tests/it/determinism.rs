@@ -1,0 +1,47 @@
+//! The same plan gives the same run, in any process and whatever ran before.
+
+use crate::program::{Ran, run};
+
+fn digests(arguments: &[&str]) -> Vec<String> {
+    let Ran { code, stdout, stderr } = run(arguments);
+    assert_eq!(code, 0, "{arguments:?}\n{stdout}\n{stderr}");
+    let digests: Vec<String> = stdout.lines().filter(|line| line.contains("digest ")).map(str::to_owned).collect();
+    assert_eq!(digests.len(), 2, "it prints both digests:\n{stdout}");
+    digests
+}
+
+#[test]
+fn a_seed_replays_the_same_in_separate_processes() {
+    for seed in ["1", "2"] {
+        let arguments = ["replay", "scenarios/swarm.toml", "--seed", seed];
+        assert_eq!(digests(&arguments), digests(&arguments));
+    }
+}
+
+#[test]
+fn another_seed_is_another_run() {
+    let of = |seed| digests(&["replay", "scenarios/swarm.toml", "--seed", seed]);
+    assert_ne!(of("1"), of("2"));
+}
+
+#[test]
+fn looking_closely_changes_nothing() {
+    let plain = digests(&["replay", "scenarios/swarm.toml", "--seed", "1"]);
+    let told =
+        run(&["replay", "scenarios/swarm.toml", "--seed", "1", "--trace", "--messages", "--history", "--log", "trace"]);
+    let digests: Vec<String> = told
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("digest ") || line.starts_with("byte digest "))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(plain, digests);
+}
+
+#[test]
+fn many_seeds_are_the_same_with_random_addresses_and_in_another_order() {
+    let Ran { code, stdout, stderr } =
+        run(&["run", "scenarios/swarm.toml", "scenarios/power_cut.toml", "--seeds", "0..8", "--verify", "all"]);
+    assert_eq!(code, 0, "{stdout}\n{stderr}");
+    assert!(stdout.contains("16 of 16 runs verified: 0 differences"), "{stdout}");
+}

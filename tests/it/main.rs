@@ -1,0 +1,6 @@
+//! The tests of squall as a program, in one binary.
+
+mod cli;
+mod determinism;
+mod program;
+mod scenarios;
