@@ -41,9 +41,8 @@ pub fn check(arguments: CheckArgs) -> Ended {
         if names.is_empty() { entries.iter().map(|entry| entry.name.to_owned()).collect() } else { names };
     let mut failed = None;
     for name in &names {
-        let bar = ProgressBar::new_spinner().with_style(
-            ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("the template is valid"),
-        );
+        let bar = ProgressBar::new_spinner()
+            .with_style(ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("the template is valid"));
         let report = models::check(name, size, threads, |progress| {
             bar.set_message(format!("{name}: {} states, depth {}", progress.unique, progress.depth));
             bar.tick();
@@ -75,7 +74,8 @@ fn tell(name: &str, report: &Report) {
     }
     for property in properties {
         let Finding { name, expectation, discovered } = property;
-        let verdict = if property.ok() { console::style("holds").green() } else { console::style("fails").red().bold() };
+        let verdict =
+            if property.ok() { console::style("holds").green() } else { console::style("fails").red().bold() };
         println!("  {verdict} {expectation:?} {name}");
         if let (false, Some(counterexample)) = (property.ok(), discovered) {
             for (position, step) in counterexample.steps.iter().enumerate() {
@@ -90,7 +90,9 @@ pub fn explore(arguments: ExploreArgs) -> Ended {
     let ExploreArgs { model, listen } = arguments;
     // The server panics when it cannot listen: find out first, and say what to do.
     let free = std::net::TcpListener::bind(&listen);
-    drop(free.map_err(|error| Failure::usage(format!("cannot listen on {listen}: {error}; choose another with --listen")))?);
+    drop(free.map_err(|error| {
+        Failure::usage(format!("cannot listen on {listen}: {error}; choose another with --listen"))
+    })?);
     println!("exploring {model} on http://{listen} until interrupted");
     models::explore(&model, Size::Small, &listen).map_err(Failure::usage)?;
     Ok(PASSED)

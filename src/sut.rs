@@ -55,6 +55,9 @@ pub struct HostSpec {
     pub name: &'static str,
     /// Which of its points a scenario may name.
     pub points: Vec<String>,
+    /// Those that are passed without waiting ([`Host::pass`]): as triggers they are like the others, but nobody can be
+    /// paused there.
+    pub passes: Vec<String>,
 }
 
 /// A system that squall can run, break and judge.

@@ -11,5 +11,5 @@ mod registry;
 mod search;
 
 pub use counterexample::{Counterexample, Step, replay, shortest};
-pub use registry::{Entry, Size, UnknownModel, check, explore, registry};
-pub use search::{Finding, Progress, Report};
+pub use registry::{Entry, ExploreError, Size, UnknownModel, check, explore, registry};
+pub use search::{Finding, Progress, Report, search};

@@ -9,7 +9,7 @@ use serde::Serialize;
 use stateright::report::{ReportData, ReportDiscovery, Reporter};
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
-use crate::Counterexample;
+use crate::{Counterexample, shortest};
 
 /// What a finished search found.
 #[derive(Clone, Debug, Serialize)]
@@ -57,19 +57,22 @@ pub struct Progress {
     pub depth: usize,
 }
 
-/// Searches a model to its end. `progress` is called about every tenth of a second.
+/// Searches a model to its end. `progress` is called about every tenth of a second. Where
+/// properties fail, the first to fail is given with a shortest path; the others may have
+/// longer ones than they need.
 ///
 /// # Panics
 ///
 /// When the model itself panics.
 pub fn search<M>(model: M, pinned: Option<usize>, threads: usize, mut progress: impl FnMut(Progress) + Send) -> Report
 where
-    M: Model + Send + Sync + 'static,
+    M: Model + Clone + Send + Sync + 'static,
     M::State: Clone + Debug + PartialEq + Hash + Send + Sync,
     M::Action: Clone + Debug + PartialEq + Display + Serialize + Send + Sync,
 {
     let properties = model.properties();
     let checker = model
+        .clone()
         .checker()
         .threads(threads)
         // Nothing ends the search early but a discovery for every property, which includes
@@ -79,7 +82,7 @@ where
         .join_and_report(&mut Forward(&mut progress));
     let mut discoveries = checker.discoveries();
     let mut discovered = |name| Some(Counterexample::new(name, &discoveries.remove(name)?.into_actions()));
-    let properties: Vec<Finding> = properties
+    let mut properties: Vec<Finding> = properties
         .into_iter()
         .map(|property| Finding {
             name: property.name,
@@ -87,6 +90,12 @@ where
             discovered: discovered(property.name),
         })
         .collect();
+    if properties.iter().any(|finding| !finding.ok() && finding.discovered.is_some())
+        && let Some((failed, actions)) = shortest(model)
+    {
+        let finding = properties.iter_mut().find(|finding| finding.name == failed).expect("a property of the model");
+        finding.discovered = Some(Counterexample::new(failed, &actions));
+    }
     let unique = checker.unique_state_count();
     let ok = properties.iter().all(Finding::ok) && pinned.is_none_or(|pinned| pinned == unique);
     Report { unique, generated: checker.state_count(), depth: checker.max_depth(), pinned, properties, ok }

@@ -19,7 +19,8 @@ pub fn list<S: System>(arguments: ListArgs) -> Ended {
     println!("\nmarks\n  {}", topology.marks.join(" "));
     println!("\nhosts and their points");
     for host in &topology.hosts {
-        println!("  {}: {}", host.name, if host.points.is_empty() { "none".to_owned() } else { host.points.join(" ") });
+        let points: Vec<&str> = host.points.iter().chain(&host.passes).map(String::as_str).collect();
+        println!("  {}: {}", host.name, if points.is_empty() { "none".to_owned() } else { points.join(" ") });
     }
     let profiles: Vec<&str> = Profile::ALL.iter().map(|profile| profile.name()).collect();
     println!("\nprofiles\n  {}", profiles.join(" "));

@@ -192,11 +192,13 @@ pub enum Verify {
 }
 
 impl Verify {
-    fn wants(self, index: usize) -> bool {
+    /// Whether the run of a scenario, by its number, with a seed is to be run twice.
+    fn wants(self, scenario: usize, seed: u64) -> bool {
         match self {
             Verify::All => true,
             Verify::None => false,
-            Verify::OneIn(n) => (index as u64).is_multiple_of(n.get()),
+            // The number of the scenario counts, so that not all of them verify the same few seeds.
+            Verify::OneIn(n) => (scenario as u64).wrapping_add(seed).is_multiple_of(n.get()),
         }
     }
 }

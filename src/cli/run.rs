@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::sources::{Expected, Source, find};
 use super::table::{Row, render};
-use super::{Ended, Failure, HARNESS, PASSED, RunArgs, VIOLATED, Verify};
+use super::{Ended, Failure, HARNESS, PASSED, RunArgs, VIOLATED};
 use crate::campaign::{Campaign, Detail, Setup};
 use crate::capsule::{Capsule, Expected as ExpectedViolation};
 use crate::check::Fingerprint;
@@ -60,7 +60,8 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
         return Err(Failure::harness(format!("{first} ({} runs in all had no verdict)", broken.len())));
     }
 
-    let differing = verify_again::<S>(&plans, &verdicts, verify, setup)?;
+    let sample = (0..plans.len()).filter(|index| verify.wants(owners[*index], plans[*index].seed)).collect();
+    let differing = verify_again::<S>(&plans, &verdicts, sample, setup)?;
     let missing = missing(&sources, &rows, seeds.end - seeds.start)?;
     for line in &missing {
         println!("{} {line}", console::style("missing").red().bold());
@@ -91,10 +92,9 @@ fn progress(length: u64) -> ProgressBar {
 fn verify_again<S: System>(
     plans: &[Plan<S::Op>],
     verdicts: &BTreeMap<usize, Verdict>,
-    verify: Verify,
+    sample: Vec<usize>,
     setup: Setup,
 ) -> Result<Vec<String>, Failure> {
-    let sample: Vec<usize> = (0..plans.len()).filter(|index| verify.wants(*index)).collect();
     if sample.is_empty() {
         return Ok(Vec::new());
     }

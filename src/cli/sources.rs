@@ -68,19 +68,22 @@ impl<S: System> Source<S> {
 
     /// The kinds of fault that some run must see take effect: those that it names, and those that its profile may draw.
     pub fn expected_faults(&self) -> Result<Expected, Failure> {
-        let Source::File { scenario, .. } = self else {
-            let Source::Function { plan, .. } = self else { unreachable!("there are two kinds of source") };
-            let named = plan(0).faults.iter().map(|planned| planned.fault.name().to_owned()).collect();
-            return Ok(Expected { named, drawn: BTreeSet::new() });
-        };
-        let system = S::new(&scenario.system).map_err(Failure::usage)?;
-        let all = scenario.expected_faults(&Topology::of(&system));
-        let named: BTreeSet<String> = match &scenario.expect.faults {
-            Some(faults) => faults.iter().cloned().collect(),
-            None => scenario.steps.iter().filter_map(named_fault::<S>).collect(),
-        };
-        let drawn = all.difference(&named).cloned().collect();
-        Ok(Expected { named, drawn })
+        match self {
+            Source::File { scenario, .. } => {
+                let system = S::new(&scenario.system).map_err(Failure::usage)?;
+                let all = scenario.expected_faults(&Topology::of(&system));
+                let named: BTreeSet<String> = match &scenario.expect.faults {
+                    Some(faults) => faults.iter().cloned().collect(),
+                    None => scenario.steps.iter().filter_map(named_fault::<S>).collect(),
+                };
+                let drawn = all.difference(&named).cloned().collect();
+                Ok(Expected { named, drawn })
+            }
+            Source::Function { plan, .. } => {
+                let named = plan(0).faults.iter().map(|planned| planned.fault.name().to_owned()).collect();
+                Ok(Expected { named, drawn: BTreeSet::new() })
+            }
+        }
     }
 }
 

@@ -29,9 +29,11 @@ impl Table {
         let widest = |cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or_default();
         let name = widest(&mut mutants.iter().map(|mutant| mutant.name.len()));
         let check = widest(&mut mutants.iter().flat_map(|mutant| &mutant.checks).map(String::len));
-        let scenario = widest(&mut mutants.iter().map(|mutant| mutant.command.to_string().len()))
-            .saturating_sub("squall run scenarios/.toml --seeds 0..1".len());
-        Table { widths: [name.max("mutant".len()), check.max("caught by".len()), scenario], fates: Vec::new() }
+        let scenario = widest(&mut mutants.iter().map(|mutant| mutant.command.scenario_width()));
+        Table {
+            widths: [name.max("mutant".len()), check.max("caught by".len()), scenario.max("scenario".len())],
+            fates: Vec::new(),
+        }
     }
 
     /// The line above the table.
@@ -49,7 +51,8 @@ impl Table {
             Fate::Survived(_) => ("SURVIVED", "", String::new()),
             Fate::Untried(_) => ("NOT TRIED", "", String::new()),
         };
-        let line = self.line([&mutant.name, caught_by, scenario, &seed, &seconds, &mutant.what]);
+        let what = mutant.what.split_inclusive(". ").next().unwrap_or_default();
+        let line = self.line([&mutant.name, caught_by, scenario, &seed, &seconds, what]);
         self.fates.push((mutant.name.clone(), fate));
         line
     }
@@ -91,11 +94,74 @@ impl Table {
         self.fates.iter().find(|(_, fate)| matches!(fate, Fate::Survived(_))).map(|(name, _)| name.as_str())
     }
 
-    /// Why the first could not be tried that could not.
+    /// Why those could not be tried that could not.
     pub fn untried(&self) -> Option<String> {
-        self.fates.iter().find_map(|(name, fate)| match fate {
+        let untried = self.fates.iter().filter_map(|(name, fate)| match fate {
             Fate::Untried(why) => Some(format!("mutants/{name}.patch: {}", why.trim_end())),
             _ => None,
-        })
+        });
+        let untried: Vec<String> = untried.collect();
+        (!untried.is_empty()).then(|| untried.join("\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutants::suite::Command;
+
+    fn mutant(name: &str) -> Mutant {
+        Mutant {
+            name: name.to_owned(),
+            what: "It forgets. And more.".to_owned(),
+            checks: vec!["atomicity".to_owned()],
+            command: Command::parse("squall run scenarios/story.toml --seeds 0..5").unwrap(),
+            path: format!("mutants/{name}.patch").into(),
+            files: Vec::new(),
+        }
+    }
+
+    fn found(property: &str) -> Found {
+        Found { property: property.to_owned(), scenario: "story".to_owned(), seed: 3 }
+    }
+
+    fn table(fates: [(&str, Fate); 3]) -> (Table, Vec<String>) {
+        let mut table = Table::new(&fates.clone().map(|(name, _)| mutant(name)));
+        let lines = fates.map(|(name, fate)| table.add(&mutant(name), fate, Duration::from_millis(1_500)));
+        (table, lines.into())
+    }
+
+    #[test]
+    fn all_caught() {
+        let (table, lines) = table(["a", "b", "c"].map(|name| (name, Fate::Caught(found("atomicity")))));
+        assert_eq!(lines[0], "a       atomicity  story        3      1.5  It forgets.");
+        assert_eq!((table.exit_code(), table.survivor(), table.untried()), (PASSED, None, None));
+        assert_eq!(table.summary(3), "3 of 3 mutants caught");
+    }
+
+    #[test]
+    fn a_survivor_is_named_with_what_was_seen_of_it() {
+        let caught = Fate::Caught(found("atomicity"));
+        let (table, lines) =
+            table([("a", caught), ("b", Fate::Survived(vec![found("liveness")])), ("c", Fate::Survived(vec![]))]);
+        assert!(lines[1].contains("SURVIVED"), "{}", lines[1]);
+        assert_eq!((table.exit_code(), table.survivor()), (VIOLATED, Some("b")));
+        assert_eq!(
+            table.summary(4),
+            "1 of 4 mutants caught, 1 left out (--keep-going tries them all)\n\
+             b survived: its checks found nothing; only liveness was violated\n\
+             c survived: its checks found nothing; nothing was violated"
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_tried_weighs_most() {
+        let (table, _) = table([
+            ("a", Fate::Survived(vec![])),
+            ("b", Fate::Untried("the patch does not apply: x.rs:7".to_owned())),
+            ("c", Fate::Caught(found("atomicity"))),
+        ]);
+        assert_eq!(table.exit_code(), HARNESS);
+        assert_eq!(table.untried().unwrap(), "mutants/b.patch: the patch does not apply: x.rs:7");
     }
 }

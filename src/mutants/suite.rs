@@ -41,6 +41,12 @@ impl Command {
         Command { words: self.words.clone(), seeds, jobs }
     }
 
+    /// How long the name of the longest scenario is that it names by its file.
+    pub fn scenario_width(&self) -> usize {
+        let stems = self.words.iter().filter_map(|word| word.strip_suffix(".toml"));
+        stems.map(|stem| stem.rsplit('/').next().unwrap_or(stem).len()).max().unwrap_or_default()
+    }
+
     /// The words after `squall`.
     fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["run".to_owned()];

@@ -112,7 +112,7 @@ impl Tree {
             // Within a repository git would take the patch for one of that repository, and silently skip all of it.
             .env("GIT_CEILING_DIRECTORIES", &self.base)
             .env_remove("GIT_DIR")
-            .args(["apply", "--recount", "--whitespace=nowarn"])
+            .args(["apply", "--whitespace=nowarn"])
             .arg(&mutant.path)
             .output();
         let git = git.map_err(|error| Failure::harness(format!("cannot start git: {error}")))?;

@@ -62,7 +62,10 @@ impl System for Fake {
 
     fn hosts(&self) -> Vec<HostSpec> {
         let points = ["begin.before", "commit.decide.before", "commit.decide.after"].map(str::to_owned).to_vec();
-        vec![HostSpec { name: "coordinator", points }, HostSpec { name: "graph", points: Vec::new() }]
+        vec![
+            HostSpec { name: "coordinator", points, passes: Vec::new() },
+            HostSpec { name: "graph", points: Vec::new(), passes: Vec::new() },
+        ]
     }
 
     fn marks(&self) -> Vec<String> {

@@ -1,11 +1,12 @@
 //! What a simulated client does with an operation: real HTTP, through the coordinator's own client.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use coordinator::client::{Client, ClientError};
 use coordinator::commit::{Decision, IdempotencyKey, Settled};
 use env::Env;
-use graph::Patch;
+use graph::{EntityId, Patch};
 
 use super::environment::Simulated;
 use super::operation::{Op, Ret};
@@ -36,18 +37,26 @@ pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> 
     }
 }
 
-/// Waits until the coordinator has nothing left to do.
-pub async fn settle(client: ClientHost) -> Result<(), String> {
+/// Waits until the coordinator has nothing left to do and every entity can be read again: a lock that was never given
+/// back shows in no status.
+pub async fn settle(client: ClientHost, entities: BTreeSet<EntityId>) -> Result<(), String> {
     let coordinator = connect(&client, Duration::from_millis(1_000));
     loop {
         if let Ok(health) = coordinator.status().await {
             let status = health.status;
             if status.open == 0 && status.waiting == 0 && !status.halted {
-                return Ok(());
+                break;
             }
         }
         tokio::time::sleep(SETTLE_PAUSE).await;
     }
+    for entity in entities {
+        // Refused while somebody holds the entity.
+        while coordinator.read(&entity).await.is_err() {
+            tokio::time::sleep(SETTLE_PAUSE).await;
+        }
+    }
+    Ok(())
 }
 
 fn connect(client: &ClientHost, timeout: Duration) -> Client {
@@ -110,7 +119,15 @@ async fn send(
             assert_eq!(first, second, "one transaction had two outcomes");
             Ok(first)
         }
-        (Ok(settled), Err(_)) | (Err(_), Ok(settled)) => Ok(settled),
+        (Ok(settled), Err(error)) | (Err(error), Ok(settled)) => {
+            // Only what never arrived may have done nothing where the other one was done.
+            let nothing_arrived = matches!(error, ClientError::NotSent { .. });
+            assert!(
+                error.is_unknown() || nothing_arrived || settled.decision != Decision::Committed,
+                "one request was told that nothing was done ({error}), the other {settled:?}"
+            );
+            Ok(settled)
+        }
         (Err(first), Err(second)) => Err(if second.is_unknown() { second } else { first }),
     }
 }

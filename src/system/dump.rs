@@ -297,10 +297,11 @@ fn parsed<T>(
     name: &'static str,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Vec<T>, DumpError> {
-    let line =
-        |line: &str| parse(line).map_err(|why| DumpError::Line { dump: name, line: line.to_owned(), why });
+    let line = |line: &str| parse(line).map_err(|why| DumpError::Line { dump: name, line: line.to_owned(), why });
     text(dumps, name)?.lines().map(line).collect()
 }
 
+#[cfg(test)]
+pub mod fixture;
 #[cfg(test)]
 mod tests;

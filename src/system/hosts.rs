@@ -32,7 +32,7 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
     let env = Env::new(Simulated::new(host));
     let url: BoltUrl = format!("bolt://simulated@{GRAPH}:{BOLT_PORT}").parse()?;
     let mut bolt = BoltOptions::new(&url, "");
-    bolt.connect_timeout = Duration::from_millis(options.graph_limit_ms);
+    bolt.connect_timeout = Duration::from_millis(options.graph_limit_ms / 2);
     let graph = Arc::new(BoltGraph::new(env.clone(), bolt)?);
     let service = ServiceOptions {
         data: "/data".into(),
@@ -43,6 +43,7 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
             answer_timeout_ms: Millis(options.answer_timeout_ms),
         },
         graph_limit: Duration::from_millis(options.graph_limit_ms),
+        prepare_limit: Duration::from_millis(8 * options.graph_limit_ms),
     };
     let coordinator = Coordinator::start(env.clone(), service, graph).await?;
     let listener = env.listen(&format!("0.0.0.0:{HTTP_PORT}")).await?;

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use stores::memory::MemoryGraph;
 
 use crate::check::Checker;
+use crate::check::linearizability::Model;
 use crate::history::OpId;
 use crate::plan::{Client, Plan};
 use crate::record::Record;
@@ -119,8 +120,8 @@ impl System for BiStore {
         let points =
             EFFECTS.iter().flat_map(|effect| ["before", "after"].map(|when| format!("commit.{effect}.{when}")));
         vec![
-            HostSpec { name: GRAPH, points: vec![hosts::AFTER_COMMIT.to_owned()] },
-            HostSpec { name: COORDINATOR, points: points.collect() },
+            HostSpec { name: GRAPH, points: Vec::new(), passes: vec![hosts::AFTER_COMMIT.to_owned()] },
+            HostSpec { name: COORDINATOR, points: points.collect(), passes: Vec::new() },
         ]
     }
 
@@ -154,8 +155,10 @@ impl System for BiStore {
         Ok(workload::generate(&options, clients, count, random))
     }
 
-    fn settle(&self, client: ClientHost, _: &Plan<Op>) -> LocalFuture<Result<(), String>> {
-        Box::pin(client::settle(client))
+    fn settle(&self, client: ClientHost, plan: &Plan<Op>) -> LocalFuture<Result<(), String>> {
+        let steps = plan.clients.iter().flat_map(|client| &client.steps);
+        let entities = steps.flat_map(|step| model::Entities.keys(&step.op)).collect();
+        Box::pin(client::settle(client, entities))
     }
 
     fn dump(&self, disks: &Disks) -> BTreeMap<String, String> {

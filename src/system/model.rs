@@ -144,12 +144,7 @@ fn apply(state: &mut State, operation: &Operation, tx: Option<TxId>) -> bool {
     }
 }
 
-fn change(
-    state: &mut State,
-    id: &EntityId,
-    tx: Option<TxId>,
-    change: impl FnOnce(&mut Content) -> bool,
-) -> bool {
+fn change(state: &mut State, id: &EntityId, tx: Option<TxId>, change: impl FnOnce(&mut Content) -> bool) -> bool {
     let Some(entity) = state.get_mut(id) else { return false };
     entity.raise(tx);
     entity.content.as_mut().is_some_and(change)

@@ -7,33 +7,64 @@ use super::operation::Op;
 use crate::plan::{Client, ClientStep};
 use crate::stream::Stream;
 
+/// The most entities that a workload has; with more, clients hardly meet.
+const ENTITIES_MAX: u64 = 1_000;
+
+/// The latest start and the longest pause, in simulated time.
+const HOUR_MS: u64 = 3_600_000;
+
+/// A workload that makes sense.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "Wish")]
+pub struct Options(Wish);
+
 /// What a scenario says about its random workload.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Options {
+struct Wish {
     /// How many entities there are; fewer means more conflicts.
-    pub entities: u64,
+    entities: u64,
     /// How many operations in a hundred are reads.
-    pub reads_percent: u64,
+    reads_percent: u64,
     /// How many transactions in a hundred touch two entities.
-    pub links_percent: u64,
+    links_percent: u64,
     /// How often a client sends a transaction again while it is not told the outcome.
-    pub retries: u32,
+    retries: u32,
     /// When clients begin: a coordinator needs about 200 ms to come up.
-    pub start_ms: u64,
+    start_ms: u64,
     /// The longest pause between two operations of a client.
-    pub pause_ms_max: u64,
+    pause_ms_max: u64,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options { entities: 3, reads_percent: 35, links_percent: 25, retries: 1, start_ms: 250, pause_ms_max: 60 }
+impl Default for Wish {
+    fn default() -> Wish {
+        Wish { entities: 3, reads_percent: 35, links_percent: 25, retries: 1, start_ms: 250, pause_ms_max: 60 }
+    }
+}
+
+impl TryFrom<Wish> for Options {
+    type Error = String;
+
+    fn try_from(wish: Wish) -> Result<Options, String> {
+        let Wish { entities, reads_percent, links_percent, retries: _, start_ms, pause_ms_max } = wish;
+        for (name, value, low, high) in [
+            ("entities", entities, 1, ENTITIES_MAX),
+            ("reads_percent", reads_percent, 0, 100),
+            ("links_percent", links_percent, 0, 100),
+            ("start_ms", start_ms, 0, HOUR_MS),
+            ("pause_ms_max", pause_ms_max, 0, HOUR_MS),
+        ] {
+            if !(low..=high).contains(&value) {
+                return Err(format!("workload option `{name}` takes {low} to {high}, not {value}"));
+            }
+        }
+        Ok(Options(wish))
     }
 }
 
 /// Makes `count` operations for each client. The first client begins by creating the entities, so that the others
 /// have something to change; what comes too early, or finds what it does not expect, is refused.
-pub fn generate(options: &Options, clients: &[String], count: usize, random: &mut Stream) -> Vec<Client<Op>> {
+pub fn generate(Options(options): &Options, clients: &[String], count: usize, random: &mut Stream) -> Vec<Client<Op>> {
     // Each transaction writes a value of its own, so that a read tells which one it saw.
     let mut value = 0;
     let mut missing: Vec<EntityId> = (1..=options.entities).rev().map(entity).collect();
@@ -53,8 +84,8 @@ pub fn generate(options: &Options, clients: &[String], count: usize, random: &mu
     clients.iter().map(client).collect()
 }
 
-fn operation(options: &Options, value: i64, random: &mut Stream) -> Op {
-    let mut any = || entity(1 + random.below(options.entities.max(1)));
+fn operation(options: &Wish, value: i64, random: &mut Stream) -> Op {
+    let mut any = || entity(1 + random.below(options.entities));
     let (id, other) = (any(), any());
     if random.percent(options.reads_percent) {
         // Mostly strong reads: a peek promises nothing.
@@ -81,7 +112,7 @@ fn operation(options: &Options, value: i64, random: &mut Stream) -> Op {
     submit(options, operations)
 }
 
-fn submit(options: &Options, operations: Vec<Operation>) -> Op {
+fn submit(options: &Wish, operations: Vec<Operation>) -> Op {
     Op::Submit { operations, retries: options.retries }
 }
 
@@ -96,4 +127,153 @@ fn entity(number: u64) -> EntityId {
 
 fn name(text: &str) -> Kind {
     Kind::new(text).expect("a plain word")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn options(json: serde_json::Value) -> Options {
+        Options::deserialize(json).expect("good options")
+    }
+
+    fn refused(json: serde_json::Value) -> String {
+        Options::deserialize(json).expect_err("bad options").to_string()
+    }
+
+    fn made(options: &Options, count: usize, seed: u64) -> Vec<Client<Op>> {
+        let clients = ["c1", "c2", "c3"].map(str::to_owned);
+        generate(options, &clients, count, &mut Stream::new(seed, "workload"))
+    }
+
+    fn operations(clients: &[Client<Op>]) -> impl Iterator<Item = &Op> {
+        clients.iter().flat_map(|client| &client.steps).map(|step| &step.op)
+    }
+
+    fn written(op: &Op) -> &[Operation] {
+        match op {
+            Op::Submit { operations, .. } => operations,
+            Op::Read { .. } | Op::Peek { .. } => &[],
+        }
+    }
+
+    #[test]
+    fn a_seed_always_makes_the_same_and_another_seed_something_else() {
+        let options = Options::default();
+        assert_eq!(made(&options, 20, 7), made(&options, 20, 7));
+        assert_ne!(made(&options, 20, 7), made(&options, 20, 8));
+    }
+
+    #[test]
+    fn every_client_gets_its_share_in_order_of_time() {
+        let made = made(&options(json!({ "start_ms": 400, "pause_ms_max": 10 })), 20, 1);
+        assert_eq!(made.iter().map(|client| client.name.as_str()).collect::<Vec<_>>(), ["c1", "c2", "c3"]);
+        for Client { steps, .. } in &made {
+            assert_eq!(steps.len(), 20);
+            assert!(steps[0].at_ms >= 400);
+            assert!(steps.windows(2).all(|pair| (0..=10).contains(&(pair[1].at_ms - pair[0].at_ms))));
+        }
+    }
+
+    #[test]
+    fn every_kind_of_operation_occurs_and_so_do_transactions_on_two_entities() {
+        let mut kinds = BTreeSet::new();
+        for seed in 0..20 {
+            for op in operations(&made(&Options::default(), 20, seed)) {
+                kinds.insert(match op {
+                    Op::Read { .. } => "read",
+                    Op::Peek { .. } => "peek",
+                    Op::Submit { operations, .. } if operations.len() > 1 => "several",
+                    Op::Submit { .. } => "one",
+                });
+                kinds.extend(written(op).iter().map(|operation| match operation {
+                    Operation::Create { .. } => "create",
+                    Operation::Update { .. } => "update",
+                    Operation::Delete { .. } => "delete",
+                    Operation::Link { from, to, .. } if from == to => "link to itself",
+                    Operation::Link { .. } => "link",
+                    Operation::Unlink { .. } => "unlink",
+                }));
+            }
+        }
+        let all = ["read", "peek", "one", "several", "create", "update", "delete", "link", "link to itself", "unlink"];
+        assert_eq!(kinds, BTreeSet::from(all));
+    }
+
+    #[test]
+    fn everything_it_makes_is_well_formed_and_every_transaction_writes_a_value_of_its_own() {
+        let made = made(&Options::default(), 50, 3);
+        let mut seen = BTreeSet::new();
+        for operations in operations(&made).map(written).filter(|operations| !operations.is_empty()) {
+            assert_eq!(graph::Patch { operations: operations.to_vec() }.validate(), Ok(()));
+            let values: BTreeSet<&Value> = operations
+                .iter()
+                .filter_map(|operation| match operation {
+                    Operation::Create { properties, .. } | Operation::Link { properties, .. } => Some(properties),
+                    Operation::Update { set, .. } => Some(set),
+                    Operation::Delete { .. } | Operation::Unlink { .. } => None,
+                })
+                .map(|properties| &properties["value"])
+                .collect();
+            assert!(values.len() <= 1, "{operations:?}");
+            assert!(values.into_iter().all(|value| seen.insert(value.clone())), "{operations:?}");
+        }
+    }
+
+    #[test]
+    fn the_entities_are_created_first_and_no_other_is_named() {
+        let made = made(&options(json!({ "entities": 4 })), 3, 1);
+        let created = |op: &Op| matches!(written(op), [Operation::Create { .. }]);
+        assert!(operations(&made).take(4).all(created));
+        let names = operations(&made).flat_map(written).flat_map(Operation::keys).map(EntityId::as_str);
+        assert_eq!(names.collect::<BTreeSet<_>>(), BTreeSet::from(["e1", "e2", "e3", "e4"]));
+    }
+
+    #[test]
+    fn percentages_of_nothing_and_of_all_are_kept() {
+        let reads = |percent: u64| {
+            let made = made(&options(json!({ "reads_percent": percent, "entities": 1 })), 30, 1);
+            operations(&made).skip(1).filter(|op| written(op).is_empty()).count()
+        };
+        assert_eq!((reads(0), reads(100)), (0, 89));
+        let links = |percent: u64| {
+            let made = made(&options(json!({ "links_percent": percent, "reads_percent": 0, "entities": 1 })), 30, 1);
+            let links = |operations: &[Operation]| {
+                operations.iter().any(|o| matches!(o, Operation::Link { .. } | Operation::Unlink { .. }))
+            };
+            operations(&made).skip(1).filter(|op| links(written(op))).count()
+        };
+        assert_eq!((links(0), links(100)), (0, 89));
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_refused_by_name_with_what_they_take() {
+        for (json, message) in [
+            (json!({ "entities": 0 }), "workload option `entities` takes 1 to 1000, not 0"),
+            (json!({ "entities": 1001 }), "workload option `entities` takes 1 to 1000, not 1001"),
+            (json!({ "reads_percent": 101 }), "workload option `reads_percent` takes 0 to 100, not 101"),
+            (json!({ "links_percent": 250 }), "workload option `links_percent` takes 0 to 100, not 250"),
+            (
+                json!({ "start_ms": u64::MAX }),
+                "workload option `start_ms` takes 0 to 3600000, not 18446744073709551615",
+            ),
+            (json!({ "pause_ms_max": 3_600_001 }), "workload option `pause_ms_max` takes 0 to 3600000, not 3600001"),
+        ] {
+            assert_eq!(refused(json), message);
+        }
+    }
+
+    #[test]
+    fn an_unknown_option_is_refused_with_those_that_exist() {
+        assert_eq!(
+            refused(json!({ "entitys": 3 })),
+            "unknown field `entitys`, expected one of `entities`, `reads_percent`, `links_percent`, `retries`, \
+             `start_ms`, `pause_ms_max`"
+        );
+        assert!(refused(json!({ "entities": "three" })).contains("expected u64"));
+    }
 }

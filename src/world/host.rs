@@ -136,7 +136,7 @@ impl Host {
     /// pause anybody.
     pub fn pass(&self, name: &str) {
         if !self.lifeline.is_cut() {
-            self.shared.state().reach_named(self.id, name, self.shared.clock.now_ms());
+            self.shared.state().pass(self.id, name, self.shared.clock.now_ms());
         }
     }
 

@@ -97,6 +97,12 @@ impl Network {
         self.links[link].flights.len()
     }
 
+    /// When the last of the messages that are under way is due; `None` when there is none.
+    pub fn last_due_ms(&self) -> Option<u64> {
+        let flights = self.links.iter().flat_map(|link| &link.flights).chain(&self.replies);
+        flights.filter(|flight| flight.fate == Fate::Flying).map(|flight| flight.due_ms).max()
+    }
+
     /// Which messages of a link were chosen for delivery, by their place in the queue; empty when none was. They are
     /// forgotten here.
     pub fn take_chosen(&mut self, link: usize) -> Vec<bool> {

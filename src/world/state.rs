@@ -79,6 +79,8 @@ pub(super) enum How {
     PowerCut,
     /// By itself, or because the world has no more use for it.
     Exit,
+    /// With the run: nothing that was not synced counts.
+    End,
 }
 
 impl Shared {
@@ -263,8 +265,13 @@ impl State {
 
     /// A host reaches a named point. Returns for how many milliseconds whoever did must stand still.
     pub fn reach_named(&mut self, host: HostId, point: &str, now_ms: u64) -> Option<u64> {
-        self.reach(host, PointKind::Effect, Some(point), now_ms);
+        self.pass(host, point, now_ms);
         self.pause(host, point, now_ms)
+    }
+
+    /// The same where nobody can stand still.
+    pub fn pass(&mut self, host: HostId, point: &str, now_ms: u64) {
+        self.reach(host, PointKind::Effect, Some(point), now_ms);
     }
 
     /// For how many milliseconds whoever is at `place` must stand still.
@@ -316,6 +323,7 @@ impl State {
         let death = match down.how {
             How::Kill | How::Exit => Death::Kill,
             How::PowerCut => Death::PowerCut(Unsynced::default()),
+            How::End => Death::PowerCut(Unsynced::LoseAll),
         };
         let state = &mut self.hosts[host.0];
         state.life = Life::Dying(down);

@@ -8,11 +8,11 @@ use crate::program::{Ran, run};
 fn a_broken_scenario_is_pointed_at() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("broken.toml");
-    let text = "steps = [\n  { at_ms = 1, fault = { kill = { host = \"cordinator\", restart_after_ms = 5 } } },\n]\n";
+    let text = "steps = [\n  { at_ms = 1, client = \"c\", do = { read = { entity = \"a\" } } },\n  { at_ms = 1, fault = { kill = { host = \"cordinator\", restart_after_ms = 5 } } },\n]\n";
     fs::write(&file, text).expect("a file can be written");
     let Ran { code, stderr, .. } = run(&["run", file.to_str().expect("the path is text")]);
     assert_eq!(code, 2, "{stderr}");
-    for part in [":2:", "cordinator", "^", "coordinator"] {
+    for part in [":3:", "cordinator", "^", "coordinator"] {
         assert!(stderr.contains(part), "{part:?} is missing:\n{stderr}");
     }
 }

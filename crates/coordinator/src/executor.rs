@@ -26,9 +26,6 @@ const BATCH_MAX: usize = 64;
 /// How long to wait before the graph is asked again at start.
 const START_BACKOFF: Duration = Duration::from_millis(250);
 
-/// How long one attempt to prepare the graph may take.
-const START_LIMIT: Duration = Duration::from_secs(2);
-
 static SCHEMA: Schema = Schema { application_id: 0x5351_4c4c, migrations: ledger::MIGRATIONS };
 
 /// What a start found.
@@ -54,12 +51,12 @@ pub(crate) async fn open(env: &Env, options: &Options, graph: &dyn GraphStore) -
         BatchError::Refused(error) => StartError::Ledger(error),
         BatchError::Sql(failure) => StartError::Sql(failure),
     })?;
-    prepare(graph, &store_id, options.graph_limit).await?;
+    prepare(graph, &store_id, options).await?;
     Ok(Opened { ledger, incarnation, unresolved })
 }
 
 /// Makes sure that the graph enforces what the protocol rests on and belongs to the ledger.
-async fn prepare(graph: &dyn GraphStore, store_id: &str, limit: Duration) -> Result<(), StartError> {
+async fn prepare(graph: &dyn GraphStore, store_id: &str, options: &Options) -> Result<(), StartError> {
     let claim = || Call {
         statement: &statements::CLAIM_STORE,
         params: [("id".to_owned(), Datum::from(store_id))].into(),
@@ -68,10 +65,10 @@ async fn prepare(graph: &dyn GraphStore, store_id: &str, limit: Duration) -> Res
     let rows = loop {
         let attempt = async {
             graph.ensure_unique(statements::CONSTRAINTS).await?;
-            graph.execute(vec![claim()], limit).await
+            graph.execute(vec![claim()], options.graph_limit).await
         };
         // A connection that goes dead meanwhile must not keep the process from starting.
-        let attempt = tokio::time::timeout(START_LIMIT.max(limit), attempt).await;
+        let attempt = tokio::time::timeout(options.prepare_limit, attempt).await;
         match attempt.unwrap_or_else(|_| Err(GraphError::Unknown { why: "no answer in time".to_owned() })) {
             Ok(rows) => break rows,
             // Claiming twice claims once, so an unknown outcome may simply be tried again.
@@ -180,23 +177,25 @@ impl CommitExecutor {
         let in_graph = view(self.graph.as_ref(), &entity, self.graph_limit).await.map_err(graph_failure)?;
         let wanted = entity.clone();
         let in_ledger = self.read(move |sql| ledger::load(sql, &wanted)).await?;
-        match (in_graph, in_ledger) {
-            (None, None) => Ok(Report::Loaded(None)),
-            (Some(view), Some(row)) => Ok(Report::Loaded(Some(EntityView {
-                id: entity,
-                kind: view.kind,
-                properties: view.properties,
-                links: view.links,
-                version: row.version,
-                tx: row.tx,
-            }))),
-            (in_graph, _) => {
-                let only = if in_graph.is_some() { "the graph" } else { "SQLite" };
-                tracing::error!(%entity, ?id, "only {only} has it");
-                let reason = format!("only {only} has entity {entity}: the stores were changed by somebody else");
-                Err(Failure::Refused { reason, retryable: false })
+        let finding = match (in_graph, in_ledger) {
+            (None, None) => return Ok(Report::Loaded(None)),
+            (Some(view), Some(row)) if view.kind == row.kind && view.properties == row.properties => {
+                return Ok(Report::Loaded(Some(EntityView {
+                    id: entity,
+                    kind: view.kind,
+                    properties: view.properties,
+                    links: view.links,
+                    version: row.version,
+                    tx: row.tx,
+                })));
             }
-        }
+            (Some(_), Some(_)) => "the graph and SQLite differ about",
+            (Some(_), None) => "only the graph has",
+            (None, Some(_)) => "only SQLite has",
+        };
+        let reason = format!("{finding} entity {entity}: the stores were changed by somebody else");
+        tracing::error!(?id, "{reason}");
+        Err(Failure::Refused { reason, retryable: false })
     }
 
     async fn transact(&self, calls: Vec<Call>) -> Result<Vec<Rows>, Failure> {

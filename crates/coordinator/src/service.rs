@@ -27,12 +27,20 @@ pub struct Options {
     pub commit: Config,
     /// How long one transaction may take in the graph; the server is told the same.
     pub graph_limit: std::time::Duration,
+    /// How long one attempt to prepare the graph at start may take, the creation of
+    /// constraints included; then it is tried again.
+    pub prepare_limit: std::time::Duration,
 }
 
 impl Options {
     /// The defaults, for this data folder.
     pub fn new(data: impl Into<PathBuf>) -> Options {
-        Options { data: data.into(), commit: Config::default(), graph_limit: std::time::Duration::from_secs(5) }
+        Options {
+            data: data.into(),
+            commit: Config::default(),
+            graph_limit: std::time::Duration::from_secs(5),
+            prepare_limit: std::time::Duration::from_secs(300),
+        }
     }
 }
 

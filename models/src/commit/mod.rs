@@ -63,9 +63,9 @@ pub struct Bounds {
 
 impl Bounds {
     /// Small enough for every change.
-    pub const SMALL: Bounds = Bounds { writers: 2, attempts: 2, reads: 1, crashes: 1, faults: 1 };
+    pub const SMALL: Bounds = Bounds { writers: 2, attempts: 2, reads: 2, crashes: 1, faults: 1 };
     /// Large enough for a night.
-    pub const LARGE: Bounds = Bounds { writers: 2, attempts: 2, reads: 1, crashes: 2, faults: 2 };
+    pub const LARGE: Bounds = Bounds { writers: 2, attempts: 2, reads: 2, crashes: 2, faults: 2 };
 }
 
 /// The model.

@@ -126,11 +126,11 @@ fn sometimes() -> Vec<Property> {
             state.strays.iter().any(|stray| matches!(stray, GraphRequest::Decide(tx, _) if fenced(tx)))
         }),
         Property::sometimes("what was answered as unknown turns out committed", |_, state| {
-            state.writers.iter().any(|client| client.unknown.is_some() && has_committed(&client.told))
+            state.writers.iter().any(|client| client.unknown && has_committed(&client.told))
         }),
         Property::sometimes("what was answered as unknown turns out aborted", |_, state| {
             let settled = |told: &Told| matches!(told, Told::Settled(_, Decision::Aborted { .. }));
-            state.writers.iter().any(|client| client.unknown.is_some() && settled(&client.told))
+            state.writers.iter().any(|client| client.unknown && settled(&client.told))
         }),
         Property::sometimes("a retry gets the outcome of its first attempt", |_, state| {
             executed(state).any(|(_, result)| matches!(result, Ok(Report::Known(_))))
@@ -175,4 +175,117 @@ fn executed(state: &State) -> impl Iterator<Item = (&Work, &Result<Report, Failu
         Progress::Executed(result) => Some((&effect.work, result)),
         Progress::Asked | Progress::HalfRead(_) => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    //! Every property that should always hold is broken by hand, so that none is blind.
+
+    use std::sync::Arc;
+
+    use coordinator::commit::EffectId;
+    use stateright::Model;
+
+    use super::super::state::Told;
+    use super::super::stores::Entry;
+    use super::super::{Action, Bounds, CommitModel};
+    use super::*;
+
+    const TX: TxId = TxId { incarnation: 1, serial: 1 };
+    const OTHER: TxId = TxId { incarnation: 1, serial: 2 };
+
+    /// Breaks a property by changing the state in which nothing has happened yet.
+    #[track_caller]
+    fn broken_by(name: &'static str, change: impl FnOnce(&mut State)) {
+        let model = CommitModel::new(Bounds::SMALL);
+        let mut state = model.init_states().remove(0);
+        let condition = model.property(name).condition;
+        assert!(condition(&model, &state), "{name} does not even hold in the beginning");
+        change(&mut state);
+        assert!(!condition(&model, &state), "{name} still holds");
+    }
+
+    fn log(state: &mut State, tx: TxId, writer: u8, outcome: Option<Decision>) {
+        Arc::make_mut(&mut state.ledger).log.insert(tx, Entry { writer, outcome });
+    }
+
+    fn after(state: &mut State, actions: &[Action]) {
+        let model = CommitModel::new(Bounds::SMALL);
+        for action in actions {
+            *state = model.next_state(state, *action).expect("every action leads somewhere");
+        }
+    }
+
+    #[test]
+    fn of_the_stores() {
+        broken_by("both stores agree at quiescence", |state| Arc::make_mut(&mut state.graph).writes.push(TX));
+        broken_by("every transaction has an outcome at quiescence", |state| log(state, TX, 0, None));
+        broken_by("the log says what the stores have", |state| Arc::make_mut(&mut state.ledger).rows.push(TX));
+        broken_by("the log says what the stores have", |state| log(state, TX, 0, Some(Decision::Committed)));
+        broken_by("the log says what the stores have", |state| {
+            log(state, TX, 0, Some(Decision::Aborted { reason: AbortReason::Fenced }));
+            Arc::make_mut(&mut state.graph).writes.push(TX);
+        });
+        broken_by("a marker and its changes stand together", |state| {
+            Arc::make_mut(&mut state.graph).markers.insert(TX, true);
+        });
+        broken_by("a marker and its changes stand together", |state| {
+            let graph = Arc::make_mut(&mut state.graph);
+            graph.markers.insert(TX, false);
+            graph.writes.push(TX);
+        });
+        broken_by("one effect an idempotency key", |state| Arc::make_mut(&mut state.graph).writes = vec![TX, TX]);
+        broken_by("one effect an idempotency key", |state| {
+            log(state, TX, 0, None);
+            log(state, OTHER, 0, None);
+        });
+    }
+
+    #[test]
+    fn of_the_process() {
+        broken_by("the core never panics", |state| {
+            after(state, &[Action::Submit(0)]);
+            log(state, OTHER, 0, None);
+            let intend = EffectId::Intend(TX);
+            after(state, &[Action::Execute(intend)]);
+        });
+        broken_by("whoever waits is served", |state| {
+            after(state, &[Action::Submit(0)]);
+            state.process.as_mut().expect("it runs").effects.clear();
+        });
+        broken_by("locks are free at quiescence", |state| {
+            // The reader's load is forgotten: the core looks idle, and still holds the lock.
+            after(state, &[Action::Read]);
+            let process = state.process.as_mut().expect("it runs");
+            process.effects.clear();
+            state.reader.waiting = None;
+        });
+    }
+
+    #[test]
+    fn of_answers() {
+        broken_by("an answer is true for ever", |state| {
+            state.writers[0].told = Told::Settled(TX, Decision::Committed);
+        });
+        broken_by("an answer is true for ever", |state| {
+            log(state, TX, 0, Some(Decision::Aborted { reason: AbortReason::Fenced }));
+            state.writers[1].told = Told::Settled(TX, Decision::Aborted { reason: AbortReason::Fenced });
+        });
+        broken_by("a rejection leaves nothing", |state| {
+            log(state, TX, 0, None);
+            state.writers[0].told = Told::Rejected;
+        });
+        broken_by("a strong read is not torn", |state| {
+            after(state, &[Action::Read]);
+            Arc::make_mut(&mut state.ledger).rows.push(TX);
+            let load = EffectId::Load(RequestId(1));
+            after(state, &[Action::Execute(load), Action::Execute(load), Action::Report(load)]);
+        });
+        broken_by("reads and writes are linearizable", |state| {
+            state.known = 1;
+            after(state, &[Action::Read]);
+            let load = EffectId::Load(RequestId(1));
+            after(state, &[Action::Execute(load), Action::Execute(load), Action::Report(load)]);
+        });
+    }
 }

@@ -108,8 +108,8 @@ pub struct WriterState {
     pub waiting: bool,
     /// Whether an attempt ended without a certain answer.
     pub in_doubt: bool,
-    /// The transaction that it was told is in doubt.
-    pub unknown: Option<TxId>,
+    /// Whether it was told that nobody knows.
+    pub unknown: bool,
     /// What was known when it began: its transaction comes after that.
     pub floor: usize,
     /// The last definite answer.

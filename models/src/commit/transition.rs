@@ -306,9 +306,9 @@ fn answer_writer(state: &mut State, writer: usize, answer: Answer) {
             }
             client.told = Told::Settled(settled.tx, settled.decision);
         }
-        Answer::Unknown(tx) => {
+        Answer::Unknown(_) => {
             client.in_doubt = true;
-            client.unknown = Some(tx);
+            client.unknown = true;
         }
         Answer::Rejected(_) => client.told = Told::Rejected,
         _ => state.wrongs.untrue = true,

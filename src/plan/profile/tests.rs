@@ -9,9 +9,9 @@ const ACTIVE_MS: u64 = 1_000;
 fn hosts() -> Vec<HostSpec> {
     let points = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     vec![
-        HostSpec { name: "leader", points: points(&["append.before", "append.after"]) },
-        HostSpec { name: "follower", points: points(&["append.after"]) },
-        HostSpec { name: "store", points: Vec::new() },
+        HostSpec { name: "leader", points: points(&["append.before", "append.after"]), passes: Vec::new() },
+        HostSpec { name: "follower", points: points(&["append.after"]), passes: Vec::new() },
+        HostSpec { name: "store", points: Vec::new(), passes: Vec::new() },
     ]
 }
 

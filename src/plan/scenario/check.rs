@@ -235,10 +235,15 @@ fn struck<Op>(
         Trigger::Ms(_) => {}
         Trigger::Point { host, point, .. } => {
             known(host, hosts(), "hosts", &step.key("at").key("host"))?;
-            let points = topology.host(host).into_iter().flat_map(|host| host.points.iter().map(String::as_str));
+            let spec = topology.host(host);
+            let points = spec.into_iter().flat_map(|host| host.points.iter().chain(&host.passes).map(String::as_str));
             let place = step.key("at").key("point");
             known(point, points, "points", &place)
                 .map_err(|error| ScenarioError { message: format!("{} on `{host}`", error.message), ..error })?;
+            let passed = spec.is_some_and(|host| host.passes.contains(point));
+            ensure(!(passed && matches!(planned.fault, Fault::Pause { .. })), || {
+                place.error("nobody can stand still at this point", "pause at another, or delay the host's messages")
+            })?;
         }
         Trigger::Ordinal { host, .. } => known(host, hosts(), "hosts", &step.key("at").key("host"))?,
     }

@@ -29,9 +29,50 @@ impl Checker<CoordinatorRecord> for Liveness {
             verdict.violations.push(
                 Violation::new(self.name(), "an operation did not end")
                     .expected(format!("all {planned} operations end within {} ms", record.plan.limit_ms))
-                    .actual(format!("{ended} did")),
+                    .actual(format!("{ended} did"))
+                    .details(record.stuck_clients.iter().map(|client| format!("{client} was not done"))),
             );
         }
         verdict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{CASTS, Run, caught, passed};
+    use super::*;
+    use crate::system::operation::Op;
+
+    #[test]
+    fn a_system_that_never_comes_to_rest_is_caught() {
+        caught(&Liveness, "not settled # ms after the faults were healed", |run| {
+            run.settled = Err(format!("not settled {} ms after the faults were healed", run.value));
+        });
+    }
+
+    #[test]
+    fn an_operation_that_never_ends_is_caught() {
+        caught(&Liveness, "an operation did not end", |run| {
+            run.invoke(Op::Read { entity: run.alice.clone() });
+        });
+    }
+
+    #[test]
+    fn an_operation_that_was_never_begun_is_caught_and_its_client_named() {
+        let mut record = Run::sound(CASTS[0]).record();
+        let step = record.plan.clients[0].steps[0].clone();
+        record.plan.clients[0].steps.push(step);
+        record.stuck_clients.push("c1".to_owned());
+        let verdict = Liveness.check(&record);
+        assert_eq!(verdict.violations[0].key, "an operation did not end");
+        assert_eq!(verdict.violations[0].details, ["c1 was not done"]);
+    }
+
+    #[test]
+    fn not_to_know_the_outcome_is_an_end() {
+        passed(&Liveness, |run| {
+            let op = run.submit(vec![run.update(&run.alice, 7)]);
+            run.info(op);
+        });
     }
 }

@@ -2,6 +2,8 @@
 
 mod atomicity;
 mod durability;
+#[cfg(test)]
+mod fixture;
 mod honesty;
 mod linearizable;
 mod liveness;
@@ -14,8 +16,15 @@ pub use linearizable::Linearizable;
 pub use liveness::Liveness;
 pub use sequence::Sequence;
 
+use std::collections::BTreeMap;
+
+use graph::Operation;
+
+use super::dump::Dump;
+use super::key;
 use super::operation::{Op, Ret};
-use crate::check::Checker;
+use crate::check::{Checker, Verdict, Violation};
+use crate::history::{EventKind, OpId};
 use crate::record::Record;
 
 /// What a check of the coordinator looks at.
@@ -31,4 +40,76 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
         Box::new(Liveness),
         Box::new(Sequence),
     ]
+}
+
+/// The stores after the run, for a check of `property`, or its verdict if they cannot be read: whatever it promises,
+/// nobody can see that it holds.
+fn stores<'a>(property: &str, record: &'a CoordinatorRecord) -> Result<Dump<'a>, Verdict> {
+    Dump::read(&record.dumps).map_err(|error| Verdict {
+        violations: vec![
+            Violation::new(property, "a store cannot be read")
+                .expected("stores that hold what the coordinator writes")
+                .actual(error.to_string()),
+        ],
+        checked: 0,
+    })
+}
+
+/// What each transaction was to do, by the key that its client sent with it.
+fn submissions(record: &CoordinatorRecord) -> BTreeMap<String, &[Operation]> {
+    let invoked = record.history.events().iter().filter_map(|event| match &event.kind {
+        EventKind::Invoke(Op::Submit { operations, .. }) => Some((key_of(event.op), operations.as_slice())),
+        _ => None,
+    });
+    invoked.collect()
+}
+
+fn key_of(op: OpId) -> String {
+    key(op.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::{CASTS, Run, caught};
+    use super::*;
+    use crate::system::dump;
+
+    #[test]
+    fn a_run_in_which_nothing_happened_proves_nothing() {
+        let record = Run::empty(CASTS[0]).record();
+        for check in all() {
+            assert!(check.check(&record).is_vacuous(), "{}", check.name());
+        }
+    }
+
+    #[test]
+    fn every_check_passes_a_sound_run_and_has_looked_at_something() {
+        for cast in CASTS {
+            for check in all() {
+                let verdict = check.check(&Run::sound(cast).record());
+                assert!(verdict.holds(), "{}: {verdict:?}", check.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_read_fails_every_check_that_looks_at_stores() {
+        let damages: [fn(&mut BTreeMap<String, String>); 3] = [
+            |dumps| dumps.clear(),
+            |dumps| drop(dumps.insert(dump::UNREADABLE.to_owned(), "database disk image is malformed\n".to_owned())),
+            |dumps| drop(dumps.insert(dump::LOG.to_owned(), "tx-1-1 committed\n".to_owned())),
+        ];
+        for damage in damages {
+            for check in all().iter().filter(|check| check.name() != "liveness") {
+                caught(&**check, "a store cannot be read", |run| run.damage = Some(damage));
+            }
+        }
+    }
+
+    #[test]
+    fn the_names_of_the_checks_differ() {
+        let checks = all();
+        let names: std::collections::BTreeSet<&str> = checks.iter().map(|check| check.name()).collect();
+        assert_eq!(names.len(), checks.len());
+    }
 }

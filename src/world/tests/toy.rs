@@ -89,7 +89,10 @@ impl System for Toy {
 
     fn hosts(&self) -> Vec<HostSpec> {
         let points = vec!["append.before".to_owned(), "append.after".to_owned()];
-        vec![HostSpec { name: "server", points }, HostSpec { name: "bystander", points: Vec::new() }]
+        vec![
+            HostSpec { name: "server", points, passes: Vec::new() },
+            HostSpec { name: "bystander", points: Vec::new(), passes: Vec::new() },
+        ]
     }
 
     fn marks(&self) -> Vec<String> {

@@ -172,7 +172,7 @@ impl Commit {
 
     fn outcome(&mut self, now: Millis, request: RequestId, tx: TxId, step: &mut CommitStep) {
         if self.transactions.contains_key(&tx) {
-            step.reply(request, Answer::Unknown(tx));
+            step.reply(request, Answer::Unknown(Some(tx)));
             return;
         }
         self.look_ups.insert(request, LookUp { tx, answer_by: now + self.config.answer_timeout_ms });
@@ -307,28 +307,30 @@ impl Commit {
         self.release(&leaving, step);
     }
 
-    /// Whoever waited long enough is told what is true: "nothing happened" before the
-    /// intent, "unknown" from then on, never "aborted". Forgets the transactions that have
+    /// Whoever waited long enough is told what is true: "nothing happened" where nothing has
+    /// and nobody else still wants it to, "unknown" otherwise, never "aborted". Forgets the transactions that have
     /// not begun and that nobody waits for any more, and returns them: their places in the
     /// queues are still to be given up.
     fn answer_the_impatient(&mut self, now: Millis, step: &mut CommitStep) -> Vec<Owner> {
         let mut abandoned = Vec::new();
         for (tx, transaction) in &mut self.transactions {
-            let begun = transaction.stage != Stage::Waiting;
+            let wanted = transaction.waiters.iter().any(|waiter| waiter.answer_by > now);
+            let ends = transaction.stage == Stage::Waiting && !wanted;
+            let name = transaction.name();
             transaction.waiters.retain(|waiter| {
                 if waiter.answer_by > now {
                     return true;
                 }
-                if begun {
-                    step.marks.push(Mark::AnsweredUnknown(*tx));
-                    step.reply(waiter.request, Answer::Unknown(*tx));
-                } else {
+                if ends {
                     step.marks.push(Mark::GaveUp(waiter.request));
                     step.reply(waiter.request, Answer::Rejected(Rejection::Busy));
+                } else {
+                    step.marks.push(Mark::AnsweredUnknown(*tx));
+                    step.reply(waiter.request, Answer::Unknown(name));
                 }
                 false
             });
-            if !begun && transaction.waiters.is_empty() {
+            if ends {
                 abandoned.push(*tx);
             }
         }
@@ -426,10 +428,10 @@ impl Commit {
     /// Keeps every lock, tells everybody what is true, and asks for the end of the process.
     fn halt(&mut self, reason: String, step: &mut CommitStep) {
         self.halted = true;
-        for (tx, transaction) in &mut self.transactions {
+        for transaction in self.transactions.values_mut() {
             let answer = match transaction.stage {
                 Stage::Waiting => Answer::Rejected(Rejection::Halted),
-                _ => Answer::Unknown(*tx),
+                _ => Answer::Unknown(transaction.name()),
             };
             for waiter in std::mem::take(&mut transaction.waiters) {
                 step.reply(waiter.request, answer.clone());

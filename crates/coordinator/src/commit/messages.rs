@@ -322,8 +322,8 @@ pub enum Answer {
     KeyReused(TxId),
     /// Nothing was done, nothing will be; the same may be asked again.
     Rejected(Rejection),
-    /// The transaction may have an outcome or may still get one.
-    Unknown(TxId),
+    /// The transaction may have an outcome or may still get one; its name, if that is certain.
+    Unknown(Option<TxId>),
     /// The entity, or none.
     Entity(Option<EntityView>),
     /// No transaction of this name ever began.

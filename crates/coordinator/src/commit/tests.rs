@@ -314,7 +314,7 @@ fn an_outcome_is_unknown_while_it_is_open_and_looked_up_otherwise() {
     let mut bench = Bench::new();
     let open = bench.deciding(1, "k", "a");
     bench.tell(NOW, Input::Outcome { request: RequestId(2), tx: open });
-    bench.assert_answers(&[(2, Answer::Unknown(open))]);
+    bench.assert_answers(&[(2, Answer::Unknown(Some(open)))]);
     let old = Settled { tx: TxId { incarnation: 1, serial: 99 }, decision: Decision::Committed };
     for (request, found, answer) in
         [(3, Some(old.clone()), Answer::Settled(old.clone())), (4, None, Answer::NoSuchTransaction(old.tx))]
@@ -341,12 +341,28 @@ fn out_of_time_what_began_is_unknown_and_what_did_not_was_not_done() {
     let mut answers = bench.answers();
     answers.sort();
     let busy = Answer::Rejected(Rejection::Busy);
-    assert_eq!(answers, [(1, Answer::Unknown(begun)), (2, busy.clone()), (3, busy.clone()), (4, busy)]);
+    assert_eq!(answers, [(1, Answer::Unknown(Some(begun))), (2, busy.clone()), (3, busy.clone()), (4, busy)]);
     bench.done(EffectId::LookUp(RequestId(4)), Report::LookedUp(None));
     bench.done(EffectId::Decide(begun, 1), Report::Decided);
     bench.done(EffectId::Finish(begun), Report::Finished);
     bench.assert_answers(&[]);
     bench.assert_idle();
+}
+
+/// Two requests under one key, the second later: when the first gives up, the second still
+/// wants the transaction, so nobody may be told that nothing will be done.
+#[test]
+fn who_gives_up_on_what_another_still_wants_is_told_that_nobody_knows() {
+    let mut bench = Bench::new();
+    let first = bench.deciding(1, "k", "a");
+    bench.submit(2, "l", "a");
+    let later = NOW + Millis(CONFIG.answer_timeout_ms.0 / 2);
+    bench.tell(later, Input::Submit { request: RequestId(3), submission: submission("l", "a") });
+    bench.tell(NOW + CONFIG.answer_timeout_ms, Input::Timeout);
+    assert_eq!(bench.answers(), [(1, Answer::Unknown(Some(first))), (2, Answer::Unknown(None))]);
+    bench.done(EffectId::Decide(first, 1), Report::Decided);
+    bench.done(EffectId::Finish(first), Report::Finished);
+    bench.assert_asks(&[EffectId::Intend(tx(2))]);
 }
 
 #[test]
@@ -372,7 +388,7 @@ fn who_gives_up_is_not_granted_what_another_leaves_in_the_same_moment() {
     bench.tell(NOW + CONFIG.answer_timeout_ms, Input::Timeout);
     assert_eq!(bench.asked(), []);
     let busy = Answer::Rejected(Rejection::Busy);
-    let answers = [(1, Answer::Unknown(tx(1))), (2, busy.clone()), (3, busy.clone()), (4, busy)];
+    let answers = [(1, Answer::Unknown(None)), (2, busy.clone()), (3, busy.clone()), (4, busy)];
     assert_eq!(bench.answers(), answers);
     bench.submit(5, "n", "b");
     bench.assert_asks(&[EffectId::Intend(tx(4))]);
@@ -389,7 +405,7 @@ fn a_transaction_that_cannot_be_finished_keeps_its_locks_and_ends_the_process() 
         bench.failed(EffectId::Finish(tx), failure);
         assert!(bench.halts());
         let halted = Answer::Rejected(Rejection::Halted);
-        assert_eq!(bench.answers(), [(1, Answer::Unknown(tx)), (2, halted.clone()), (3, halted.clone())]);
+        assert_eq!(bench.answers(), [(1, Answer::Unknown(Some(tx))), (2, halted.clone()), (3, halted.clone())]);
         assert!(bench.core.status().halted && bench.core.poll_timeout().is_none());
         bench.submit(4, "m", "b");
         bench.assert_answers(&[(4, halted.clone())]);
@@ -408,7 +424,7 @@ fn an_intent_that_may_or_may_not_be_in_the_log_ends_the_process() {
     bench.submit(1, "k", "a");
     bench.failed(EffectId::Intend(tx(1)), unknown());
     assert!(bench.halts());
-    assert_eq!(bench.answers(), [(1, Answer::Unknown(tx(1)))]);
+    assert_eq!(bench.answers(), [(1, Answer::Unknown(None))]);
 }
 
 fn intent(serial: u64, key: &str, entities: &str) -> Intent {

@@ -1,6 +1,6 @@
 //! One transaction on its way.
 
-use graph::Millis;
+use graph::{Millis, TxId};
 
 use super::messages::{Decision, Intent, RequestId};
 
@@ -13,6 +13,19 @@ pub(super) struct Transaction {
     pub waiters: Vec<Waiter>,
     /// Whether an earlier process began it.
     pub recovered: bool,
+}
+
+impl Transaction {
+    /// The name under which its outcome can be asked for: none before the log has it, because
+    /// the log may know its key under another name already.
+    pub fn name(&self) -> Option<TxId> {
+        match self.stage {
+            Stage::Waiting | Stage::Intending => None,
+            Stage::Deciding(_) | Stage::Resting { .. } | Stage::Fencing(_) | Stage::Finishing(_) => {
+                Some(self.intent.tx)
+            }
+        }
+    }
 }
 
 /// A client that waits for an answer.

@@ -30,7 +30,12 @@ pub(super) fn submitted(answer: Answer) -> Result<Outcome, Box<Problem>> {
     }
 }
 
-fn unknown(tx: TxId) -> Box<Problem> {
+fn unknown(tx: Option<TxId>) -> Box<Problem> {
+    let Some(tx) = tx else {
+        let detail =
+            "it may be committed or aborted: submit it again under the same idempotency key to get its outcome";
+        return Problem::new(ProblemType::OutcomeUnknown, detail).into();
+    };
     let path = outcome_path(tx);
     let detail = format!(
         "{tx} may be committed or aborted: submit it again under the same idempotency key to get its outcome, \
@@ -44,7 +49,7 @@ fn unknown(tx: TxId) -> Box<Problem> {
 pub(super) fn looked_up(answer: Answer) -> Result<Outcome, Box<Problem>> {
     match answer {
         Answer::Settled(settled) => Ok(settled.into()),
-        Answer::Unknown(tx) => Ok(Outcome::Undecided { tx }),
+        Answer::Unknown(Some(tx)) => Ok(Outcome::Undecided { tx }),
         Answer::NoSuchTransaction(tx) => {
             let detail = format!("no transaction {tx} ever began");
             Err(Problem::new(ProblemType::NoSuchTransaction, detail).about(tx).into())

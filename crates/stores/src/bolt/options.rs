@@ -73,7 +73,7 @@ pub struct BoltOptions {
 }
 
 impl BoltOptions {
-    /// The options that a URL says, with 8 connections and 5 seconds to open one.
+    /// The options that a URL says, with 8 connections and 2 seconds to open one.
     pub fn new(url: &BoltUrl, password: impl Into<Password>) -> BoltOptions {
         BoltOptions {
             host: url.host.clone(),
@@ -83,7 +83,7 @@ impl BoltOptions {
             database: url.database.clone(),
             security: if url.tls { Security::Tls { extra_ca: None } } else { Security::Plain },
             pool_size: 8,
-            connect_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
         }
     }
 

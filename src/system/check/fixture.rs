@@ -1,0 +1,308 @@
+//! A run in which everything went right, so that a test can plant one thing that went wrong.
+
+use std::collections::BTreeMap;
+
+use graph::{EntityId, Kind, Operation, Patch, Properties, Snapshot, TxId, Value};
+
+use super::CoordinatorRecord;
+use crate::check::{Checker, Fingerprint};
+use crate::history::{ClientId, EventKind, History, Millis, OpId};
+use crate::plan::{Client, ClientStep, Network, PLAN_FORMAT, Plan};
+use crate::system::dump::{self, EventLine, LogLine, MarkerLine, lines};
+use crate::system::key;
+use crate::system::operation::{Op, Ret, resources};
+
+/// The names and numbers of a run: what a fingerprint must not depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Cast {
+    alice: &'static str,
+    bob: &'static str,
+    value: i64,
+    /// How many transactions the coordinator had begun before.
+    begun: u64,
+    /// The time of the first event.
+    at_ms: u64,
+}
+
+/// Two casts without a name or a number in common.
+pub const CASTS: [Cast; 2] = [
+    Cast { alice: "alice", bob: "bob", value: 1, begun: 0, at_ms: 300 },
+    Cast { alice: "e-77", bob: "zoe", value: 9_000, begun: 41, at_ms: 1_234 },
+];
+
+/// A run as it is told: the clients' history, and both stores as it leaves them.
+pub struct Run {
+    /// An entity; where the story is sound, it is linked to the other.
+    pub alice: EntityId,
+    /// Another.
+    pub bob: EntityId,
+    /// The first of the values that the run writes.
+    pub value: i64,
+    /// What the clients saw.
+    pub history: History<Op, Ret>,
+    /// Entities and links in the graph.
+    pub graph: Snapshot,
+    /// Entities and links in SQLite.
+    pub ledger: Snapshot,
+    /// The log.
+    pub log: Vec<LogLine>,
+    /// The markers.
+    pub markers: Vec<MarkerLine>,
+    /// The events.
+    pub events: Vec<EventLine>,
+    /// What strong reads show at the moment.
+    pub entities: BTreeMap<EntityId, coordinator::commit::EntityView>,
+    /// Whether the system came to rest.
+    pub settled: Result<(), String>,
+    /// The checks that the plan names.
+    pub checks: Vec<String>,
+    /// What becomes of the dumps.
+    pub damage: Option<fn(&mut BTreeMap<String, String>)>,
+    at_ms: u64,
+    begun: u64,
+}
+
+impl Run {
+    /// A run of which nothing has been told.
+    pub fn empty(cast: Cast) -> Run {
+        Run {
+            alice: EntityId::new(cast.alice).unwrap(),
+            bob: EntityId::new(cast.bob).unwrap(),
+            value: cast.value,
+            history: History::new(),
+            graph: Snapshot::default(),
+            ledger: Snapshot::default(),
+            log: Vec::new(),
+            markers: Vec::new(),
+            events: Vec::new(),
+            entities: BTreeMap::new(),
+            settled: Ok(()),
+            checks: Vec::new(),
+            damage: None,
+            at_ms: cast.at_ms,
+            begun: cast.begun,
+        }
+    }
+
+    /// Two entities and a link; an update; reads of both tiers; a refusal, a transaction whose outcome was not told, and
+    /// one that was fenced.
+    pub fn sound(cast: Cast) -> Run {
+        let mut run = Run::empty(cast);
+        run.commit(vec![run.create(&run.alice, 0), run.create(&run.bob, 1), run.link()]);
+        run.read(&run.alice.clone());
+        let op = run.commit(vec![run.update(&run.alice, 2), run.update(&run.bob, 3)]);
+        assert_eq!(op, OpId(2));
+        run.refuse(vec![run.create(&run.alice, 4)]);
+        let peek = run.invoke(Op::Peek { entity: run.bob.clone() });
+        run.ok(peek, Ret::Peeked { found: true });
+        let unknown = run.submit(vec![run.update(&run.bob, 5)]);
+        run.land(unknown);
+        run.info(unknown);
+        let fenced = run.submit(vec![run.update(&run.alice, 6)]);
+        let tx = run.abort(fenced);
+        run.markers.push(MarkerLine { tx, state: "aborted".to_owned() });
+        run.info(fenced);
+        run.read(&run.alice.clone());
+        run.read(&run.bob.clone());
+        run
+    }
+
+    /// The operation that creates an entity with the `nth` value.
+    pub fn create(&self, id: &EntityId, nth: i64) -> Operation {
+        Operation::Create { id: id.clone(), kind: Kind::new("thing").unwrap(), properties: self.valued(nth) }
+    }
+
+    /// The operation that gives an entity the `nth` value.
+    pub fn update(&self, id: &EntityId, nth: i64) -> Operation {
+        Operation::Update { id: id.clone(), set: self.valued(nth) }
+    }
+
+    /// The operation that links alice to bob.
+    pub fn link(&self) -> Operation {
+        Operation::Link {
+            from: self.alice.clone(),
+            kind: Kind::new("knows").unwrap(),
+            to: self.bob.clone(),
+            properties: Properties::new(),
+        }
+    }
+
+    fn valued(&self, nth: i64) -> Properties {
+        Properties::from([("value".to_owned(), Value::Int(self.value + nth))])
+    }
+
+    /// A client invokes an operation.
+    pub fn invoke(&mut self, op: Op) -> OpId {
+        let at = self.tick();
+        self.history.invoke(at, ClientId(0), op)
+    }
+
+    /// A client invokes a transaction.
+    pub fn submit(&mut self, operations: Vec<Operation>) -> OpId {
+        self.invoke(Op::Submit { operations, retries: 1 })
+    }
+
+    /// Both stores take a transaction that was invoked.
+    pub fn land(&mut self, op: OpId) -> TxId {
+        let operations = self.operations(op);
+        Patch { operations: operations.clone() }.apply(&mut self.graph).expect("the story makes sense");
+        self.ledger = self.graph.clone();
+        let tx = self.begin(op, "committed");
+        self.markers.push(MarkerLine { tx, state: "committed".to_owned() });
+        for resource in resources(&operations) {
+            let before = self.events.iter().filter(|event| event.resource == *resource).count() as u64;
+            self.events.push(EventLine { resource: resource.clone(), sequence: before + 1, tx });
+        }
+        self.entities = self.views();
+        tx
+    }
+
+    /// The log takes a transaction that was invoked as aborted.
+    pub fn abort(&mut self, op: OpId) -> TxId {
+        self.begin(op, "aborted")
+    }
+
+    /// A transaction from its invocation to its acknowledgement.
+    pub fn commit(&mut self, operations: Vec<Operation>) -> OpId {
+        let op = self.submit(operations);
+        let tx = self.land(op);
+        self.ok(op, Ret::Committed { tx });
+        op
+    }
+
+    /// A transaction from its invocation to the refusal that its client is told.
+    pub fn refuse(&mut self, operations: Vec<Operation>) -> TxId {
+        let op = self.submit(operations);
+        let tx = self.abort(op);
+        self.fail(op, format!("{tx} aborted: entity {} exists already", self.alice));
+        tx
+    }
+
+    /// A strong read that shows what is there.
+    pub fn read(&mut self, entity: &EntityId) {
+        let op = self.invoke(Op::Read { entity: entity.clone() });
+        self.ok(op, Ret::Entity(self.entities.get(entity).cloned()));
+    }
+
+    /// The client is answered.
+    pub fn ok(&mut self, op: OpId, ret: Ret) {
+        let at = self.tick();
+        self.history.ok(at, op, ret).expect("it was invoked and is open");
+    }
+
+    /// The client is told that its operation did nothing.
+    pub fn fail(&mut self, op: OpId, reason: String) {
+        let at = self.tick();
+        self.history.fail(at, op, reason).expect("it was invoked and is open");
+    }
+
+    /// The client gives up.
+    pub fn info(&mut self, op: OpId) {
+        let at = self.tick();
+        self.history.info(at, op, "no answer within 1500 ms").expect("it was invoked and is open");
+    }
+
+    /// What a check is given.
+    pub fn record(&self) -> CoordinatorRecord {
+        let steps = self.history.events().iter().filter_map(|event| match &event.kind {
+            EventKind::Invoke(op) => Some(ClientStep { at_ms: event.at.0, op: op.clone() }),
+            _ => None,
+        });
+        let clients = vec![Client { name: "c1".to_owned(), steps: steps.collect() }];
+        let entities: String = self.entities.values().map(|view| dump::json(view) + "\n").collect();
+        let mut dumps = BTreeMap::from([
+            (dump::GRAPH.to_owned(), self.graph.to_string()),
+            (dump::LEDGER.to_owned(), self.ledger.to_string()),
+            (dump::LOG.to_owned(), lines(&self.log)),
+            (dump::MARKERS.to_owned(), lines(&self.markers)),
+            (dump::EVENTS.to_owned(), lines(&self.events)),
+            (dump::ENTITIES.to_owned(), entities),
+        ]);
+        if let Some(damage) = self.damage {
+            damage(&mut dumps);
+        }
+        CoordinatorRecord {
+            plan: Plan {
+                format: PLAN_FORMAT,
+                scenario: "test".to_owned(),
+                seed: 1,
+                network: Network::default(),
+                limit_ms: 20_000,
+                settle_ms: 5_000,
+                supervisor_restart_ms: 100,
+                system: serde_json::Value::Null,
+                clients,
+                faults: Vec::new(),
+                checks: self.checks.clone(),
+                marks: Vec::new(),
+            },
+            history: self.history.clone(),
+            trace: Vec::new(),
+            faults: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            points: BTreeMap::new(),
+            exits: Vec::new(),
+            panics: Vec::new(),
+            stuck_clients: Vec::new(),
+            settled: self.settled.clone(),
+            dumps,
+            digest: String::new(),
+            byte_digest: String::new(),
+            simulated_ms: self.at_ms,
+        }
+    }
+
+    fn tick(&mut self) -> Millis {
+        self.at_ms += 10;
+        Millis(self.at_ms)
+    }
+
+    fn begin(&mut self, op: OpId, state: &str) -> TxId {
+        self.begun += 1;
+        let tx = TxId { incarnation: 1, serial: self.begun };
+        self.log.push(LogLine { tx, state: state.to_owned(), key: key(op.0) });
+        tx
+    }
+
+    fn operations(&self, op: OpId) -> Vec<Operation> {
+        let invoked = self.history.events().iter().find(|event| event.op == op).expect("it was invoked");
+        match &invoked.kind {
+            EventKind::Invoke(Op::Submit { operations, .. }) => operations.clone(),
+            kind => panic!("{op} is no transaction: {kind:?}"),
+        }
+    }
+
+    fn views(&self) -> BTreeMap<EntityId, coordinator::commit::EntityView> {
+        let views = self.graph.nodes().iter().map(|node| {
+            let last = self.events.iter().rfind(|event| event.resource.as_str() == node.id).expect("it was created");
+            let view = dump::view(&self.graph, node, last.sequence, last.tx).expect("the story wrote it");
+            (view.id.clone(), view)
+        });
+        views.collect()
+    }
+}
+
+/// Asserts that a check finds exactly the planted bug, and that its fingerprint is the same whoever it happens to.
+pub fn caught(check: &dyn Checker<CoordinatorRecord>, key: &str, plant: impl Fn(&mut Run)) {
+    for cast in CASTS {
+        let mut run = Run::sound(cast);
+        plant(&mut run);
+        let verdict = check.check(&run.record());
+        let [violation] = verdict.violations.as_slice() else {
+            panic!("{cast:?}: expected one violation {key:?}, found {:#?}", verdict.violations)
+        };
+        assert_eq!((violation.property.as_str(), violation.key.as_str()), (check.name(), key));
+        assert_eq!(violation.fingerprint(), Fingerprint::of(check.name(), key));
+        assert!(!violation.expected.is_empty() && !violation.actual.is_empty(), "{violation}");
+    }
+}
+
+/// Asserts that a check passes a sound run that was changed in a way that is none of its business.
+pub fn passed(check: &dyn Checker<CoordinatorRecord>, change: impl Fn(&mut Run)) {
+    for cast in CASTS {
+        let mut run = Run::sound(cast);
+        change(&mut run);
+        let verdict = check.check(&run.record());
+        assert!(verdict.holds(), "{cast:?}: {verdict:#?}");
+    }
+}
