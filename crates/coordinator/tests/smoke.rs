@@ -23,7 +23,6 @@ mod target;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
 
 use clients::{CLIENTS, Link, STEPS, Told};
 use coordinator::commit::Decision;
@@ -60,7 +59,9 @@ async fn the_program_survives_sigkill_on_a_real_server() {
 
 async fn smoke(target: Target) {
     let started = Instant::now();
-    let folder = tempfile::tempdir().expect("a folder for the test");
+    let mut folder = tempfile::tempdir().expect("a folder for the test");
+    folder.disable_cleanup(true);
+    eprintln!("{} is kept if this fails: the data folder and the log of each process", folder.path().display());
     let data = folder.path().join("data");
     let env = Env::new(Production);
     target.make_ready(&env).await;
@@ -78,7 +79,8 @@ async fn smoke(target: Target) {
 
     // Through the API, by the last process.
     for told in &told {
-        assert_eq!(link.settle(&told.key, &told.patch).await, told.settled, "{} asked for again", told.key);
+        let again = link.settle(told.key.clone(), told.patch.clone()).await;
+        assert_eq!(again.settled, told.settled, "{} asked for again", told.key);
     }
     let expected = clients::expected(&told);
     for node in expected.nodes() {
@@ -92,6 +94,8 @@ async fn smoke(target: Target) {
     let store = target.open(&env, &data).await;
     let evidence = Evidence::read(&data, store.as_ref()).await;
     assert_eq!(disagreements(&evidence, &told), Vec::<String>::new(), "on {}", target.name());
+    let early: Vec<&Told> = told.iter().filter(|told| doubts.contains(&(told.by, told.settled.tx))).collect();
+    assert!(early.is_empty(), "acknowledged by a process that left them without an outcome: {early:#?}");
     let outcomes = outcomes_of(&doubts, &evidence);
     assert!(!doubts.is_empty(), "no kill left a transaction in doubt: the test has tested nothing");
 
@@ -110,6 +114,7 @@ async fn smoke(target: Target) {
     );
 
     target.leave_empty(store.as_ref()).await;
+    folder.disable_cleanup(false);
     say(&format!(
         "smoke on {}: {} transactions of {CLIENTS} clients ({}), {KILLS} kills left {} in doubt, of which {}; {}; {} ms",
         target.name(),
@@ -123,22 +128,22 @@ async fn smoke(target: Target) {
 }
 
 /// Kills the process after every so many acknowledged transactions and starts it again.
-/// Returns the transactions that had an intent and no outcome at a kill.
-async fn kill_again_and_again(server: &mut Server, link: &Link) -> Vec<TxId> {
+/// Returns the transactions that had an intent and no outcome at a kill, and whose kill.
+async fn kill_again_and_again(server: &mut Server, link: &Link) -> Vec<(u32, TxId)> {
     let mut doubts = Vec::new();
     let mut acknowledged = link.acknowledged();
     for kill in 1..=KILLS {
         acknowledged.wait_for(|count| *count >= kill * ACKNOWLEDGED_BETWEEN_KILLS).await.expect("clients are at work");
-        server.kill();
-        doubts.extend(evidence::in_doubt(server.data()));
+        let killed = server.kill();
+        doubts.extend(evidence::in_doubt(server.data()).into_iter().map(|tx| (killed, tx)));
         server.start().await;
     }
     doubts
 }
 
-fn outcomes_of(doubts: &[TxId], evidence: &Evidence) -> Vec<String> {
+fn outcomes_of(doubts: &[(u32, TxId)], evidence: &Evidence) -> Vec<String> {
     let log = evidence.log.iter();
-    log.filter(|entry| doubts.contains(&entry.tx)).map(|entry| entry.state.clone()).collect()
+    log.filter(|entry| doubts.iter().any(|(_, tx)| *tx == entry.tx)).map(|entry| entry.state.clone()).collect()
 }
 
 fn state(decision: &Decision) -> &'static str {

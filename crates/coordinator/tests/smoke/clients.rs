@@ -15,6 +15,8 @@ use env::Env;
 use graph::{EntityId, Kind, Operation, Patch, Properties, Real, Refusal, Snapshot, Value};
 use tokio::sync::watch;
 
+use super::process::Listening;
+
 /// How many clients there are.
 pub const CLIENTS: u64 = 8;
 
@@ -25,13 +27,16 @@ pub const STEPS: u64 = 32;
 const SHARED: u64 = 4;
 
 /// Longer than the coordinator's own time-out for an answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Between two attempts at the same request.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// When a request is given up, and the test with it.
-const ATTEMPTS_MAX: u32 = 1_000;
+const ATTEMPTS_MAX: u32 = 25;
+
+/// How many times one step may be aborted for no fault of its own: a kill does it once at most.
+const ABORTS_MAX: usize = 8;
 
 /// What a client was told about one transaction in the end.
 #[derive(Clone, Debug)]
@@ -39,12 +44,14 @@ pub struct Told {
     pub key: IdempotencyKey,
     pub patch: Patch,
     pub settled: Settled,
+    /// The process that said so.
+    pub by: u32,
 }
 
 /// How clients reach the coordinator, whichever process it is at the moment.
 pub struct Link {
     env: Env,
-    address: watch::Receiver<Option<String>>,
+    address: watch::Receiver<Option<Listening>>,
     acknowledged: watch::Sender<u64>,
     not_sent: AtomicU64,
     unknown: AtomicU64,
@@ -52,7 +59,7 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn new(env: Env, address: watch::Receiver<Option<String>>) -> Link {
+    pub fn new(env: Env, address: watch::Receiver<Option<Listening>>) -> Link {
         let (not_sent, unknown, refused) = Default::default();
         Link { env, address, acknowledged: watch::Sender::new(0), not_sent, unknown, refused }
     }
@@ -63,25 +70,29 @@ impl Link {
     }
 
     /// Submits a transaction under one key until its outcome is known.
-    pub async fn settle(&self, key: &IdempotencyKey, patch: &Patch) -> Settled {
-        self.insist(key, async |client| client.submit(key, patch).await).await
+    pub async fn settle(&self, key: IdempotencyKey, patch: Patch) -> Told {
+        let (by, settled) = self.insist(&key, async |client| client.submit(&key, &patch).await).await;
+        Told { key, patch, settled, by }
     }
 
     /// Reads an entity at the strong tier until there is an answer.
     pub async fn read(&self, id: &EntityId) -> Option<EntityView> {
-        self.insist(id, async |client| client.read(id).await).await
+        self.insist(id, async |client| client.read(id).await).await.1
     }
 
     /// Makes a request again until it is answered. A transaction may be sent again as well as
-    /// a read may, because its key makes all attempts one.
-    async fn insist<T>(&self, what: &dyn fmt::Display, request: impl AsyncFn(&Client) -> Result<T, ClientError>) -> T {
+    /// a read may, because its key makes all attempts one. Also returns which process answered.
+    async fn insist<T>(
+        &self,
+        what: &dyn fmt::Display,
+        request: impl AsyncFn(&Client) -> Result<T, ClientError>,
+    ) -> (u32, T) {
         let mut address = self.address.clone();
         let mut last = None;
         for _ in 0..ATTEMPTS_MAX {
-            let server = address.wait_for(Option::is_some).await.expect("the server is there until the test ends");
-            let server = server.clone().expect("just waited for");
-            let count = match request(&Client::new(self.env.clone(), server, ANSWER_TIMEOUT)).await {
-                Ok(answer) => return answer,
+            let server = listening(&mut address).await;
+            let count = match request(&Client::new(self.env.clone(), &server.address, ANSWER_TIMEOUT)).await {
+                Ok(answer) => return (server.process, answer),
                 Err(ClientError::NotSent { why }) => {
                     last = Some(why);
                     &self.not_sent
@@ -113,14 +124,21 @@ impl Link {
     }
 }
 
+/// Where the server listens, as soon as it does.
+async fn listening(address: &mut watch::Receiver<Option<Listening>>) -> Listening {
+    // A copy: who holds on to what a watch lends keeps it from being changed.
+    let address = address.wait_for(Option::is_some).await.expect("the server is there until the test ends");
+    address.clone().expect("just waited for")
+}
+
 /// Creates the shared entities.
 pub async fn set_up(link: &Link) -> Told {
     let create = |number| Operation::Create { id: shared(number), kind: kind("shared"), properties: Properties::new() };
     let patch = Patch { operations: (0..SHARED).map(create).collect() };
     let key = IdempotencyKey("smoke-setup".to_owned());
-    let settled = link.settle(&key, &patch).await;
-    assert_eq!(settled.decision, Decision::Committed, "the graph was not empty");
-    Told { key, patch, settled }
+    let told = link.settle(key, patch).await;
+    assert_eq!(told.settled.decision, Decision::Committed, "the graph was not empty");
+    told
 }
 
 /// Takes all steps of a client, one after another, and returns what it was told.
@@ -143,10 +161,9 @@ async fn take(link: &Link, client: u64, step: u64) -> Vec<Told> {
     let mut told = Vec::new();
     loop {
         let key = IdempotencyKey(format!("smoke-{client}-{step}-{}", told.len()));
-        let patch = patch(client, step);
-        let settled = link.settle(&key, &patch).await;
-        let decision = settled.decision.clone();
-        told.push(Told { key, patch, settled });
+        let answer = link.settle(key, patch(client, step)).await;
+        let decision = answer.settled.decision.clone();
+        told.push(answer);
         link.acknowledged.send_modify(|count| *count += 1);
         match decision {
             Decision::Committed => {
@@ -158,7 +175,9 @@ async fn take(link: &Link, client: u64, step: u64) -> Vec<Told> {
                 assert_eq!(refusal, Refusal::EntityExists(own(client)));
                 return told;
             }
-            Decision::Aborted { reason: AbortReason::Fenced | AbortReason::GraphRefused(_) } => {}
+            Decision::Aborted { reason: reason @ (AbortReason::Fenced | AbortReason::GraphRefused(_)) } => {
+                assert!(told.len() <= ABORTS_MAX, "client {client}, step {step}: aborted again and again: {reason}");
+            }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What both stores hold once no process works on them, and whether it fits together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::Path;
 
 use coordinator::LEDGER_FILE;
@@ -121,7 +120,7 @@ fn sequences(evidence: &Evidence, found: &mut Vec<String>) {
 /// committed took effect once: it appended an event for each of its operations.
 fn acknowledgements(evidence: &Evidence, told: &[Told], found: &mut Vec<String>) {
     let mut known = BTreeSet::new();
-    for Told { key, patch, settled } in told {
+    for Told { key, patch, settled, .. } in told {
         known.insert(key.0.as_str());
         let (state, events) = match settled.decision {
             Decision::Committed => ("committed", patch.operations.len()),
@@ -208,6 +207,7 @@ mod tests {
             key: IdempotencyKey(format!("key-{}", tx.serial)),
             patch: patch.clone(),
             settled: Settled { tx, decision },
+            by: 1,
         });
         let entry = |tx, key: &str, state: &str| LogEntry { tx, key: key.to_owned(), state: state.to_owned() };
         let evidence = Evidence {

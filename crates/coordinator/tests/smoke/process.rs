@@ -16,6 +16,9 @@ use super::target::Target;
 /// What the program prints once it accepts requests, before its address.
 const LISTENING: &str = "listening on http://";
 
+/// Short, so that a test fails soon where transactions stay open for ever.
+const ANSWER_TIMEOUT_MS: &str = "3000";
+
 /// How long a start or an orderly end may take before the test is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -27,8 +30,18 @@ pub struct Server {
     graph: Vec<String>,
     password: Option<String>,
     running: Option<Running>,
-    address: watch::Sender<Option<String>>,
+    address: watch::Sender<Option<Listening>>,
+    /// How many processes there have been.
     starts: u32,
+}
+
+/// A process that accepts requests.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// Which of them, from 1.
+    pub process: u32,
+    /// `host:port`.
+    pub address: String,
 }
 
 struct Running {
@@ -55,7 +68,7 @@ impl Server {
     }
 
     /// Where it listens, `None` while it does not.
-    pub fn address(&self) -> watch::Receiver<Option<String>> {
+    pub fn address(&self) -> watch::Receiver<Option<Listening>> {
         self.address.subscribe()
     }
 
@@ -65,7 +78,8 @@ impl Server {
         self.starts += 1;
         let log = self.log();
         let mut command = Command::new(env!("CARGO_BIN_EXE_coordinator"));
-        command.arg("serve").arg("--data").arg(&self.data).args(["--listen", "127.0.0.1:0"]).args(&self.graph);
+        command.arg("serve").arg("--data").arg(&self.data).args(&self.graph);
+        command.args(["--listen", "127.0.0.1:0", "--answer-timeout-ms", ANSWER_TIMEOUT_MS]);
         if let Some(password) = &self.password {
             command.env("SQUALL_GRAPH_PASSWORD", password);
         }
@@ -86,17 +100,18 @@ impl Server {
             panic!("its first line is {line:?} and not its address; its log says\n{}", read(&log));
         };
         self.running = Some(Running { child, stdout });
-        self.address.send_replace(Some(address.trim_end_matches('/').to_owned()));
+        self.address.send_replace(Some(Listening { process: self.starts, address: address.to_owned() }));
     }
 
-    /// Ends it with SIGKILL, which no program can notice.
-    pub fn kill(&mut self) {
+    /// Ends it with SIGKILL, which no program can notice. Returns which process that was.
+    pub fn kill(&mut self) -> u32 {
         let mut running = self.running.take().expect("there is a process to kill");
         running.child.kill().expect("our own child can be killed");
         let status = running.child.wait().expect("our own child can be waited for");
         self.address.send_replace(None);
         // Anything else means that it had already ended by itself.
         assert_eq!(status.signal(), Some(9), "it ended with {status}; its log says\n{}", read(&self.log()));
+        self.starts
     }
 
     /// Asks it to end, and waits until it has.
