@@ -206,6 +206,7 @@ fn stuck<Op>(plan: &Plan<Op>, watchdog: Duration) -> Verdict {
         checked: Default::default(),
         operations: Default::default(),
         faults: Default::default(),
+        fired: Vec::new(),
         marks: Default::default(),
         digest: String::new(),
         byte_digest: String::new(),

@@ -18,6 +18,8 @@ pub struct Record<Op, Ret> {
     pub trace: Vec<TraceEvent>,
     /// How often each kind of fault took effect (did something, not merely was applied).
     pub faults: BTreeMap<String, u64>,
+    /// Which of the plan's faults took effect, in the plan's order.
+    pub fired: Vec<bool>,
     /// How often each mark was made.
     pub marks: BTreeMap<String, u64>,
     /// How many points of each kind each host passed while faults could strike: host, kind, count.

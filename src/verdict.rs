@@ -27,6 +27,8 @@ pub struct Verdict {
     pub operations: Operations,
     /// How often each kind of fault took effect.
     pub faults: BTreeMap<String, u64>,
+    /// Which of the plan's faults took effect, in the plan's order.
+    pub fired: Vec<bool>,
     /// How often each mark was made.
     pub marks: BTreeMap<String, u64>,
     /// Digest over core inputs, effects and marks.
@@ -83,6 +85,7 @@ pub fn judge<S: System>(system: &S, record: &Record<S::Op, S::Ret>, tell: bool) 
         checked,
         operations: count(record),
         faults: record.faults.clone(),
+        fired: record.fired.clone(),
         marks: record.marks.clone(),
         digest: record.digest.clone(),
         byte_digest: record.byte_digest.clone(),

@@ -125,14 +125,17 @@ fn verify_again<S: System>(
 fn missing<S: System>(sources: &[Source<S>], rows: &[Row], seeds: u64) -> Result<Vec<String>, Failure> {
     let mut missing = Vec::new();
     for (source, row) in sources.iter().zip(rows) {
-        let Expected { named, drawn } = source.expected_faults()?;
+        let Expected { steps, kinds } = source.expected_faults()?;
         let enough = seeds >= SEEDS_ENOUGH;
-        let faults = named.iter().chain(drawn.iter().filter(|_| enough));
-        for fault in faults.filter(|fault| row.faults.get(*fault).is_none_or(|count| *count == 0)) {
+        let plan = source.plan(0)?;
+        for (planned, _) in plan.faults.iter().take(steps).zip(&row.fired).filter(|(_, count)| **count == 0) {
+            missing.push(format!("{}: {} {} never took effect", row.name, planned.fault.name(), planned.at));
+        }
+        let kinds = kinds.iter().filter(|_| enough);
+        for fault in kinds.filter(|fault| row.faults.get(*fault).is_none_or(|count| *count == 0)) {
             missing.push(format!("{}: fault {fault} never took effect", row.name));
         }
-        let marks = source.plan(0)?.marks;
-        for mark in marks.iter().filter(|mark| enough && !row.marks.contains_key(*mark)) {
+        for mark in plan.marks.iter().filter(|mark| enough && !row.marks.contains_key(*mark)) {
             missing.push(format!("{}: no seed reached the mark {mark}", row.name));
         }
         for (check, _) in row.checked.iter().filter(|(_, count)| **count == 0) {

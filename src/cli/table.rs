@@ -19,6 +19,8 @@ pub struct Row {
     pub operations: Operations,
     /// How often each kind of fault took effect.
     pub faults: BTreeMap<String, u64>,
+    /// In how many runs each of the plan's faults took effect, in the plan's order.
+    pub fired: Vec<u64>,
     /// How many runs made each mark.
     pub marks: BTreeMap<String, u64>,
     /// How much each check examined.
@@ -36,6 +38,10 @@ impl Row {
         self.operations.fail += verdict.operations.fail;
         self.operations.info += verdict.operations.info;
         self.simulated_ms += verdict.simulated_ms;
+        self.fired.resize(self.fired.len().max(verdict.fired.len()), 0);
+        for (count, fired) in self.fired.iter_mut().zip(&verdict.fired) {
+            *count += u64::from(*fired);
+        }
         for (name, count) in &verdict.faults {
             *self.faults.entry(name.clone()).or_default() += count;
         }

@@ -67,7 +67,8 @@ pub fn mutants<S: System>(arguments: MutantsArgs) -> Ended {
             passed.push(command);
         }
     }
-    spinner.suspend(|| println!("the unchanged tree passes {} commands", passed.len()));
+    spinner
+        .suspend(|| println!("the unchanged tree passes the {} commands of {} mutants", passed.len(), mutants.len()));
 
     let mut table = Table::new(&mutants);
     spinner.suspend(|| println!("\n{}", table.header()));
@@ -115,8 +116,7 @@ fn tried(
     Ok(match ran.code {
         Some(code) if code == i32::from(HARNESS) => Fate::Untried(format!("the run failed:\n{}", ran.output)),
         Some(code) if code == i32::from(PASSED) || code == i32::from(VIOLATED) => {
-            let caught = ran.found.iter().filter(|found| mutant.checks.contains(&found.property));
-            match caught.min_by_key(|found| found.seed) {
+            match ran.found.iter().find(|found| mutant.checks.contains(&found.property)) {
                 Some(found) => Fate::Caught(found.clone()),
                 None => Fate::Survived(ran.found),
             }

@@ -90,7 +90,7 @@ pub struct Found {
 pub struct Ran {
     /// The exit code; none where a signal ended it.
     pub code: Option<i32>,
-    /// What it reported, one a fingerprint.
+    /// What it reported, one a fingerprint, lowest seeds first.
     pub found: Vec<Found>,
     /// What it printed.
     pub output: String,
@@ -179,6 +179,7 @@ fn found(folder: &Path) -> Result<Vec<Found>, Failure> {
         let Capsule { expected: Expected { property, .. }, plan: Plan { scenario, seed } } = capsule;
         found.push(Found { property, scenario, seed });
     }
+    found.sort_by(|a, b| (a.seed, &a.property).cmp(&(b.seed, &b.property)));
     Ok(found)
 }
 

@@ -224,6 +224,11 @@ impl Faults {
         duplicating
     }
 
+    /// Which faults took effect, in the plan's order.
+    pub fn fired_each(&self) -> Vec<bool> {
+        self.0.iter().map(|planned| planned.fired).collect()
+    }
+
     /// How many faults of each kind took effect.
     pub fn fired(&self) -> BTreeMap<String, u64> {
         let mut fired = BTreeMap::new();

@@ -341,6 +341,7 @@ impl<'a, S: System> World<'a, S> {
             history,
             trace: std::mem::take(&mut state.recorder.trace),
             faults: state.faults.fired(),
+            fired: state.faults.fired_each(),
             marks: std::mem::take(&mut state.recorder.marks),
             points,
             exits: std::mem::take(&mut state.recorder.exits),

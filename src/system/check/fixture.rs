@@ -239,6 +239,7 @@ impl Run {
             history: self.history.clone(),
             trace: Vec::new(),
             faults: BTreeMap::new(),
+            fired: Vec::new(),
             marks: BTreeMap::new(),
             points: BTreeMap::new(),
             exits: Vec::new(),
