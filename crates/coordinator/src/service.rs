@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use env::{Env, Handle};
 use graph::{EntityId, Patch, PatchError, TxId};
 use sha2::{Digest, Sha256};
+use stores::batch::Batcher;
 use stores::sqlite::{OpenError, SqlFailure};
 use stores::{GraphError, GraphStore};
 use tokio::sync::{oneshot, watch};
@@ -79,6 +80,7 @@ pub enum StartError {
 pub struct Coordinator {
     core: Handle<Commit>,
     waiting: Arc<Waiting>,
+    ledger: Batcher,
     graph: Arc<dyn GraphStore>,
     graph_limit: std::time::Duration,
     halted: watch::Receiver<Option<String>>,
@@ -93,16 +95,17 @@ impl Coordinator {
         let (core, first) = Commit::recover(options.commit, opened.incarnation, opened.unresolved)?;
         let waiting = Arc::new(Waiting::default());
         let (halt, halted) = watch::channel(None);
+        let ledger = opened.ledger;
         let executor = CommitExecutor {
             env: env.clone(),
-            ledger: opened.ledger,
+            ledger: ledger.clone(),
             graph: graph.clone(),
             graph_limit: options.graph_limit,
             waiting: waiting.clone(),
             halt,
         };
         let core = env::drive(&env, core, first, Arc::new(executor));
-        Ok(Coordinator { core, waiting, graph, graph_limit: options.graph_limit, halted })
+        Ok(Coordinator { core, waiting, ledger, graph, graph_limit: options.graph_limit, halted })
     }
 
     /// Runs a transaction. An error says which operation is malformed; nothing was begun.
@@ -138,12 +141,19 @@ impl Coordinator {
         }
     }
 
-    /// Waits until the core asks for the end of the process; returns why.
+    /// Waits until the process has to end, because the core asks for it or because a store
+    /// cannot be used any more; returns why.
     pub async fn halted(&self) -> String {
         let mut halted = self.halted.clone();
-        match halted.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            Err(_) => "the protocol's loop ended".to_owned(),
+        let core = async {
+            let reason = halted.wait_for(Option::is_some).await.map(|reason| reason.clone().unwrap_or_default());
+            reason.unwrap_or_else(|_| "the protocol's loop ended".to_owned())
+        };
+        tokio::select! {
+            biased;
+            reason = core => reason,
+            why = self.ledger.failed() => format!("the ledger: {why}"),
+            why = self.graph.failed() => format!("the graph: {why}"),
         }
     }
 

@@ -12,7 +12,7 @@ mod writer;
 
 use std::future::Future;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use env::Env;
 use rusqlite::Connection;
@@ -62,7 +62,19 @@ pub struct Batcher {
 }
 
 /// Why nothing is done any more, once there is a reason.
-type Poison = Arc<OnceLock<String>>;
+#[derive(Clone, Default)]
+struct Poison(Arc<watch::Sender<Option<String>>>);
+
+impl Poison {
+    /// Nothing is done any more, for the first reason there was.
+    fn set(&self, why: String) {
+        self.0.send_if_modified(|reason| reason.is_none() && reason.replace(why).is_none());
+    }
+
+    fn get(&self) -> Option<String> {
+        self.0.borrow().clone()
+    }
+}
 
 fn refuse_if_poisoned(poison: &Poison) -> Result<(), SqlFailure> {
     match poison.get() {
@@ -173,6 +185,20 @@ impl Batcher {
         // An unknown commit is visible to no read, and yet may turn out to have happened.
         refuse_if_poisoned(&self.poison)?;
         Ok(result)
+    }
+
+    /// Resolves, with the reason, once nothing is done any more: the process has to end, and
+    /// its successor recovers.
+    pub fn failed(&self) -> impl Future<Output = String> + Send + 'static + use<> {
+        let mut reason = self.poison.0.subscribe();
+        async move {
+            let found = reason.wait_for(Option::is_some).await.map(|reason| reason.clone().unwrap_or_default());
+            match found {
+                Ok(reason) => reason,
+                // The last handle is gone without a failure.
+                Err(_) => std::future::pending().await,
+            }
+        }
     }
 
     /// Resolves when the last handle is gone, its works are done and the file is closed.

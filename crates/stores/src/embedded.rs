@@ -94,4 +94,8 @@ impl GraphStore for EmbeddedGraph {
     fn warnings(&self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async { Vec::new() })
     }
+
+    fn failed(&self) -> BoxFuture<'_, String> {
+        Box::pin(self.0.failed())
+    }
 }

@@ -140,4 +140,10 @@ pub trait GraphStore: Send + Sync + 'static {
 
     /// What an operator should know about this store's durability, if anything.
     fn warnings(&self) -> BoxFuture<'_, Vec<String>>;
+
+    /// Resolves, with the reason, once this process can use the store no more and has to
+    /// end. A server that cannot be reached is no such reason: it may come back.
+    fn failed(&self) -> BoxFuture<'_, String> {
+        Box::pin(std::future::pending())
+    }
 }

@@ -177,6 +177,8 @@ async fn after_an_unknown_commit_nothing_is_done_any_more() {
     assert!(matches!(batcher.submit(insert(3)).await, Err(BatchError::Sql(SqlFailure::NotDone { .. }))));
     assert!(matches!(batcher.read(values).await, Err(SqlFailure::NotDone { .. })));
 
+    assert!(batcher.failed().await.contains("disk I/O error"), "whoever waits for the failure is told");
+
     let closed = batcher.closed();
     drop(batcher);
     closed.await;

@@ -38,10 +38,10 @@ impl Writer {
         let outcome = self.transact(jobs);
         match &outcome {
             Err(SqlFailure::Unknown { why }) => {
-                let _ = self.poison.set(why.clone());
+                self.poison.set(why.clone());
             }
             _ if !self.connection.is_autocommit() => {
-                let _ = self.poison.set("a transaction could not be rolled back".to_owned());
+                self.poison.set("a transaction could not be rolled back".to_owned());
             }
             _ => {}
         }
