@@ -207,6 +207,8 @@ fn stuck<Op>(plan: &Plan<Op>, watchdog: Duration) -> Verdict {
         operations: Default::default(),
         faults: Default::default(),
         marks: Default::default(),
+        points: Default::default(),
+        points_at_crash: Default::default(),
         digest: String::new(),
         byte_digest: String::new(),
         simulated_ms: 0,
