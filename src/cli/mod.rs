@@ -1,6 +1,8 @@
 //! The program: what [`squall::main!`](crate::main) runs.
 
+mod failures;
 mod list;
+mod progress;
 mod replay;
 mod run;
 mod sources;
