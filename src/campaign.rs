@@ -208,6 +208,8 @@ fn stuck<Op>(plan: &Plan<Op>, watchdog: Duration) -> Verdict {
         faults: Default::default(),
         fired: Vec::new(),
         marks: Default::default(),
+        points: Default::default(),
+        points_at_crash: Default::default(),
         digest: String::new(),
         byte_digest: String::new(),
         simulated_ms: 0,

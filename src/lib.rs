@@ -20,6 +20,7 @@ pub mod plan;
 pub mod record;
 pub mod stream;
 pub mod sut;
+pub mod sweep;
 #[cfg(feature = "system")]
 pub mod system;
 pub mod verdict;

@@ -17,6 +17,7 @@ use squall::worker::serve_if_asked;
     after_help = "Examples:\n  squall run                                  every scenario, 20 seeds each\n  \
                   squall run scenarios/swarm.toml --seeds 0..1000\n  \
                   squall replay scenarios/swarm.toml --seed 7 --history --stores\n  \
+                  squall sweep                                crash at every point of the small scenarios\n  \
                   squall check                                exhaust every model\n\n\
                   Exit codes: 0 passed, 1 violation found, 2 usage or input, 3 the harness itself failed"
 )]

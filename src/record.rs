@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::history::History;
-use crate::plan::Plan;
+use crate::plan::{Plan, PointKind};
+
+/// How many points of each kind each host passed: what [`Trigger::Ordinal`](crate::plan::Trigger::Ordinal) counts by.
+pub type Points = BTreeMap<String, BTreeMap<PointKind, u64>>;
 
 /// Everything a check may look at.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,8 +25,10 @@ pub struct Record<Op, Ret> {
     pub fired: Vec<bool>,
     /// How often each mark was made.
     pub marks: BTreeMap<String, u64>,
-    /// How many points of each kind each host passed while faults could strike: host, kind, count.
-    pub points: BTreeMap<String, BTreeMap<String, u64>>,
+    /// How many points each host passed while faults could strike.
+    pub points: Points,
+    /// How many of them it had passed when the last planned crash took effect; empty when none did.
+    pub points_at_crash: Points,
     /// Processes that ended by themselves: when, host, why.
     pub exits: Vec<(u64, String, String)>,
     /// Panics, anywhere: host and message. Each is a violation.

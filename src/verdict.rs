@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{Violation, normalise};
 use crate::history::EventKind;
-use crate::record::{Record, TraceEvent};
+use crate::record::{Points, Record, TraceEvent};
 use crate::sut::System;
 
 /// The name under which a panic of simulated software is reported.
@@ -31,6 +31,10 @@ pub struct Verdict {
     pub fired: Vec<bool>,
     /// How often each mark was made.
     pub marks: BTreeMap<String, u64>,
+    /// How many points each host passed while faults could strike.
+    pub points: Points,
+    /// How many of them it had passed when the last planned crash took effect; empty when none did.
+    pub points_at_crash: Points,
     /// Digest over core inputs, effects and marks.
     pub digest: String,
     /// Digest over everything that was recorded.
@@ -87,6 +91,8 @@ pub fn judge<S: System>(system: &S, record: &Record<S::Op, S::Ret>, tell: bool) 
         faults: record.faults.clone(),
         fired: record.fired.clone(),
         marks: record.marks.clone(),
+        points: record.points.clone(),
+        points_at_crash: record.points_at_crash.clone(),
         digest: record.digest.clone(),
         byte_digest: record.byte_digest.clone(),
         simulated_ms: record.simulated_ms,

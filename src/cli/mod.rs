@@ -1,9 +1,12 @@
 //! The program: what [`squall::main!`](crate::main) runs.
 
+mod failures;
 mod list;
+mod progress;
 mod replay;
 mod run;
 mod sources;
+mod sweep;
 mod table;
 
 use std::num::NonZero;
@@ -15,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::campaign::{LogLevel, Setup, program};
 use crate::sut::System;
+use crate::sweep::DEPTH_MAX;
 use crate::worker::{Isolation, serve_if_asked};
 
 /// Everything held.
@@ -65,6 +69,17 @@ pub enum Command {
                             squall replay scenarios/swarm.toml --seed 7 --log debug\n  \
                             squall replay scenarios/swarm.toml --seed 7 --no-fork   (under a debugger)")]
     Replay(ReplayArgs),
+    /// Crash at every point of a scenario's run, once by a power cut and once by a kill
+    #[command(
+        after_help = "The scenario's operations are run without its faults, to count the points that each host of \
+                            the system passes: effects of its cores,\noperations of its disk, messages. Then they are \
+                            run once for each crash, exactly there. What is finished is kept, so that an\ninterrupted \
+                            sweep goes on where it was.\n\nExamples:\n  squall sweep\n  \
+                            squall sweep scenarios/crash_after_intend.toml --depth 2\n\n\
+                            Exit codes: 0 all points covered, 1 violation found or a point not covered, 2 usage or \
+                            input, 3 the harness itself failed"
+    )]
+    Sweep(SweepArgs),
     /// List scenarios, checks, marks, points and profiles
     List(ListArgs),
 }
@@ -118,6 +133,35 @@ pub struct ReplayArgs {
     /// Print what the software logs, with host and simulated time, from this level on
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<Level>,
+    /// How runs are isolated
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
+/// The arguments of `sweep`.
+#[derive(Args, Debug)]
+pub struct SweepArgs {
+    /// Scenario files, folders of them, or names of scenarios written in Rust [default: those in scenarios/ that say
+    /// `sweep = true`]
+    pub scenarios: Vec<PathBuf>,
+    /// How many crashes a run has at most: with 2, each point of the recovery from each crash is crashed at as well
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=DEPTH_MAX as i64))]
+    pub depth: u8,
+    /// The seed to expand the scenarios with
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// How long a host stays down after a crash, in simulated time
+    #[arg(long, default_value_t = 200, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub restart_after_ms: u64,
+    /// How many runs at once [default: one a processor]
+    #[arg(long)]
+    pub jobs: Option<NonZero<usize>>,
+    /// Where finished runs are noted [default: target/squall/sweep-SYSTEM.jsonl]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Where capsules of failures are written
+    #[arg(long, default_value = "failures", value_name = "DIR")]
+    pub failures: PathBuf,
     /// How runs are isolated
     #[command(flatten)]
     pub isolation: IsolationArgs,
@@ -239,6 +283,7 @@ pub fn dispatch<S: System>(command: Command) -> Ended {
     match command {
         Command::Run(arguments) => run::run::<S>(arguments),
         Command::Replay(arguments) => replay::replay::<S>(arguments),
+        Command::Sweep(arguments) => sweep::sweep::<S>(arguments),
         Command::List(arguments) => list::list::<S>(arguments),
     }
 }

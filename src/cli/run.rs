@@ -1,16 +1,14 @@
 //! `run`: many plans, one verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use super::failures;
+use super::progress;
 use super::sources::{Expected, Source, find};
 use super::table::{Row, render};
 use super::{Ended, Failure, HARNESS, PASSED, RunArgs, VIOLATED};
 use crate::campaign::{Campaign, Detail, Setup};
-use crate::capsule::{Capsule, Expected as ExpectedViolation};
-use crate::check::Fingerprint;
 use crate::plan::Plan;
 use crate::sut::System;
 use crate::verdict::Verdict;
@@ -22,7 +20,7 @@ use crate::worker::Aslr;
 const SEEDS_ENOUGH: u64 = 20;
 
 pub fn run<S: System>(arguments: RunArgs) -> Ended {
-    let RunArgs { scenarios, seeds, jobs, verify, failures, isolation } = arguments;
+    let RunArgs { scenarios, seeds, jobs, verify, failures: folder, isolation } = arguments;
     let sources: Vec<Source<S>> = find(&scenarios)?;
     let mut plans = Vec::new();
     let mut owners = Vec::new();
@@ -37,7 +35,7 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     println!("{} plans; {}", plans.len(), campaign.choice().sentence);
 
     let started = interpose::real_monotonic();
-    let progress = progress(plans.len() as u64);
+    let progress = progress::bar(plans.len() as u64);
     let mut rows: Vec<Row> =
         sources.iter().map(|source| Row { name: source.name().to_owned(), ..Row::default() }).collect();
     let mut verdicts: BTreeMap<usize, Verdict> = BTreeMap::new();
@@ -66,7 +64,8 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     for line in &missing {
         println!("{} {line}", console::style("missing").red().bold());
     }
-    let commands = tell_failures::<S>(&plans, &verdicts, &failures)?;
+    let runs = verdicts.iter().map(|(index, verdict)| (&plans[*index], verdict));
+    let commands = failures::tell::<S>(runs, &folder)?;
     if let Some(first) = differing.first() {
         return Err(Failure { code: HARNESS, message: first.clone() });
     }
@@ -79,12 +78,6 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     }
     println!("{}", console::style("passed").green().bold());
     Ok(PASSED)
-}
-
-fn progress(length: u64) -> ProgressBar {
-    // Draws nothing unless the standard error is a terminal.
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {per_sec}, {eta} left");
-    ProgressBar::new(length).with_style(style.expect("the template is valid"))
 }
 
 /// Runs a sample once more, in other processes with random addresses and other runs before it, and names each run
@@ -146,28 +139,4 @@ fn missing<S: System>(sources: &[Source<S>], rows: &[Row], seeds: u64) -> Result
         }
     }
     Ok(missing)
-}
-
-/// Tells the first failure of each fingerprint, writes its capsule, and returns the commands that replay them.
-fn tell_failures<S: System>(
-    plans: &[Plan<S::Op>],
-    verdicts: &BTreeMap<usize, Verdict>,
-    folder: &std::path::Path,
-) -> Result<Vec<String>, Failure> {
-    let mut seen: BTreeSet<Fingerprint> = BTreeSet::new();
-    let mut commands = Vec::new();
-    for (index, verdict) in verdicts {
-        for violation in &verdict.violations {
-            if !seen.insert(violation.fingerprint()) {
-                continue;
-            }
-            println!("\n{} with seed {}:\n{violation}", console::style(&verdict.scenario).bold(), verdict.seed);
-            let expected =
-                ExpectedViolation { property: violation.property.clone(), fingerprint: violation.fingerprint() };
-            let capsule = Capsule::new::<S>(plans[*index].clone(), Some(expected), verdict.digest.clone());
-            let path = capsule.save(folder).map_err(Failure::harness)?;
-            commands.push(format!("squall replay {}", path.display()));
-        }
-    }
-    Ok(commands)
 }

@@ -54,6 +54,14 @@ impl<S: System> Source<S> {
         }
     }
 
+    /// Whether it says that each of its crash points is to be tried.
+    pub fn is_swept(&self) -> bool {
+        match self {
+            Source::File { scenario, .. } => scenario.sweep,
+            Source::Function { .. } => false,
+        }
+    }
+
     /// The plan of one seed.
     pub fn plan(&self, seed: u64) -> Result<Plan<S::Op>, Failure> {
         match self {

@@ -151,6 +151,17 @@ pub enum PointKind {
     Network,
 }
 
+impl PointKind {
+    /// The kind in one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            PointKind::Effect => "effect",
+            PointKind::Disk => "disk",
+            PointKind::Network => "network",
+        }
+    }
+}
+
 /// When a fault strikes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -187,7 +198,7 @@ impl fmt::Display for Trigger {
         match self {
             Trigger::Ms(ms) => write!(f, "at {ms} ms"),
             Trigger::Point { host, point, nth } => write!(f, "at {point} #{nth} on {host}"),
-            Trigger::Ordinal { host, kind, nth } => write!(f, "at {kind:?} point #{nth} on {host}"),
+            Trigger::Ordinal { host, kind, nth } => write!(f, "at {} point #{nth} on {host}", kind.name()),
         }
     }
 }

@@ -22,7 +22,7 @@ use super::state::{Down, HostId, How, Shared, lock};
 use super::{EPOCH_MS, SETTLER};
 use crate::history::{ClientId, History};
 use crate::plan::{Fault, Plan, Trigger};
-use crate::record::Record;
+use crate::record::{Points, Record};
 use crate::stream::Stream;
 use crate::sut::{Exit, System};
 
@@ -160,14 +160,14 @@ struct World<'a, S: System> {
     /// The clients that are not done, in the order of the plan.
     busy: Rc<RefCell<BTreeSet<HostId>>>,
     /// How many points each host had passed when all faults were ended.
-    points: BTreeMap<String, BTreeMap<String, u64>>,
+    points: Points,
 }
 
 impl<'a, S: System> World<'a, S> {
     fn new(system: Arc<S>, plan: &'a Plan<S::Op>, cast: Cast, shared: &'a Arc<Shared>) -> World<'a, S> {
         let engine = Engine::new(shared.clone(), Stream::new(plan.seed, "turmoil").bits(), plan.network.tick_ms);
         let (history, busy) = (Rc::default(), Rc::default());
-        World { system, plan, cast, shared, engine, history, busy, points: BTreeMap::new() }
+        World { system, plan, cast, shared, engine, history, busy, points: Points::new() }
     }
 
     fn run(mut self) -> Record<S::Op, S::Ret> {
@@ -223,7 +223,7 @@ impl<'a, S: System> World<'a, S> {
         {
             let mut state = self.shared.state();
             state.heal_all(self.now_ms());
-            self.points = state.hosts.iter().map(|host| (host.name.clone(), host.passed())).collect();
+            self.points = state.points();
         }
         for host in self.cast.software() {
             if self.shared.state().hosts[host.0].restart_at_ms().is_some() {
@@ -344,6 +344,7 @@ impl<'a, S: System> World<'a, S> {
             fired: state.faults.fired_each(),
             marks: std::mem::take(&mut state.recorder.marks),
             points,
+            points_at_crash: std::mem::take(&mut state.points_at_crash),
             exits: std::mem::take(&mut state.recorder.exits),
             panics: std::mem::take(&mut lock(&shared.panics)),
             stuck_clients,

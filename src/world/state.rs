@@ -14,7 +14,7 @@ use super::faults::{Faults, Target};
 use super::network::Network;
 use super::recorder::Recorder;
 use crate::plan::{Fault, PointKind};
-use crate::record::What;
+use crate::record::{Points, What};
 use crate::stream::Stream;
 
 /// A host, by its place in the list of all.
@@ -38,6 +38,8 @@ pub(super) struct State {
     pub network: Network,
     pub faults: Faults,
     pub recorder: Recorder,
+    /// How many points had been passed when the last planned crash took effect.
+    pub points_at_crash: Points,
     seed: u64,
     /// Set while a disk asks what becomes of an operation: whose it is, and how it died of it.
     operation: Option<(HostId, Option<Death>)>,
@@ -102,7 +104,15 @@ impl Shared {
             panics: Mutex::new(Vec::new()),
             running: AtomicUsize::new(usize::MAX),
             names,
-            state: Mutex::new(State { hosts, network, faults, recorder, seed, operation: None }),
+            state: Mutex::new(State {
+                hosts,
+                network,
+                faults,
+                recorder,
+                points_at_crash: Points::new(),
+                seed,
+                operation: None,
+            }),
         })
     }
 
@@ -225,22 +235,22 @@ impl HostState {
         self.owed -= whole;
         whole
     }
-
-    /// How many points of each kind it has passed.
-    pub fn passed(&self) -> BTreeMap<String, u64> {
-        let name = |kind: &PointKind| match kind {
-            PointKind::Effect => "effect",
-            PointKind::Disk => "disk",
-            PointKind::Network => "network",
-        };
-        self.passed.iter().map(|(kind, count)| (name(kind).to_owned(), *count)).collect()
-    }
 }
 
 impl State {
+    /// How many points of each kind each host has passed.
+    pub fn points(&self) -> Points {
+        self.hosts.iter().map(|host| (host.name.clone(), host.passed.clone())).collect()
+    }
+
     /// A host passes a point: counts it, and lets the faults strike that wait for it.
+    ///
+    /// What a process wrote before it died may be found on its way afterwards. That is no point: nobody could die there.
     pub fn reach(&mut self, host: HostId, kind: PointKind, named: Option<&str>, now_ms: u64) {
         let state = &mut self.hosts[host.0];
+        if !state.is_up() {
+            return;
+        }
         let nth = state.passed.entry(kind).or_default();
         *nth += 1;
         let mut struck = self.faults.at_ordinal(host, kind, *nth);
@@ -312,6 +322,7 @@ impl State {
         self.faults.finish(index);
         if self.die(host, Down { how, restart_at_ms: now_ms + restart_after_ms }) {
             self.faults.fire(index);
+            self.points_at_crash = self.points();
         }
     }
 

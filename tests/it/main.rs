@@ -4,3 +4,4 @@ mod cli;
 mod determinism;
 mod program;
 mod scenarios;
+mod sweep;

@@ -59,7 +59,7 @@ fn what_was_not_synced_survives_a_kill_and_not_a_power_cut() {
 fn a_kill_at_any_point_of_any_kind_strikes_there_and_loses_nothing() {
     let clean = ran(&appends(3));
     for (kind, name) in [(PointKind::Effect, "effect"), (PointKind::Disk, "disk"), (PointKind::Network, "network")] {
-        let points = clean.points["server"][name];
+        let points = clean.points["server"][&kind];
         assert!(points >= 6, "{name}: {points}");
         for nth in (1..=points).step_by(if kind == PointKind::Disk { 5 } else { 1 }) {
             for fault in [kill(30), power_cut(30)] {

@@ -45,10 +45,29 @@ fn settling_begins_with_everything_up_and_healed() {
 fn points_are_counted_on_every_host() {
     let record = ran(&appends(3));
     let counts = |host: &str| record.points[host].clone();
-    assert_eq!(counts("server")["effect"], 6);
-    assert!(counts("server")["disk"] > 3 && counts("c0")["network"] >= 12);
+    assert_eq!(counts("server")[&PointKind::Effect], 6);
+    assert!(counts("server")[&PointKind::Disk] > 3 && counts("c0")[&PointKind::Network] >= 12);
     assert!(counts("bystander").is_empty());
     assert!(!when(&record, What::Disk, "Sync ").is_empty());
+}
+
+#[test]
+fn what_was_passed_before_a_crash_is_known_and_whatever_follows_is_a_point_to_crash_at() {
+    assert!(ran(&appends(3)).points_at_crash.is_empty());
+    for kind in [PointKind::Effect, PointKind::Disk, PointKind::Network] {
+        let first = at_ordinal(kind, 4, power_cut(10));
+        let record = ran(&with_faults(appends(3), vec![first.clone()]));
+        let (before, all) = (&record.points_at_crash["server"], &record.points["server"]);
+        assert_eq!(before[&kind], 4, "{before:?}");
+        for (then, passed) in before {
+            assert!(passed < &all[then], "nothing follows: {before:?}, {all:?}");
+            for nth in (passed + 1..=all[then]).step_by(if *then == PointKind::Disk { 5 } else { 1 }) {
+                let twice = vec![first.clone(), at_ordinal(*then, nth, kill(10))];
+                let record = ran(&with_faults(appends(3), twice));
+                assert_eq!((fired(&record, "power_cut"), fired(&record, "kill")), (1, 1), "{kind:?}, {then:?} {nth}");
+            }
+        }
+    }
 }
 
 #[test]
