@@ -119,6 +119,7 @@ mod tests {
             checked: BTreeMap::new(),
             operations: Default::default(),
             faults: faults.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+            fired: Vec::new(),
             marks: BTreeMap::new(),
             points: passed,
             points_at_crash: at_crash,

@@ -242,6 +242,7 @@ impl Run {
             fired: Vec::new(),
             marks: BTreeMap::new(),
             points: BTreeMap::new(),
+            points_at_crash: BTreeMap::new(),
             exits: Vec::new(),
             panics: Vec::new(),
             stuck_clients: Vec::new(),
