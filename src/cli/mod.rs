@@ -5,6 +5,7 @@ mod replay;
 mod run;
 mod sources;
 mod table;
+mod verify;
 
 use std::num::NonZero;
 use std::ops::Range;
