@@ -2,5 +2,6 @@
 
 mod cli;
 mod determinism;
+mod golden;
 mod program;
 mod scenarios;
