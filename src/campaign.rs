@@ -24,6 +24,8 @@ pub struct Detail {
     pub story: bool,
     /// Whether messages and disk operations belong to it.
     pub messages: bool,
+    /// Whether the verdict has the chain: what to compare when two runs differ.
+    pub chain: bool,
     /// From which level on log lines are printed to the standard error as they come.
     pub log: Option<LogLevel>,
 }
@@ -101,7 +103,7 @@ fn run_job<S: System>(job: &[u8]) -> Vec<u8> {
 fn run_here<S: System>(plan: &Plan<S::Op>, detail: Detail) -> Result<Verdict, String> {
     let system = S::new(&plan.system)?;
     let log = detail.log.map_or(Log::Off, |level| Log::Print(level.into()));
-    let record = world::run::<S>(plan, world::Options { detail: detail.messages, log })
+    let record = world::run::<S>(plan, world::Options { detail: detail.messages, chain: detail.chain, log })
         .map_err(|error| format!("failed to {error}"))?;
     Ok(judge(&system, &record, detail.story))
 }
@@ -212,6 +214,7 @@ fn stuck<Op>(plan: &Plan<Op>, watchdog: Duration) -> Verdict {
         points_at_crash: Default::default(),
         digest: String::new(),
         byte_digest: String::new(),
+        chain: Vec::new(),
         simulated_ms: 0,
         story: None,
     }

@@ -9,8 +9,10 @@
 
 pub mod campaign;
 pub mod capsule;
+pub mod chain;
 pub mod check;
 pub mod cli;
+pub mod divergence;
 pub mod history;
 #[cfg(feature = "system")]
 pub mod model_check;

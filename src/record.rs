@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chain::Link;
 use crate::history::History;
 use crate::plan::{Plan, PointKind};
 
@@ -43,6 +44,8 @@ pub struct Record<Op, Ret> {
     pub digest: String,
     /// SHA-256 over those and every network message, disk operation and random draw.
     pub byte_digest: String,
+    /// What `byte_digest` was made of, piece by piece; empty unless it was asked for.
+    pub chain: Vec<Link>,
     /// Simulated time the run took.
     pub simulated_ms: u64,
 }

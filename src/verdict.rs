@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chain::Link;
 use crate::check::{Violation, normalise};
 use crate::history::EventKind;
 use crate::record::{Points, Record, TraceEvent};
@@ -39,6 +40,8 @@ pub struct Verdict {
     pub digest: String,
     /// Digest over everything that was recorded.
     pub byte_digest: String,
+    /// What `byte_digest` was made of, piece by piece; empty unless it was asked for.
+    pub chain: Vec<Link>,
     /// Simulated time the run took.
     pub simulated_ms: u64,
     /// What a person wants to read about this run, where it was asked for.
@@ -95,6 +98,7 @@ pub fn judge<S: System>(system: &S, record: &Record<S::Op, S::Ret>, tell: bool) 
         points_at_crash: record.points_at_crash.clone(),
         digest: record.digest.clone(),
         byte_digest: record.byte_digest.clone(),
+        chain: record.chain.clone(),
         simulated_ms: record.simulated_ms,
         story: tell.then(|| Story {
             history: record.history.to_string(),

@@ -8,6 +8,7 @@ mod run;
 mod sources;
 mod sweep;
 mod table;
+mod verify;
 
 use std::num::NonZero;
 use std::ops::Range;

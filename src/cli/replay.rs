@@ -1,24 +1,23 @@
 //! `replay`: one plan, told at length.
 
 use std::num::NonZero;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::sources::find;
+use super::verify::{elsewhere, explain, once};
 use super::{Ended, Failure, PASSED, ReplayArgs, VIOLATED};
-use crate::campaign::{Campaign, Detail, Setup};
+use crate::campaign::Detail;
 use crate::capsule::{Capsule, Expected};
 use crate::plan::Plan;
 use crate::record::What;
 use crate::sut::System;
 use crate::verdict::{Operations, Verdict};
-use crate::worker::Aslr;
 
 pub fn replay<S: System>(arguments: ReplayArgs) -> Ended {
     let ReplayArgs { file, seed, twice, history, stores, trace, messages, log, isolation } = arguments;
     let (plan, capsule) = read::<S>(&file, seed)?;
     let setup = isolation.setup(Some(NonZero::<usize>::MIN));
-    let detail = Detail { story: history || stores || trace, messages, log: log.map(Into::into) };
+    let detail = Detail { story: history || stores || trace, messages, chain: false, log: log.map(Into::into) };
     let verdict = once::<S>(&plan, detail, setup)?;
     if let Some(told) = &verdict.story {
         if trace {
@@ -38,12 +37,10 @@ pub fn replay<S: System>(arguments: ReplayArgs) -> Ended {
     }
     tell(&plan, &verdict);
     if twice {
-        let again = once::<S>(&plan, Detail::default(), Setup { aslr: Aslr::On, ..setup })?;
+        let again = once::<S>(&plan, Detail::default(), elsewhere(setup))?;
         if again.byte_digest != verdict.byte_digest {
-            return Err(Failure::harness(format!(
-                "the second run differs: digest {} and then {}",
-                verdict.byte_digest, again.byte_digest
-            )));
+            let why = explain::<S>(&plan, setup, [&verdict.byte_digest, &again.byte_digest])?;
+            return Err(Failure::harness(why));
         }
         println!("the second run, in another process with random addresses, is the same");
     }
@@ -66,17 +63,6 @@ fn read<S: System>(file: &Path, seed: u64) -> Result<(Plan<S::Op>, Option<Record
     let source = find::<S>(&[file.to_owned()])?.pop();
     let source = source.ok_or_else(|| Failure::usage(format!("{} holds no scenario", file.display())))?;
     Ok((source.plan(seed)?, None))
-}
-
-fn once<S: System>(plan: &Plan<S::Op>, detail: Detail, setup: Setup) -> Result<Verdict, Failure> {
-    let mut campaign = Campaign::<S>::start(setup).map_err(Failure::harness)?;
-    let mut verdict = None;
-    let ran = campaign.run(std::slice::from_ref(plan), detail, |_, result| {
-        verdict = Some(result);
-        ControlFlow::Break(())
-    });
-    ran.map_err(Failure::harness)?;
-    verdict.ok_or_else(|| Failure::harness("the run has no verdict"))?.map_err(Failure::harness)
 }
 
 fn tell<Op>(plan: &Plan<Op>, verdict: &Verdict) {

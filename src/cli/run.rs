@@ -7,12 +7,12 @@ use super::failures;
 use super::progress;
 use super::sources::{Expected, Source, find};
 use super::table::{Row, render};
+use super::verify::{elsewhere, explain};
 use super::{Ended, Failure, HARNESS, PASSED, RunArgs, VIOLATED};
 use crate::campaign::{Campaign, Detail, Setup};
 use crate::plan::Plan;
 use crate::sut::System;
 use crate::verdict::Verdict;
-use crate::worker::Aslr;
 
 /// From how many seeds on a mark, or a fault that a profile may draw, must have shown in one of them.
 ///
@@ -66,8 +66,8 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     }
     let runs = verdicts.iter().map(|(index, verdict)| (&plans[*index], verdict));
     let commands = failures::tell::<S>(runs, &folder)?;
-    if let Some(first) = differing.first() {
-        return Err(Failure { code: HARNESS, message: first.clone() });
+    if let Some(message) = differing {
+        return Err(Failure { code: HARNESS, message });
     }
     if let Some(command) = commands.first() {
         println!("\n{command}");
@@ -80,20 +80,20 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     Ok(PASSED)
 }
 
-/// Runs a sample once more, in other processes with random addresses and other runs before it, and names each run
-/// that came out differently.
+/// Runs a sample once more, in other processes with random addresses and other runs before it, and says what to tell of
+/// the runs that came out differently: of the first why, of the others which.
 fn verify_again<S: System>(
     plans: &[Plan<S::Op>],
     verdicts: &BTreeMap<usize, Verdict>,
     sample: Vec<usize>,
     setup: Setup,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Option<String>, Failure> {
     if sample.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     // Backwards, so that each has other runs before it than the first time.
     let again: Vec<Plan<S::Op>> = sample.iter().rev().map(|index| plans[*index].clone()).collect();
-    let mut campaign = Campaign::<S>::start(Setup { aslr: Aslr::On, ..setup }).map_err(Failure::harness)?;
+    let mut campaign = Campaign::<S>::start(elsewhere(setup)).map_err(Failure::harness)?;
     let mut differing = Vec::new();
     let ran = campaign.run(&again, Detail::default(), |index, result| {
         let plan = &again[index];
@@ -101,17 +101,18 @@ fn verify_again<S: System>(
         let same = result.as_ref().is_ok_and(|second| second.byte_digest == first.byte_digest);
         if !same {
             let second = result.map_or_else(|error| error.to_string(), |second| second.byte_digest);
-            differing.push(format!(
-                "{} with seed {} is not deterministic: first {}, then {second}; \
-                 compare with: squall replay SCENARIO --seed {} --twice",
-                plan.scenario, plan.seed, first.byte_digest, plan.seed
-            ));
+            differing.push((plan, &first.byte_digest, second));
         }
         ControlFlow::Continue(())
     });
     ran.map_err(Failure::harness)?;
     println!("{} of {} runs verified: {} differences", sample.len(), plans.len(), differing.len());
-    Ok(differing)
+    let Some(((plan, first, second), others)) = differing.split_first() else { return Ok(None) };
+    let mut told = explain::<S>(plan, setup, [first, second])?;
+    for (plan, ..) in others {
+        told += &format!("\nnor is {} with seed {}", plan.scenario, plan.seed);
+    }
+    Ok(Some(told))
 }
 
 /// What a scenario is there for and no run reached.

@@ -125,6 +125,7 @@ mod tests {
             points_at_crash: at_crash,
             digest: String::new(),
             byte_digest: String::new(),
+            chain: Vec::new(),
             simulated_ms: 0,
             story: None,
         }

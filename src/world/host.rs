@@ -114,7 +114,7 @@ impl Host {
 
     /// Fills the buffer with random bytes, from a stream of the host's own.
     pub fn entropy(&self, bytes: &mut [u8]) {
-        self.shared.state().entropy(self.id, bytes);
+        self.shared.state().entropy(self.id, bytes, self.shared.clock.now_ms());
     }
 
     /// The host's disk. It outlives the process.

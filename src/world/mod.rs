@@ -11,7 +11,8 @@
 //! | `network` | the link table: which message is in flight, when it is due, what becomes of it |
 //! | `faults` | the planned faults: waiting, active, over; and whether each took effect |
 //! | `host` | what simulated software sees: [`Host`], [`ClientHost`] |
-//! | `recorder` | trace, counters, digests |
+//! | `recorder` | trace, counters, digests, chain |
+//! | `surroundings` | what of the real world can be noticed from within a run |
 //! | `panics`, `log` | where panics and log lines of simulated software go |
 //!
 //! # Steps
@@ -33,6 +34,7 @@ mod panics;
 mod recorder;
 mod run;
 mod state;
+mod surroundings;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +48,9 @@ pub use run::{Options, RunError, run};
 
 /// The name of the host on which [`System::settle`](crate::sut::System::settle) runs.
 pub const SETTLER: &str = "settler";
+
+/// Who did what no host did.
+const WORLD: &str = "world";
 
 /// 2026-01-01T00:00:00Z: when every run begins, in milliseconds since the Unix epoch.
 pub const EPOCH_MS: u64 = 1_767_225_600_000;

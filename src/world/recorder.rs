@@ -1,10 +1,12 @@
-//! What is written down while the run goes on: trace, marks, digests.
+//! What is written down while the run goes on: trace, marks, digests, and on request the chain.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
+use super::surroundings::Surroundings;
+use crate::chain::Link;
 use crate::record::{TraceEvent, What};
 
 /// Collects what a [`Record`](crate::record::Record) is made of.
@@ -18,10 +20,17 @@ pub(super) struct Recorder {
     core: Sha256,
     /// Over everything.
     bytes: Sha256,
+    chain: Option<Chain>,
+}
+
+/// A link for everything that goes into the digest over everything.
+struct Chain {
+    links: Vec<Link>,
+    surroundings: Surroundings,
 }
 
 impl Recorder {
-    pub fn new(detail: bool) -> Recorder {
+    pub fn new(detail: bool, chain: bool) -> Recorder {
         Recorder {
             detail,
             trace: Vec::new(),
@@ -29,11 +38,12 @@ impl Recorder {
             exits: Vec::new(),
             core: Sha256::new(),
             bytes: Sha256::new(),
+            chain: chain.then(|| Chain { links: Vec::new(), surroundings: Surroundings::begin() }),
         }
     }
 
     pub fn wants_detail(&self) -> bool {
-        self.detail
+        self.detail || self.chain.is_some()
     }
 
     /// An input, an effect or a mark of a core.
@@ -45,14 +55,20 @@ impl Recorder {
     /// Something that belongs into every trace.
     pub fn event(&mut self, at_ms: u64, host: &str, what: What, text: String) {
         fold(&mut self.bytes, at_ms, host, what, &[text.as_bytes()]);
+        self.link(at_ms, host, || format!("{what:?} {text}"));
         self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what, text });
     }
 
     /// Something that there is so much of that only a replay wants to read it. `content` stands for it in the digest.
     pub fn detail(&mut self, at_ms: u64, host: &str, what: What, content: &[&[u8]], text: impl FnOnce() -> String) {
         fold(&mut self.bytes, at_ms, host, what, content);
+        if !self.wants_detail() {
+            return;
+        }
+        let text = text();
+        self.link(at_ms, host, || format!("{what:?} {text}"));
         if self.detail {
-            self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what, text: text() });
+            self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what, text });
         }
     }
 
@@ -61,10 +77,23 @@ impl Recorder {
         self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what: What::Log, text });
     }
 
-    /// Bytes for the digest over everything, and for nothing else.
-    pub fn fold(&mut self, content: &[u8]) {
+    /// Bytes for the digest over everything, and for no trace. `text` says in the chain what they are.
+    pub fn fold(&mut self, at_ms: u64, host: &str, content: &[u8], text: impl FnOnce() -> String) {
         self.bytes.update((content.len() as u64).to_le_bytes());
         self.bytes.update(content);
+        self.link(at_ms, host, text);
+    }
+
+    fn link(&mut self, at_ms: u64, host: &str, text: impl FnOnce() -> String) {
+        let Some(Chain { links, surroundings }) = &mut self.chain else { return };
+        let so_far: [u8; 32] = self.bytes.clone().finalize().into();
+        let digest = u64::from_be_bytes(*so_far.first_chunk().expect("32 bytes begin with 8"));
+        links.push(Link { at_ms, host: host.to_owned(), text: text(), digest, around: surroundings.look() });
+    }
+
+    /// The chain so far; empty where none was asked for.
+    pub fn take_chain(&mut self) -> Vec<Link> {
+        self.chain.as_mut().map(|chain| std::mem::take(&mut chain.links)).unwrap_or_default()
     }
 
     /// The digest over core inputs, effects and marks, and that over everything.
@@ -119,7 +148,7 @@ mod tests {
     #[test]
     fn only_what_cores_do_is_in_the_first_digest_and_a_boundary_cannot_move() {
         let digests = |record: &dyn Fn(&mut Recorder)| {
-            let mut recorder = Recorder::new(false);
+            let mut recorder = Recorder::new(false, false);
             record(&mut recorder);
             recorder.digests()
         };
@@ -135,11 +164,30 @@ mod tests {
 
     #[test]
     fn detail_is_in_the_trace_on_request_only_and_in_the_digest_always() {
-        let (mut brief, mut full) = (Recorder::new(false), Recorder::new(true));
+        let (mut brief, mut full) = (Recorder::new(false, false), Recorder::new(true, false));
         for recorder in [&mut brief, &mut full] {
             recorder.detail(1, "a", What::Disk, &[b"write"], || "write".to_owned());
         }
         assert_eq!((brief.trace.len(), full.trace.len()), (0, 1));
         assert_eq!(brief.digests(), full.digests());
+    }
+
+    #[test]
+    fn the_chain_has_a_link_for_each_part_of_the_digest_and_parts_where_the_digest_does() {
+        let record = |secret: &[u8]| {
+            let mut recorder = Recorder::new(false, true);
+            recorder.core(1, "a", What::Input, "core input".into());
+            recorder.detail(2, "b", What::Network, &[secret], || "sent".to_owned());
+            recorder.fold(3, "c", b"same", || "the end".to_owned());
+            assert_eq!(recorder.trace.len(), 1, "the chain puts nothing into the trace");
+            (recorder.digests(), recorder.take_chain())
+        };
+        let ((core, bytes), chain) = record(b"x");
+        let ((core_too, other_bytes), other) = record(b"y");
+        assert!(core == core_too && bytes != other_bytes);
+        let texts: Vec<_> = chain.iter().map(|link| (link.at_ms, &*link.host, &*link.text)).collect();
+        assert_eq!(texts, [(1, "a", "Input core input"), (2, "b", "Network sent"), (3, "c", "the end")]);
+        let same: Vec<_> = chain.iter().zip(&other).map(|(link, other)| link.digest == other.digest).collect();
+        assert_eq!(same, [true, false, false]);
     }
 }

@@ -19,7 +19,7 @@ use super::network::Network;
 use super::panics;
 use super::recorder::Recorder;
 use super::state::{Down, HostId, How, Shared, lock};
-use super::{EPOCH_MS, SETTLER};
+use super::{EPOCH_MS, SETTLER, WORLD};
 use crate::history::{ClientId, History};
 use crate::plan::{Fault, Plan, Trigger};
 use crate::record::{Points, Record};
@@ -31,6 +31,8 @@ use crate::sut::{Exit, System};
 pub struct Options {
     /// Whether messages and disk operations go into the trace: for a replay, too much for a sweep.
     pub detail: bool,
+    /// Whether the record has its chain.
+    pub chain: bool,
     /// What becomes of what the software logs.
     pub log: Log,
 }
@@ -77,7 +79,7 @@ pub fn run<S: System>(plan: &Plan<S::Op>, options: Options) -> Result<Record<S::
     let faults = Faults::new(plan, |name| cast.find(name).expect("every name was checked"));
     let links = Network::new(plan.seed, (network.latency_ms_min, network.latency_ms_max));
     let names = cast.names.clone();
-    let shared = Shared::new(names, plan.seed, links, faults, Recorder::new(options.detail));
+    let shared = Shared::new(names, plan.seed, links, faults, Recorder::new(options.detail, options.chain));
     disk::seed_sqlite_prng(Stream::new(plan.seed, "sqlite").bits());
     let clock = || {
         let elapsed_ns = shared.clock.monotonic().as_nanos() as u64;
@@ -321,19 +323,23 @@ impl<'a, S: System> World<'a, S> {
         drop(engine);
         let disks: BTreeMap<_, _> =
             shared.state().hosts.iter().filter_map(|host| Some((host.name.clone(), host.disk()?.clone()))).collect();
-        for disk in disks.values() {
+        for (host, disk) in &disks {
             disk.stop_observing();
-            shared.state().recorder.fold(&disk.digest().to_le_bytes());
+            let digest = disk.digest().to_le_bytes();
+            shared.state().recorder.fold(simulated_ms, host, &digest, || "Disk all that was done to it".to_owned());
             disk.revive();
         }
         let dumps = catch_unwind(AssertUnwindSafe(|| system.dump(&Disks::new(disks)))).unwrap_or_default();
         let history = history.take();
         let mut state = shared.state();
         for event in history.events() {
-            state.recorder.fold(event.to_string().as_bytes());
+            let line = event.to_string();
+            state.recorder.fold(simulated_ms, WORLD, line.as_bytes(), || format!("History {line}"));
         }
         if let Some(counts) = interpose::counts() {
-            state.recorder.fold(&counts.entropy_draws.to_le_bytes());
+            let draws = counts.entropy_draws;
+            let text = || format!("Entropy {draws} draws through libc in all");
+            state.recorder.fold(simulated_ms, WORLD, &draws.to_le_bytes(), text);
         }
         let (digest, byte_digest) = state.recorder.digests();
         Record {
@@ -352,6 +358,7 @@ impl<'a, S: System> World<'a, S> {
             dumps,
             digest,
             byte_digest,
+            chain: state.recorder.take_chain(),
             simulated_ms,
         }
     }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use disk::{Death, Disk, Operation, Unsynced, Verdict};
 
-use super::EPOCH_MS;
 use super::engine::{Clock, Lifeline};
 use super::faults::{Faults, Target};
 use super::network::Network;
 use super::recorder::Recorder;
+use super::{EPOCH_MS, WORLD};
 use crate::plan::{Fault, PointKind};
 use crate::record::{Points, What};
 use crate::stream::Stream;
@@ -136,7 +136,7 @@ impl Shared {
 
     /// Whose turn it is; `world` between turns.
     pub fn running(&self) -> &str {
-        self.names.get(self.running.load(Relaxed)).map_or("world", String::as_str)
+        self.names.get(self.running.load(Relaxed)).map_or(WORLD, String::as_str)
     }
 
     /// Whether what happens now is done by a host that is dead already: between its death and its burial, or by the
@@ -294,8 +294,10 @@ impl State {
     fn disk_operation(&mut self, host: HostId, operation: &Operation<'_>, now_ms: u64) -> Verdict {
         let Operation { kind, path, offset, len, .. } = operation;
         // The digest over everything takes the disk's own digest in at the end, which covers this operation.
-        self.recorder.detail(now_ms, &self.hosts[host.0].name, What::Disk, &[], || {
-            format!("{kind:?} {path} at {offset}, {len} bytes")
+        let HostState { name, disk, .. } = &self.hosts[host.0];
+        self.recorder.detail(now_ms, name, What::Disk, &[], || {
+            let before = disk.as_ref().map_or(0, Disk::digest);
+            format!("{kind:?} {path} at {offset}, {len} bytes, after {before:016x}")
         });
         self.operation = Some((host, None));
         self.reach(host, PointKind::Disk, None, now_ms);
@@ -375,8 +377,10 @@ impl State {
     }
 
     /// Random bytes of a host's own.
-    pub fn entropy(&mut self, host: HostId, bytes: &mut [u8]) {
-        self.hosts[host.0].entropy.fill(bytes);
-        self.recorder.fold(bytes);
+    pub fn entropy(&mut self, host: HostId, bytes: &mut [u8], now_ms: u64) {
+        let state = &mut self.hosts[host.0];
+        state.entropy.fill(bytes);
+        let len = bytes.len();
+        self.recorder.fold(now_ms, &state.name, bytes, || format!("Entropy {len} bytes"));
     }
 }

@@ -19,6 +19,14 @@ fn a_seed_replays_the_same_in_separate_processes() {
 }
 
 #[test]
+fn without_a_fork_a_seed_is_the_same_run() {
+    for seed in ["1", "2"] {
+        let arguments = ["replay", "scenarios/swarm.toml", "--seed", seed];
+        assert_eq!(digests(&arguments), digests(&[&arguments[..], &["--no-fork"]].concat()));
+    }
+}
+
+#[test]
 fn another_seed_is_another_run() {
     let of = |seed| digests(&["replay", "scenarios/swarm.toml", "--seed", seed]);
     assert_ne!(of("1"), of("2"));

@@ -60,7 +60,11 @@ mod simulation;
 #[cfg(supported)]
 mod symbols;
 #[cfg(supported)]
-pub use {proof::install, raw::real_monotonic, simulation::*};
+pub use {
+    proof::install,
+    raw::{cpu_time_of_other_threads, real_monotonic},
+    simulation::*,
+};
 
 #[cfg(not(supported))]
 mod unsupported;

@@ -170,3 +170,18 @@ fn the_real_clock_is_real_in_a_simulation() {
         assert_eq!(counts(), Some(Counts::default()));
     });
 }
+
+#[test]
+fn the_cpu_time_of_other_threads_has_that_of_those_that_have_ended() {
+    const WORK_NS: i64 = 2_000_000;
+    let before = interpose::cpu_time_of_other_threads();
+    let work = || {
+        let used = || clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID).expect("every thread has one");
+        // A new thread's time begins at zero.
+        while used() < (0, WORK_NS) {}
+    };
+    std::thread::scope(|scope| scope.spawn(work).join()).expect("it ends");
+    let used = interpose::cpu_time_of_other_threads() - before;
+    // A few microseconds may be missing.
+    assert!(used.as_nanos() > WORK_NS as u128 / 2, "{used:?}");
+}

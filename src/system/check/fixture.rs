@@ -250,6 +250,7 @@ impl Run {
             dumps,
             digest: String::new(),
             byte_digest: String::new(),
+            chain: Vec::new(),
             simulated_ms: self.at_ms,
         }
     }

@@ -40,9 +40,13 @@ fn a_plan_gives_the_same_record_twice() {
 fn what_is_kept_for_readers_changes_nothing() {
     let full = ran(&eventful(3));
     let brief = ran_with(&eventful(3), Options::default());
-    let logged = ran_with(&eventful(3), Options { detail: false, log: Log::Trace(Level::INFO) });
+    let logged = ran_with(&eventful(3), Options { log: Log::Trace(Level::INFO), ..Options::default() });
     assert_eq!((&full.digest, &full.byte_digest), (&brief.digest, &brief.byte_digest));
     assert_eq!((&full.digest, &full.byte_digest), (&logged.digest, &logged.byte_digest));
+    let chained = ran_with(&eventful(3), Options { chain: true, ..Options::default() });
+    assert_eq!((&full.digest, &full.byte_digest), (&chained.digest, &chained.byte_digest));
+    assert_eq!(chained.trace, brief.trace);
+    assert!(brief.chain.is_empty() && chained.chain.len() > full.trace.len());
     let network = |record: &Record| record.trace.iter().any(|event| event.what == What::Network);
     assert!(network(&full) && !network(&brief));
     let lines: Vec<_> = logged.trace.iter().filter(|event| event.what == What::Log).collect();

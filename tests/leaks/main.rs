@@ -1,0 +1,131 @@
+//! The guard against what is not deterministic, tested with a system that leaks on request.
+//!
+//! A program of its own, since its workers are this very program, which a test harness would not let them be.
+
+mod leaky;
+
+use std::process::{Command, ExitCode, Output};
+
+use leaky::{LEAVES_A_THREAD, Leaky};
+
+/// With this variable in its environment the program is not the test but what is tested.
+const AS_PROGRAM: &str = "SQUALL_TEST_AS_PROGRAM";
+
+fn main() -> ExitCode {
+    if std::env::var_os(AS_PROGRAM).is_some() {
+        return squall::cli::main::<Leaky>();
+    }
+    if std::env::args().any(|argument| argument == "--list") {
+        return ExitCode::SUCCESS; // asked by test runners
+    }
+    what_does_not_leak_is_the_same();
+    each_leak_is_found_and_named();
+    run_verifies_and_names_every_seed();
+    every_isolation_gives_the_same_bytes_and_says_what_it_is();
+    software_that_stops_simulated_time_is_killed_and_reported();
+    println!("ok: 5 tests of the guard");
+    ExitCode::SUCCESS
+}
+
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn squall(arguments: &[&str], environment: &[&str]) -> Ran {
+    let program = std::env::current_exe().expect("the program knows itself");
+    let mut command = Command::new(program);
+    command.args(arguments).env(AS_PROGRAM, "").envs(environment.iter().map(|name| (name, "")));
+    let Output { status, stdout, stderr } = command.output().expect("it can be started");
+    let text = |bytes| String::from_utf8(bytes).expect("it prints text");
+    Ran { code: status.code().expect("it was not killed"), stdout: text(stdout), stderr: text(stderr) }
+}
+
+fn digests(ran: &Ran) -> Vec<&str> {
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let lines = ran.stdout.lines().filter(|line| line.contains("digest ")).collect::<Vec<_>>();
+    assert_eq!(lines.len(), 2, "it prints both digests:\n{}", ran.stdout);
+    lines
+}
+
+fn what_does_not_leak_is_the_same() {
+    let Ran { code, stdout, stderr } = squall(&["replay", "none", "--twice"], &[]);
+    assert_eq!(code, 0, "{stdout}\n{stderr}");
+    assert!(stdout.contains("random addresses, is the same"), "{stdout}");
+}
+
+fn each_leak_is_found_and_named() {
+    for (leak, source) in [
+        ("map-order", map_order_source()),
+        ("wall-clock", "a real clock, read around libc: the monotonic clock"),
+        ("entropy", "real entropy or a file"),
+        ("thread", "a thread beside the simulation: 1 more"),
+        // The system may list it a little longer than it runs.
+        ("ended-thread", "a thread beside the simulation: "),
+    ] {
+        let Ran { code, stderr, .. } = squall(&["replay", leak, "--seed", "7", "--twice"], &[]);
+        assert_eq!(code, 3, "{leak}: {stderr}");
+        // Twice it works as it should, every 10 ms; the third time shows.
+        for part in [
+            &format!("{leak} with seed 7 is not deterministic: byte digest"),
+            "is the first that differs, on worker at 3",
+            "\n  one run  ",
+            "\n  another  ",
+            " Effect work ",
+            &format!("\nlikely source: {source}"),
+        ] {
+            assert!(stderr.contains(part), "{leak}: {part:?} is missing:\n{stderr}");
+        }
+        let sides: Vec<_> = stderr.lines().filter_map(|line| line.split_once(" Effect work ")).collect();
+        assert!(matches!(sides[..], [(_, one), (_, other)] if one != other), "{leak}: two sides:\n{stderr}");
+    }
+}
+
+/// What an order of addresses is called, where a process may fix its addresses and where it may not.
+fn map_order_source() -> &'static str {
+    let set = interpose::process::set_addresses_random_at_exec;
+    if set(false).and_then(|()| set(true)).is_ok() {
+        "addresses: with the same ones"
+    } else {
+        "addresses, which are random"
+    }
+}
+
+fn run_verifies_and_names_every_seed() {
+    let Ran { code, stdout, stderr } = squall(&["run", "entropy", "--seeds", "3..6", "--verify", "all"], &[]);
+    assert_eq!(code, 3, "{stdout}\n{stderr}");
+    assert!(stdout.contains("3 of 3 runs verified: 3 differences"), "{stdout}");
+    for part in ["on worker at 3", "likely source: real entropy", "with seed 3", "with seed 4", "with seed 5"] {
+        assert!(stderr.contains(part), "{part:?} is missing:\n{stderr}");
+    }
+
+    let Ran { code, stdout, stderr } = squall(&["run", "none", "--seeds", "0..6", "--verify", "3"], &[]);
+    assert_eq!(code, 0, "{stdout}\n{stderr}");
+    assert!(stdout.contains("2 of 6 runs verified: 0 differences"), "{stdout}");
+}
+
+fn every_isolation_gives_the_same_bytes_and_says_what_it_is() {
+    let arguments = ["replay", "none", "--seed", "5"];
+    let forked = squall(&arguments, &[]);
+    let here = squall(&[&arguments[..], &["--no-fork"]].concat(), &[]);
+    let executed = squall(&arguments, &[LEAVES_A_THREAD]);
+    assert_eq!(digests(&forked), digests(&here));
+    assert_eq!(digests(&forked), digests(&executed));
+
+    for (more, environment, sentence) in [
+        (&[][..], &[][..], "each job runs in a child forked from a worker; addresses are "),
+        (&["--no-fork"], &[], "jobs run in this very process, one after the other and without a watchdog, as asked"),
+        (&[], &[LEAVES_A_THREAD], "each job runs in a process of its own, because the warm-up left 2 threads running"),
+    ] {
+        let Ran { code, stdout, stderr } = squall(&[&["run", "none", "--seeds", "1"], more].concat(), environment);
+        assert_eq!(code, 0, "{stdout}\n{stderr}");
+        assert!(stdout.contains(sentence), "{sentence:?} is missing:\n{stdout}");
+    }
+}
+
+fn software_that_stops_simulated_time_is_killed_and_reported() {
+    let Ran { code, stdout, stderr } = squall(&["replay", "hang", "--watchdog", "1"], &[]);
+    assert_eq!(code, 1, "{stdout}\n{stderr}");
+    assert!(stdout.contains("watchdog") && stdout.contains("it was killed"), "{stdout}");
+}
