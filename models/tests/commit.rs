@@ -34,7 +34,7 @@ fn the_protocol_is_correct() {
 fn the_protocol_is_correct_under_two_faults() {
     let crash = Bounds { writers: 1, attempts: 2, reads: 1, crashes: 1, faults: 2 };
     let conflict = Bounds { writers: 2, attempts: 2, reads: 0, crashes: 0, faults: 2 };
-    for (bounds, unique) in [(crash, 13_130), (conflict, 10_889)] {
+    for (bounds, unique) in [(crash, 12_240), (conflict, 10_452)] {
         let mut report = search(CommitModel::new(bounds), Some(unique), 1, |_| {});
         report.properties.retain(|finding| finding.expectation == Expectation::Always);
         assert_eq!(complaints(&report), "");
