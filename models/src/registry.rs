@@ -56,7 +56,7 @@ pub fn registry() -> &'static [Entry] {
         name: "commit",
         description: "atomic commit over a graph store and SQLite, under crashes and delayed, lost and refused requests",
         pinned_small: 150_312,
-        pinned_large: 6_076_132,
+        pinned_large: 5_227_666,
         build: commit,
     }]
 }
