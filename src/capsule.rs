@@ -1,8 +1,8 @@
 //! A capsule: one file that replays a run.
 //!
 //! It holds the expanded plan, so that it replays even after a scenario, a profile or a workload changed; what the run
-//! violated; the run's digest; and a short digest of each decision, so that where the code now decides otherwise the
-//! first decision that differs can be named. It is JSON with a line for each part, to be read and edited by hand.
+//! violated; and the run's digest, which tells whether the code now decides otherwise. It is JSON with a line for each
+//! part, to be read and edited by hand.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -38,9 +38,6 @@ pub struct Capsule<Op> {
     pub digest: String,
     /// What to run.
     pub plan: Plan<Op>,
-    /// A short digest of each core input and effect, in order; empty when they were not kept.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub decisions: Vec<String>,
 }
 
 /// The violation that a replay must show again.
@@ -144,7 +141,7 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 impl<Op> Capsule<Op> {
-    /// A capsule of this squall's form, without decisions.
+    /// A capsule of this squall's form.
     pub fn new<S: System<Op = Op>>(plan: Plan<Op>, expected: Option<Expected>, digest: String) -> Capsule<Op> {
         Capsule {
             format: CAPSULE_FORMAT,
@@ -153,7 +150,6 @@ impl<Op> Capsule<Op> {
             expected,
             digest,
             plan,
-            decisions: Vec::new(),
         }
     }
 
