@@ -91,7 +91,7 @@ impl System for ReplicatedRegister {
 
     fn hosts(&self) -> Vec<HostSpec> {
         let points = || vec!["replica.store.before".to_owned(), "replica.store.after".to_owned()];
-        REPLICAS.into_iter().map(|name| HostSpec { name, points: points(), passes: Vec::new() }).collect()
+        REPLICAS.into_iter().map(|name| HostSpec { points: points(), ..HostSpec::new(name) }).collect()
     }
 
     fn marks(&self) -> Vec<String> {

@@ -11,6 +11,9 @@ use crate::plan::{Plan, PointKind};
 /// How many points of each kind each host passed: what [`Trigger::Ordinal`](crate::plan::Trigger::Ordinal) counts by.
 pub type Points = BTreeMap<String, BTreeMap<PointKind, u64>>;
 
+/// The mark of a process that refused to work on the stores that it found.
+pub const REFUSED: &str = "refused_to_work";
+
 /// Everything a check may look at.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record<Op, Ret> {
@@ -32,6 +35,9 @@ pub struct Record<Op, Ret> {
     pub points_at_crash: Points,
     /// Processes that ended by themselves: when, host, why.
     pub exits: Vec<(u64, String, String)>,
+    /// Processes that refused to work on the stores that they found, and were not started again: when, host, why.
+    #[serde(default)]
+    pub refusals: Vec<(u64, String, String)>,
     /// Panics, anywhere: host and message. Each is a violation.
     pub panics: Vec<(String, String)>,
     /// Clients that were not done when the plan's `limit_ms` was over: their last operation is open.

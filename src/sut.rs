@@ -46,6 +46,9 @@ pub enum Exit {
     Clean,
     /// With an error, which its supervisor sees in the log.
     Failed(String),
+    /// It will not work on the stores that it found, and says why. Its supervisor does not start it again: somebody has
+    /// to look.
+    Refused(String),
 }
 
 /// A host of the system's topology.
@@ -58,6 +61,17 @@ pub struct HostSpec {
     /// Those that are passed without waiting ([`Host::pass`]): as triggers they are like the others, but nobody can be
     /// paused there.
     pub passes: Vec<String>,
+    /// The files that its software keeps on the host's disk, and which a scenario may damage.
+    pub files: Vec<&'static str>,
+    /// Whether its store forgets as many acknowledged commits as [`Host::forgotten`] says.
+    pub forgets: bool,
+}
+
+impl HostSpec {
+    /// A host with a name and nothing that a scenario may name.
+    pub fn new(name: &'static str) -> HostSpec {
+        HostSpec { name, points: Vec::new(), passes: Vec::new(), files: Vec::new(), forgets: false }
+    }
 }
 
 /// A system that squall can run, break and judge.

@@ -113,7 +113,7 @@ fn broken_files() {
     insta::assert_snapshot!(refusal(&text.replacen("\"seed\": 1,", "\"seed\": -1,", 1)), @r#"it.capsule.json:13:14: the capsule is broken: invalid value: integer `-1`, expected u64"#);
     insta::assert_snapshot!(refusal(&text.replacen("\"create\"", "\"crate\"", 1)), @r#"it.capsule.json:29:21: the capsule is broken: unknown variant `crate`, expected one of `create`, `batch`, `scale`, `link`, `read`, `stop`"#);
     insta::assert_snapshot!(refusal(&text.replacen("\"fingerprint\": \"", "\"fingerprint\": \"z", 1)), @r#"it.capsule.json:8:3: the capsule is broken: invalid digit found in string"#);
-    insta::assert_snapshot!(refusal(&format!("{text}{text}")), @r#"it.capsule.json:136:2: the capsule is broken: trailing characters"#);
+    insta::assert_snapshot!(refusal(&format!("{text}{text}")), @r#"it.capsule.json:166:2: the capsule is broken: trailing characters"#);
 }
 
 #[test]

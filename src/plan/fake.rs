@@ -63,8 +63,8 @@ impl System for Fake {
     fn hosts(&self) -> Vec<HostSpec> {
         let points = ["begin.before", "commit.decide.before", "commit.decide.after"].map(str::to_owned).to_vec();
         vec![
-            HostSpec { name: "coordinator", points, passes: Vec::new() },
-            HostSpec { name: "graph", points: Vec::new(), passes: Vec::new() },
+            HostSpec { points, files: vec!["/data/log"], ..HostSpec::new("coordinator") },
+            HostSpec { forgets: true, ..HostSpec::new("graph") },
         ]
     }
 

@@ -72,9 +72,177 @@ pub enum Fault {
         /// For how long.
         for_ms: u64,
     },
+    /// Operations on the host's disk go wrong.
+    Disk {
+        /// The host.
+        host: String,
+        /// What goes wrong.
+        kind: DiskKind,
+        /// How many in a hundred of the operations that can go wrong in this way do.
+        #[serde(default = "all", skip_serializing_if = "is_all")]
+        percent: u64,
+        /// How many at most; without it as many as come.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_most: Option<u64>,
+        /// For how long.
+        for_ms: u64,
+    },
+    /// Every operation on the host's disk takes longer.
+    SlowDisk {
+        /// The host.
+        host: String,
+        /// How much longer.
+        extra_ms: u64,
+        /// For how long.
+        for_ms: u64,
+    },
+    /// The machine loses power, and bits of a file have flipped when it is back.
+    BitRot {
+        /// The host.
+        host: String,
+        /// The file.
+        file: String,
+        /// How many bits, anywhere in the file.
+        #[serde(default = "first", skip_serializing_if = "is_first")]
+        bits: u64,
+        /// How long it stays down.
+        restart_after_ms: u64,
+    },
+    /// The machine loses power, and the end of a file is gone when it is back.
+    Truncation {
+        /// The host.
+        host: String,
+        /// The file.
+        file: String,
+        /// How much is left of it, in hundredths of its length.
+        keep_percent: u64,
+        /// How long it stays down.
+        restart_after_ms: u64,
+    },
+    /// The machine loses power, and its disk is as it was at an earlier time when it is back.
+    StaleImage {
+        /// The host.
+        host: String,
+        /// The file that is older; without it all are, as when a whole volume is rolled back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+        /// The simulated time of that image.
+        as_of_ms: u64,
+        /// How long it stays down.
+        restart_after_ms: u64,
+    },
+    /// The machine loses power, and its store has forgotten the last commits that it acknowledged when it is back.
+    Forget {
+        /// The host.
+        host: String,
+        /// How many.
+        commits: u64,
+        /// How long it stays down.
+        restart_after_ms: u64,
+    },
+    /// The host's time of day is wrong: it jumps when this begins, and back when it ends. Its monotonic clock is not
+    /// concerned.
+    ClockSkew {
+        /// The host.
+        host: String,
+        /// How far it is ahead; behind, if negative.
+        by_ms: i64,
+        /// For how long.
+        for_ms: u64,
+    },
+    /// The host's time of day runs too fast or too slow, and is set right when this ends. Its monotonic clock is not
+    /// concerned.
+    ClockDrift {
+        /// The host.
+        host: String,
+        /// How much too fast, in millionths; too slow, if negative.
+        ppm: i64,
+        /// For how long.
+        for_ms: u64,
+    },
+}
+
+/// Where a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// A host of the system.
+    Host(&'a str),
+    /// A client.
+    Client(&'a str),
+    /// A link.
+    Link {
+        /// One end.
+        from: &'a str,
+        /// The other end.
+        to: &'a str,
+        /// Which messages are concerned.
+        direction: Direction,
+    },
 }
 
 impl Fault {
+    /// Where it strikes.
+    pub fn place(&self) -> Place<'_> {
+        match self {
+            Fault::Kill { host, .. }
+            | Fault::PowerCut { host, .. }
+            | Fault::Pause { host, .. }
+            | Fault::Disk { host, .. }
+            | Fault::SlowDisk { host, .. }
+            | Fault::BitRot { host, .. }
+            | Fault::Truncation { host, .. }
+            | Fault::StaleImage { host, .. }
+            | Fault::Forget { host, .. }
+            | Fault::ClockSkew { host, .. }
+            | Fault::ClockDrift { host, .. } => Place::Host(host),
+            Fault::Duplicate { client, .. } => Place::Client(client),
+            Fault::Cut { from, to, direction, .. } => Place::Link { from, to, direction: *direction },
+            Fault::Delay { from, to, .. } | Fault::Reorder { from, to, .. } => {
+                Place::Link { from, to, direction: Direction::Both }
+            }
+        }
+    }
+
+    /// How long it lasts, or how long the host that it takes down stays down, in milliseconds.
+    pub fn lasts_ms(&self) -> u64 {
+        match self {
+            Fault::Kill { restart_after_ms: ms, .. }
+            | Fault::PowerCut { restart_after_ms: ms, .. }
+            | Fault::BitRot { restart_after_ms: ms, .. }
+            | Fault::Truncation { restart_after_ms: ms, .. }
+            | Fault::StaleImage { restart_after_ms: ms, .. }
+            | Fault::Forget { restart_after_ms: ms, .. }
+            | Fault::Cut { heal_after_ms: ms, .. }
+            | Fault::Pause { for_ms: ms, .. }
+            | Fault::Delay { for_ms: ms, .. }
+            | Fault::Reorder { for_ms: ms, .. }
+            | Fault::Duplicate { for_ms: ms, .. }
+            | Fault::Disk { for_ms: ms, .. }
+            | Fault::SlowDisk { for_ms: ms, .. }
+            | Fault::ClockSkew { for_ms: ms, .. }
+            | Fault::ClockDrift { for_ms: ms, .. } => *ms,
+        }
+    }
+
+    /// The file that it damages, where it names one.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Fault::BitRot { file, .. } | Fault::Truncation { file, .. } => Some(file),
+            Fault::StaleImage { file, .. } => file.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether a store can lose by it what it has acknowledged: then not to serve is all that can be asked of software
+    /// that finds out.
+    pub fn breaks_media(&self) -> bool {
+        match self {
+            Fault::Disk { kind, .. } => *kind == DiskKind::LyingSync,
+            Fault::BitRot { .. } | Fault::Truncation { .. } | Fault::StaleImage { .. } | Fault::Forget { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The kind in one word: what activation counters are kept by.
     pub fn name(&self) -> &'static str {
         match self {
@@ -87,6 +255,14 @@ impl Fault {
             Fault::Delay { .. } => "delay",
             Fault::Reorder { .. } => "reorder",
             Fault::Duplicate { .. } => "duplicate",
+            Fault::Disk { kind, .. } => kind.name(),
+            Fault::SlowDisk { .. } => "slow_disk",
+            Fault::BitRot { .. } => "bit_rot",
+            Fault::Truncation { .. } => "truncation",
+            Fault::StaleImage { .. } => "stale_image",
+            Fault::Forget { .. } => "forget",
+            Fault::ClockSkew { .. } => "clock_skew",
+            Fault::ClockDrift { .. } => "clock_drift",
         }
     }
 }
@@ -114,6 +290,63 @@ impl fmt::Display for Fault {
                 write!(f, "{name} {from}-{to} by up to {spread_ms} ms for {for_ms} ms")
             }
             Fault::Duplicate { client, for_ms } => write!(f, "{name} requests of {client} for {for_ms} ms"),
+            Fault::Disk { host, percent, at_most, for_ms, .. } => {
+                write!(f, "{name} on {host} in {percent} % of the operations")?;
+                if let Some(most) = at_most {
+                    write!(f, ", at most {most}")?;
+                }
+                write!(f, ", for {for_ms} ms")
+            }
+            Fault::SlowDisk { host, extra_ms, for_ms } => {
+                write!(f, "{name} on {host} by {extra_ms} ms for {for_ms} ms")
+            }
+            Fault::BitRot { host, file, bits, restart_after_ms } => {
+                write!(f, "{name} of {bits} bits in {file} on {host}, restart after {restart_after_ms} ms")
+            }
+            Fault::Truncation { host, file, keep_percent, restart_after_ms } => {
+                write!(f, "{name} of {file} on {host} to {keep_percent} %, restart after {restart_after_ms} ms")
+            }
+            Fault::StaleImage { host, file, as_of_ms, restart_after_ms } => {
+                let what = file.as_deref().unwrap_or("all files");
+                write!(f, "{name} of {what} on {host} as of {as_of_ms} ms, restart after {restart_after_ms} ms")
+            }
+            Fault::Forget { host, commits, restart_after_ms } => {
+                write!(f, "{name} {commits} commits on {host}, restart after {restart_after_ms} ms")
+            }
+            Fault::ClockSkew { host, by_ms, for_ms } => write!(f, "{name} of {host} by {by_ms} ms for {for_ms} ms"),
+            Fault::ClockDrift { host, ppm, for_ms } => write!(f, "{name} of {host} by {ppm} ppm for {for_ms} ms"),
+        }
+    }
+}
+
+/// What goes wrong with operations on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskKind {
+    /// Reads fail.
+    ReadError,
+    /// Reads return fewer bytes than the file has.
+    ShortRead,
+    /// Writes fail, perhaps half done.
+    WriteError,
+    /// Syncs fail, and what they were to make durable may be lost.
+    SyncError,
+    /// There is no room: writes fail.
+    DiskFull,
+    /// Syncs answer "done" and do nothing.
+    LyingSync,
+}
+
+impl DiskKind {
+    /// The kind in one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            DiskKind::ReadError => "read_error",
+            DiskKind::ShortRead => "short_read",
+            DiskKind::WriteError => "write_error",
+            DiskKind::SyncError => "sync_error",
+            DiskKind::DiskFull => "disk_full",
+            DiskKind::LyingSync => "lying_sync",
         }
     }
 }
@@ -191,6 +424,20 @@ pub enum Trigger {
 
 fn first() -> u64 {
     1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_first(nth: &u64) -> bool {
+    *nth == first()
+}
+
+fn all() -> u64 {
+    100
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_all(percent: &u64) -> bool {
+    *percent == all()
 }
 
 impl fmt::Display for Trigger {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use canonical::PrintError;
 pub use expand::{ExpandError, expand};
-pub use fault::{CutKind, Direction, Fault, PlannedFault, PointKind, Trigger};
+pub use fault::{CutKind, Direction, DiskKind, Fault, Place, PlannedFault, PointKind, Trigger};
 pub use profile::{FAULT_KINDS, Ground, Profile};
 pub use scenario::{
     Expect, LIMIT_MS, Location, SETTLE_MS, SUPERVISOR_RESTART_MS, Scenario, ScenarioError, Step, Workload, load,

@@ -16,8 +16,30 @@ use crate::stream::Stream;
 use crate::sut::HostSpec;
 
 /// Every kind of fault, as [`Fault::name`](super::Fault::name) calls it.
-pub const FAULT_KINDS: [&str; 9] =
-    ["kill", "power_cut", "pause", "stall", "blackhole", "one_way_cut", "delay", "reorder", "duplicate"];
+pub const FAULT_KINDS: [&str; 22] = [
+    "kill",
+    "power_cut",
+    "pause",
+    "stall",
+    "blackhole",
+    "one_way_cut",
+    "delay",
+    "reorder",
+    "duplicate",
+    "read_error",
+    "short_read",
+    "write_error",
+    "sync_error",
+    "disk_full",
+    "lying_sync",
+    "slow_disk",
+    "bit_rot",
+    "truncation",
+    "stale_image",
+    "forget",
+    "clock_skew",
+    "clock_drift",
+];
 
 /// A named mixture of faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,7 +52,14 @@ pub enum Profile {
     Crashes,
     /// Links are cut, both ways or one way, singly or so that a host is alone; no host dies.
     Partitions,
-    /// Anything: each seed takes some of all kinds.
+    /// Disks fail, fill up and slow down, and crashes come between; what was acknowledged must survive.
+    Disks,
+    /// What was stored changes or was never stored: flipped bits, lost tails, old images, syncs that lie. Software that
+    /// notices may refuse to work.
+    Media,
+    /// Clocks jump and drift, and processes die meanwhile.
+    Clocks,
+    /// Anything that leaves no excuse: each seed takes some of all kinds but those of `media`.
     Swarm,
 }
 
@@ -71,8 +100,38 @@ const PARTITIONS: &[Share] = &[
     share("one_way_cut", 60, 3, draw::one_way_cut),
 ];
 
-/// A kind is in four seeds of ten: half of the seeds have three or four of the nine kinds, one in a hundred has none.
-/// What takes a host away strikes up to three times, everything else up to twice.
+/// Errors that end, and crashes.
+const DISKS: &[Share] = &[
+    share("read_error", 40, 2, draw::read_error),
+    share("short_read", 40, 2, draw::short_read),
+    share("write_error", 40, 2, draw::write_error),
+    share("sync_error", 40, 2, draw::sync_error),
+    share("disk_full", 40, 2, draw::disk_full),
+    share("slow_disk", 40, 2, draw::slow_disk),
+    share("kill", 40, 2, draw::kill),
+    share("power_cut", 40, 2, draw::power_cut),
+];
+
+/// One damage, or two: more of it would only repeat the refusal. Syncs lie long, and power goes often while they do.
+const MEDIA: &[Share] = &[
+    share("bit_rot", 40, 1, draw::bit_rot),
+    share("truncation", 30, 1, draw::truncation),
+    share("stale_image", 30, 1, draw::stale_image),
+    share("lying_sync", 50, 2, draw::lying_sync),
+    share("power_cut", 70, 3, draw::power_cut),
+    share("kill", 30, 2, draw::kill),
+];
+
+/// Wrong clocks, and what is decided by the time meanwhile.
+const CLOCKS: &[Share] = &[
+    share("clock_skew", 80, 4, draw::clock_skew),
+    share("clock_drift", 60, 2, draw::clock_drift),
+    share("kill", 30, 2, draw::kill),
+    share("stall", 30, 2, draw::stall),
+];
+
+/// A kind is in three or four seeds of ten, so that a seed has a handful of all of them. What takes a host away strikes up
+/// to three times, everything else up to twice.
 const SWARM: &[Share] = &[
     share("kill", 40, 3, draw::kill),
     share("power_cut", 40, 3, draw::power_cut),
@@ -83,11 +142,27 @@ const SWARM: &[Share] = &[
     share("delay", 40, 2, draw::delay),
     share("reorder", 40, 2, draw::reorder),
     share("duplicate", 40, 2, draw::duplicate),
+    share("read_error", 10, 1, draw::read_error),
+    share("short_read", 10, 1, draw::short_read),
+    share("write_error", 10, 2, draw::write_error),
+    share("sync_error", 15, 2, draw::sync_error),
+    share("disk_full", 15, 2, draw::disk_full),
+    share("slow_disk", 20, 2, draw::slow_disk),
+    share("clock_skew", 30, 2, draw::clock_skew),
+    share("clock_drift", 20, 1, draw::clock_drift),
 ];
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Profile; 4] = [Profile::Calm, Profile::Crashes, Profile::Partitions, Profile::Swarm];
+    pub const ALL: [Profile; 7] = [
+        Profile::Calm,
+        Profile::Crashes,
+        Profile::Partitions,
+        Profile::Disks,
+        Profile::Media,
+        Profile::Clocks,
+        Profile::Swarm,
+    ];
 
     /// Its name in a scenario file.
     pub fn name(self) -> &'static str {
@@ -95,6 +170,9 @@ impl Profile {
             Profile::Calm => "calm",
             Profile::Crashes => "crashes",
             Profile::Partitions => "partitions",
+            Profile::Disks => "disks",
+            Profile::Media => "media",
+            Profile::Clocks => "clocks",
             Profile::Swarm => "swarm",
         }
     }
@@ -104,6 +182,9 @@ impl Profile {
             Profile::Calm => &[],
             Profile::Crashes => CRASHES,
             Profile::Partitions => PARTITIONS,
+            Profile::Disks => DISKS,
+            Profile::Media => MEDIA,
+            Profile::Clocks => CLOCKS,
             Profile::Swarm => SWARM,
         }
     }

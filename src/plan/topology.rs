@@ -1,5 +1,6 @@
 //! The names a scenario may use.
 
+use crate::record::REFUSED;
 use crate::sut::{HostSpec, System};
 
 /// What a system has that a scenario may name.
@@ -7,7 +8,7 @@ use crate::sut::{HostSpec, System};
 pub struct Topology {
     /// The hosts that run the system's software, with their points; clients are the scenario's.
     pub hosts: Vec<HostSpec>,
-    /// The marks that the system's cores can make.
+    /// The marks that the system's cores can make, and [`REFUSED`].
     pub marks: Vec<String>,
     /// The checks that judge a run.
     pub checks: Vec<String>,
@@ -19,7 +20,7 @@ impl Topology {
         let checks = system.checks();
         Topology {
             hosts: system.hosts(),
-            marks: system.marks(),
+            marks: system.marks().into_iter().chain([REFUSED.to_owned()]).collect(),
             checks: checks.iter().map(|check| check.name().to_owned()).collect(),
         }
     }

@@ -1,6 +1,7 @@
 //! The production crates' seam to the outside, filled by a simulated host.
 
 use std::io;
+use std::path::Path;
 
 use env::{BoxFuture, Connection, Environment, Listener, Observation, Point};
 use graph::Millis;
@@ -52,6 +53,11 @@ impl Environment for Simulated {
 
     fn vfs(&self) -> Option<&str> {
         Some(&self.vfs)
+    }
+
+    fn persist(&self, path: &Path) -> io::Result<()> {
+        let path = path.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+        self.host.disk().rewrite(path).map(drop)
     }
 
     fn point(&self, point: Point) -> BoxFuture<'_, ()> {

@@ -60,6 +60,7 @@ pub async fn graph(host: Host, graph: MemoryGraph, options: Options) -> Exit {
     let env = Env::new(Simulated::new(host.clone()));
     // At the first start there is nothing to forget.
     graph.lose_last(options.graph_forgets);
+    host.forget(|commits| graph.lose_last(commits as usize) as u64);
     if let Some(hidden) = options.graph_hides {
         env.spawn(hide(graph.clone(), hidden));
     }

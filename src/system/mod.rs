@@ -35,6 +35,8 @@ pub use operation::{Op, Ret};
 const COORDINATOR: &str = "coordinator";
 /// The graph database's host.
 const GRAPH: &str = "graph";
+/// The files of the coordinator.
+const FILES: [&str; 2] = ["/data/ledger.db", "/data/ledger.db-wal"];
 /// Where the coordinator listens.
 const HTTP_PORT: u16 = 7400;
 /// Where the graph database listens.
@@ -57,8 +59,8 @@ pub struct Options {
     pub client_timeout_ms: u64,
     /// How many requests in a hundred the graph refuses for the moment, as under load.
     pub graph_refusals_percent: u64,
-    /// How many of its last commits the graph has forgotten when it starts again, as a server
-    /// does that acknowledges before it syncs.
+    /// How many of its last commits the graph has forgotten each time it starts, as a server does
+    /// that acknowledges before it syncs.
     pub graph_forgets: usize,
     /// An entity that somebody takes out of the graph by hand, and puts back.
     pub graph_hides: Option<Hidden>,
@@ -120,8 +122,8 @@ impl System for BiStore {
         let points =
             EFFECTS.iter().flat_map(|effect| ["before", "after"].map(|when| format!("commit.{effect}.{when}")));
         vec![
-            HostSpec { name: GRAPH, points: Vec::new(), passes: vec![hosts::AFTER_COMMIT.to_owned()] },
-            HostSpec { name: COORDINATOR, points: points.collect(), passes: Vec::new() },
+            HostSpec { passes: vec![hosts::AFTER_COMMIT.to_owned()], forgets: true, ..HostSpec::new(GRAPH) },
+            HostSpec { points: points.collect(), files: FILES.to_vec(), ..HostSpec::new(COORDINATOR) },
         ]
     }
 

@@ -1,13 +1,15 @@
 //! The planned faults: which wait, which are active, which are over, and which took effect.
 //!
 //! A fault is *applied* when its trigger comes, and has *fired* once it made a difference: a machine that was up went
-//! down, a message was held, lost or late, somebody stood still, a request was sent twice. A cut on a link without
-//! traffic is applied and never fires.
+//! down, a message was held, lost or late, somebody stood still, a request was sent twice, an operation on a disk went
+//! wrong, a file was damaged, a wrong clock was read. A cut on a link without traffic is applied and never fires.
 
 use std::collections::BTreeMap;
 
+use disk::{IoFault, OpKind, Verdict};
+
 use super::state::HostId;
-use crate::plan::{CutKind, Direction, Fault, Plan, PlannedFault, PointKind, Trigger};
+use crate::plan::{CutKind, Direction, DiskKind, Fault, Place, Plan, PlannedFault, PointKind, Trigger};
 use crate::stream::Stream;
 
 /// All faults of a plan, in its order.
@@ -20,7 +22,9 @@ pub(super) struct Planned {
     target: Target,
     phase: Phase,
     fired: bool,
-    /// Delays of this fault alone, so that two reorderings do not share draws.
+    /// How often it did something that is counted.
+    times: u64,
+    /// Draws of this fault alone, so that two reorderings do not share their delays.
     random: Stream,
 }
 
@@ -75,20 +79,13 @@ impl Faults {
                 Trigger::Point { host, nth, .. } => When::Point { host: resolve(host), nth: *nth },
                 Trigger::Ordinal { host, kind, nth } => When::Ordinal { host: resolve(host), kind: *kind, nth: *nth },
             },
-            target: match &fault.fault {
-                Fault::Kill { host, .. } | Fault::PowerCut { host, .. } | Fault::Pause { host, .. } => {
-                    Target::Host(resolve(host))
-                }
-                Fault::Duplicate { client, .. } => Target::Host(resolve(client)),
-                Fault::Cut { from, to, direction, .. } => {
-                    Target::Link { from: resolve(from), to: resolve(to), direction: *direction }
-                }
-                Fault::Delay { from, to, .. } | Fault::Reorder { from, to, .. } => {
-                    Target::Link { from: resolve(from), to: resolve(to), direction: Direction::Both }
-                }
+            target: match fault.fault.place() {
+                Place::Host(name) | Place::Client(name) => Target::Host(resolve(name)),
+                Place::Link { from, to, direction } => Target::Link { from: resolve(from), to: resolve(to), direction },
             },
             phase: Phase::Waiting,
             fired: false,
+            times: 0,
             random: Stream::new(plan.seed, &format!("fault/{index}")),
         });
         Faults(planned.collect())
@@ -224,6 +221,71 @@ impl Faults {
         duplicating
     }
 
+    /// What becomes of an operation on a host's disk, and how much longer it takes, in milliseconds.
+    pub fn on_disk(&mut self, host: HostId, operation: OpKind) -> (Verdict, u64) {
+        let (mut verdict, mut slower_ms) = (Verdict::Proceed, 0);
+        for planned in self.active_at(host) {
+            match planned.plan.fault {
+                Fault::SlowDisk { extra_ms, .. } => slower_ms += extra_ms,
+                // The first that strikes decides.
+                Fault::Disk { kind, percent, at_most, .. } if verdict == Verdict::Proceed => {
+                    let Some(failure) = failure(kind, operation) else { continue };
+                    if at_most.is_some_and(|most| planned.times >= most) || !planned.random.percent(percent) {
+                        continue;
+                    }
+                    verdict = failure;
+                    planned.times += 1;
+                }
+                _ => continue,
+            }
+            planned.fired = true;
+        }
+        (verdict, slower_ms)
+    }
+
+    /// How far a host's time of day is ahead of the true one, in milliseconds. `seen` says that somebody goes by it:
+    /// those who read two clocks at once may want the other.
+    pub fn clock_error_ms(&mut self, host: HostId, now_ms: u64, seen: bool) -> i64 {
+        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        self.active_at(host).fold(0, |sum: i64, planned| {
+            let Phase::Active { until_ms } = planned.phase else { return sum };
+            let error_ms = match planned.plan.fault {
+                Fault::ClockSkew { by_ms, .. } => by_ms,
+                Fault::ClockDrift { ppm, for_ms, .. } => {
+                    let elapsed_ms = signed(now_ms.saturating_sub(until_ms - for_ms));
+                    elapsed_ms.saturating_mul(ppm) / 1_000_000
+                }
+                _ => 0,
+            };
+            planned.fired |= seen && error_ms != 0;
+            sum.saturating_add(error_ms)
+        })
+    }
+
+    /// The images that are to be kept for later: the fault, and whose.
+    pub fn images_due(&self, now_ms: u64) -> Vec<(usize, HostId)> {
+        let due = |(index, planned): (usize, &Planned)| match (&planned.plan.fault, planned.target) {
+            (Fault::StaleImage { as_of_ms, .. }, Target::Host(host))
+                if *as_of_ms <= now_ms && planned.phase == Phase::Waiting =>
+            {
+                Some((index, host))
+            }
+            _ => None,
+        };
+        self.0.iter().enumerate().filter_map(due).collect()
+    }
+
+    /// A place in a file, drawn for this fault.
+    pub fn draw_below(&mut self, index: usize, bound: u64) -> u64 {
+        self.0[index].random.below(bound)
+    }
+
+    fn active_at(&mut self, host: HostId) -> impl Iterator<Item = &mut Planned> {
+        self.0.iter_mut().filter(move |planned| {
+            matches!(planned.phase, Phase::Active { .. }) && matches!(planned.target, Target::Host(at) if at == host)
+        })
+    }
+
     /// Which faults took effect, in the plan's order.
     pub fn fired_each(&self) -> Vec<bool> {
         self.0.iter().map(|planned| planned.fired).collect()
@@ -237,4 +299,17 @@ impl Faults {
         }
         fired
     }
+}
+
+/// How a kind of disk fault fails an operation; `None` where it does not concern it.
+fn failure(kind: DiskKind, operation: OpKind) -> Option<Verdict> {
+    let (concerned, verdict): (&[OpKind], _) = match kind {
+        DiskKind::ReadError => (&[OpKind::Read], Verdict::Fail(IoFault::Eio)),
+        DiskKind::ShortRead => (&[OpKind::Read], Verdict::Fail(IoFault::ShortRead)),
+        DiskKind::WriteError => (&[OpKind::Write, OpKind::Truncate], Verdict::Fail(IoFault::Eio)),
+        DiskKind::SyncError => (&[OpKind::Sync, OpKind::SyncDirectory], Verdict::Fail(IoFault::Eio)),
+        DiskKind::DiskFull => (&[OpKind::Write], Verdict::Fail(IoFault::NoSpace)),
+        DiskKind::LyingSync => (&[OpKind::Sync, OpKind::SyncDirectory], Verdict::Lie),
+    };
+    concerned.contains(&operation).then_some(verdict)
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use disk::Disk;
 
-use super::EPOCH_MS;
 use super::engine::{Lifeline, TcpListener, TcpStream, dial};
 use super::recorder::mark_name;
 use super::state::{HostId, Shared};
@@ -102,9 +101,23 @@ impl Host {
         result
     }
 
-    /// The time of day: milliseconds since the Unix epoch.
+    /// What the host takes for the time of day: milliseconds since the Unix epoch. It may be wrong, and go back.
     pub fn utc_now_ms(&self) -> u64 {
-        EPOCH_MS + self.elapsed_ms()
+        self.shared.utc(self.id).as_millis() as u64
+    }
+
+    /// Lets the host's store forget acknowledged commits, if a plan says so: `undo` is given how many, and returns how
+    /// many it could. To be called as a process starts, by hosts with [`HostSpec::forgets`](crate::sut::HostSpec).
+    pub fn forget(&self, undo: impl Fn(u64) -> u64) {
+        let forgets = std::mem::take(&mut self.shared.state().hosts[self.id.0].forgets);
+        for (fault, commits) in forgets {
+            let undone = undo(commits);
+            let mut state = self.shared.state();
+            state.event(self.id, format!("forgot {undone} commits"), self.shared.clock.now_ms());
+            if undone > 0 {
+                state.faults.fire(fault);
+            }
+        }
     }
 
     /// Milliseconds since the run began.

@@ -10,6 +10,7 @@
 //! | `state` | what the parts share behind one lock: which hosts live, and what happens when a point is reached |
 //! | `network` | the link table: which message is in flight, when it is due, what becomes of it |
 //! | `faults` | the planned faults: waiting, active, over; and whether each took effect |
+//! | `damage` | what a machine finds changed on its medium when it comes back |
 //! | `host` | what simulated software sees: [`Host`], [`ClientHost`] |
 //! | `recorder` | trace, counters, digests, chain |
 //! | `surroundings` | what of the real world can be noticed from within a run |
@@ -24,6 +25,7 @@
 //! death and its next `await`, nobody sees.
 
 mod client;
+mod damage;
 mod disks;
 mod engine;
 mod faults;

@@ -16,6 +16,7 @@ pub(super) struct Recorder {
     pub trace: Vec<TraceEvent>,
     pub marks: BTreeMap<String, u64>,
     pub exits: Vec<(u64, String, String)>,
+    pub refusals: Vec<(u64, String, String)>,
     /// Over core inputs, effects and marks.
     core: Sha256,
     /// Over everything.
@@ -36,6 +37,7 @@ impl Recorder {
             trace: Vec::new(),
             marks: BTreeMap::new(),
             exits: Vec::new(),
+            refusals: Vec::new(),
             core: Sha256::new(),
             bytes: Sha256::new(),
             chain: chain.then(|| Chain { links: Vec::new(), surroundings: Surroundings::begin() }),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use interpose::Reading;
@@ -19,10 +20,10 @@ use super::network::Network;
 use super::panics;
 use super::recorder::Recorder;
 use super::state::{Down, HostId, How, Shared, lock};
-use super::{EPOCH_MS, SETTLER, WORLD};
+use super::{SETTLER, WORLD};
 use crate::history::{ClientId, History};
-use crate::plan::{Fault, Plan, Trigger};
-use crate::record::{Points, Record};
+use crate::plan::{Place, Plan, Trigger};
+use crate::record::{Points, REFUSED, Record};
 use crate::stream::Stream;
 use crate::sut::{Exit, System};
 
@@ -83,7 +84,8 @@ pub fn run<S: System>(plan: &Plan<S::Op>, options: Options) -> Result<Record<S::
     disk::seed_sqlite_prng(Stream::new(plan.seed, "sqlite").bits());
     let clock = || {
         let elapsed_ns = shared.clock.monotonic().as_nanos() as u64;
-        Reading { utc_ns: EPOCH_MS * 1_000_000 + elapsed_ns, monotonic_ns: elapsed_ns }
+        let utc_ns = shared.utc_here(Duration::from_nanos(elapsed_ns)).as_nanos() as u64;
+        Reading { utc_ns, monotonic_ns: elapsed_ns }
     };
     let record = interpose::simulate(plan.seed, &clock, || {
         panics::collect(&shared, || log::with(&shared, options.log, || World::new(system, plan, cast, &shared).run()))
@@ -112,12 +114,10 @@ impl Cast {
                 cast.check(index, host, "host", |_| true)?;
             }
             let software = cast.software;
-            match &fault.fault {
-                Fault::Kill { host, .. } | Fault::PowerCut { host, .. } | Fault::Pause { host, .. } => {
-                    cast.check(index, host, "host of the system", |id| id < software)
-                }
-                Fault::Duplicate { client, .. } => cast.check(index, client, "client", |id| id >= software),
-                Fault::Cut { from, to, .. } | Fault::Delay { from, to, .. } | Fault::Reorder { from, to, .. } => {
+            match fault.fault.place() {
+                Place::Host(host) => cast.check(index, host, "host of the system", |id| id < software),
+                Place::Client(client) => cast.check(index, client, "client", |id| id >= software),
+                Place::Link { from, to, .. } => {
                     cast.check(index, from, "host", |_| true)?;
                     cast.check(index, to, "other host", |_| from != to)
                 }
@@ -151,6 +151,9 @@ impl Cast {
         HostId(self.names.len() - 1)
     }
 }
+
+/// When a host is started again that nobody starts again.
+const NEVER: u64 = u64::MAX;
 
 struct World<'a, S: System> {
     system: Arc<S>,
@@ -228,7 +231,7 @@ impl<'a, S: System> World<'a, S> {
             self.points = state.points();
         }
         for host in self.cast.software() {
-            if self.shared.state().hosts[host.0].restart_at_ms().is_some() {
+            if self.shared.state().hosts[host.0].restart_at_ms().is_some_and(|at_ms| at_ms != NEVER) {
                 self.restart(host);
             }
         }
@@ -238,6 +241,11 @@ impl<'a, S: System> World<'a, S> {
         let last_due_ms = self.shared.state().network.last_due_ms().unwrap_or_default();
         while self.now_ms() <= last_due_ms.min(deadline_ms) {
             self.step();
+        }
+        // Who refused to work is not asked whether work is left. Time to refuse is given to those that have just started.
+        let refused = |world: &World<'_, S>| !world.shared.state().recorder.refusals.is_empty();
+        if refused(&self) {
+            return Ok(());
         }
         let result = Rc::new(Cell::new(None));
         let (system, plan, shared) = (self.system.clone(), Rc::new(self.plan.clone()), self.shared.clone());
@@ -252,6 +260,9 @@ impl<'a, S: System> World<'a, S> {
         });
         while self.now_ms() < deadline_ms {
             self.step();
+            if refused(self) {
+                return Ok(());
+            }
             if let Some(settled) = result.take() {
                 return settled;
             }
@@ -270,6 +281,7 @@ impl<'a, S: System> World<'a, S> {
         {
             let mut state = self.shared.state();
             state.heal(now_ms);
+            state.keep_images(now_ms);
             for fault in state.faults.due(now_ms) {
                 state.strike(fault, now_ms);
             }
@@ -299,6 +311,7 @@ impl<'a, S: System> World<'a, S> {
     fn restart(&mut self, host: HostId) {
         {
             let mut state = self.shared.state();
+            state.damage(host, self.now_ms());
             state.hosts[host.0].revive();
             state.event(host, "restarted".to_owned(), self.now_ms());
         }
@@ -307,7 +320,7 @@ impl<'a, S: System> World<'a, S> {
 
     /// Ends a host for good.
     fn end(&mut self, host: HostId) {
-        self.shared.state().die(host, Down { how: How::Exit, restart_at_ms: u64::MAX });
+        self.shared.state().die(host, Down { how: How::Exit, restart_at_ms: NEVER });
         self.shared.state().hosts[host.0].bury();
         self.engine.crash(host);
     }
@@ -318,7 +331,10 @@ impl<'a, S: System> World<'a, S> {
         // Not a clean shutdown: what closes cleanly would repair what a check has to see. And without power: what was
         // acknowledged before it was synced is gone in every run, not only in one with a power cut at the right moment.
         for host in cast.software() {
-            shared.state().die(host, Down { how: How::End, restart_at_ms: u64::MAX });
+            let mut state = shared.state();
+            // Where syncs lied, that would be a power cut after which nobody could notice.
+            let lied = state.hosts[host.0].disk().is_some_and(|disk| disk.stats().lies > 0);
+            state.die(host, Down { how: if lied { How::Exit } else { How::End }, restart_at_ms: NEVER });
         }
         drop(engine);
         let disks: BTreeMap<_, _> =
@@ -352,6 +368,7 @@ impl<'a, S: System> World<'a, S> {
             points,
             points_at_crash: std::mem::take(&mut state.points_at_crash),
             exits: std::mem::take(&mut state.recorder.exits),
+            refusals: std::mem::take(&mut state.recorder.refusals),
             panics: std::mem::take(&mut lock(&shared.panics)),
             stuck_clients,
             settled,
@@ -368,17 +385,27 @@ impl<'a, S: System> World<'a, S> {
 async fn supervise<S: System>(system: Arc<S>, shared: Arc<Shared>, host: HostId, restart_ms: u64) {
     let handle = Host::new(&shared, host);
     let ended = AssertUnwindSafe(async { system.boot(handle).await }).catch_unwind().await;
-    let why = match ended {
-        Ok(Exit::Clean) => "clean".to_owned(),
-        Ok(Exit::Failed(reason)) => reason,
-        Err(_) => "panicked".to_owned(),
-    };
     let now_ms = shared.clock.now_ms();
+    let again = Down { how: How::Exit, restart_at_ms: now_ms + restart_ms };
+    let (down, why) = match ended {
+        Ok(Exit::Clean) => (again, "clean".to_owned()),
+        Ok(Exit::Failed(reason)) => (again, reason),
+        Ok(Exit::Refused(reason)) => (Down { how: How::Refusal, restart_at_ms: NEVER }, reason),
+        Err(_) => (again, "panicked".to_owned()),
+    };
+    let refused = down.how == How::Refusal;
     let mut state = shared.state();
     // What a dead process does ends nothing.
-    if state.die(host, Down { how: How::Exit, restart_at_ms: now_ms + restart_ms }) {
-        state.event(host, format!("ended by itself: {why}"), now_ms);
+    if state.die(host, down) {
         let name = shared.name(host).to_owned();
-        state.recorder.exits.push((now_ms, name, why));
+        let list = if refused {
+            *state.recorder.marks.entry(REFUSED.to_owned()).or_default() += 1;
+            &mut state.recorder.refusals
+        } else {
+            &mut state.recorder.exits
+        };
+        list.push((now_ms, name, why.clone()));
+        let how = if refused { "refused to work" } else { "ended by itself" };
+        state.event(host, format!("{how}: {why}"), now_ms);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use disk::{Death, Disk, Operation, Unsynced, Verdict};
+use disk::{Death, Disk, Image, Operation, Unsynced, Verdict};
 
 use super::engine::{Clock, Lifeline};
 use super::faults::{Faults, Target};
@@ -40,6 +40,8 @@ pub(super) struct State {
     pub recorder: Recorder,
     /// How many points had been passed when the last planned crash took effect.
     pub points_at_crash: Points,
+    /// What disks held when a fault will want them to have come back to, by the fault.
+    pub images: BTreeMap<usize, Image>,
     seed: u64,
     /// Set while a disk asks what becomes of an operation: whose it is, and how it died of it.
     operation: Option<(HostId, Option<Death>)>,
@@ -55,6 +57,10 @@ pub(super) struct HostState {
     /// Time that the disk took and that was not let pass yet: less than a millisecond.
     owed: Duration,
     entropy: Stream,
+    /// The faults that show in what its disk or store holds when it comes back.
+    pub damage: Vec<usize>,
+    /// How many commits its store is to forget, and by which fault.
+    pub forgets: Vec<(usize, u64)>,
     passed: BTreeMap<PointKind, u64>,
     named: BTreeMap<String, u64>,
 }
@@ -81,6 +87,8 @@ pub(super) enum How {
     PowerCut,
     /// By itself, or because the world has no more use for it.
     Exit,
+    /// Because it does not trust its stores: nobody starts it again.
+    Refusal,
     /// With the run: nothing that was not synced counts.
     End,
 }
@@ -95,6 +103,8 @@ impl Shared {
             disk: None,
             owed: Duration::ZERO,
             entropy: Stream::new(seed, &format!("entropy/{name}")),
+            damage: Vec::new(),
+            forgets: Vec::new(),
             passed: BTreeMap::new(),
             named: BTreeMap::new(),
         };
@@ -110,6 +120,7 @@ impl Shared {
                 faults,
                 recorder,
                 points_at_crash: Points::new(),
+                images: BTreeMap::new(),
                 seed,
                 operation: None,
             }),
@@ -147,6 +158,23 @@ impl Shared {
         state.hosts.get(self.running.load(Relaxed)).is_some_and(|host| !host.is_up())
     }
 
+    /// What a host takes for the time of day: since the Unix epoch.
+    pub fn utc(&self, host: HostId) -> Duration {
+        let elapsed = self.clock.now();
+        let error_ms = self.state().faults.clock_error_ms(host, elapsed.as_millis() as u64, true);
+        time_of_day(elapsed, error_ms)
+    }
+
+    /// The same for the host whose turn it is, and for code that may hold the lock: then it is the world's own.
+    pub fn utc_here(&self, elapsed: Duration) -> Duration {
+        let host = HostId(self.running.load(Relaxed));
+        let error_ms = match self.state.try_lock() {
+            Ok(mut state) => state.faults.clock_error_ms(host, elapsed.as_millis() as u64, false),
+            Err(_) => 0,
+        };
+        time_of_day(elapsed, error_ms)
+    }
+
     /// The host's disk, made when it is first asked for.
     pub fn disk(self: &Arc<Self>, host: HostId) -> Disk {
         let mut state = self.state();
@@ -164,11 +192,18 @@ impl Shared {
         }));
         let shared = Arc::downgrade(self);
         disk.set_clock(Box::new(move || {
-            Duration::from_millis(EPOCH_MS) + shared.upgrade().map_or(Duration::ZERO, |shared| shared.clock.now())
+            shared.upgrade().map_or(Duration::from_millis(EPOCH_MS), |shared| shared.utc(host))
         }));
         state.hosts[host.0].disk = Some(disk.clone());
         disk
     }
+}
+
+/// The time since the Unix epoch on a clock that is wrong by so much. There is no time before it.
+fn time_of_day(elapsed: Duration, error_ms: i64) -> Duration {
+    let error = Duration::from_millis(error_ms.unsigned_abs());
+    let right = Duration::from_millis(EPOCH_MS) + elapsed;
+    if error_ms < 0 { right.saturating_sub(error) } else { right + error }
 }
 
 /// What a panic left behind is consistent enough: the run is a violation anyway.
@@ -301,10 +336,15 @@ impl State {
         });
         self.operation = Some((host, None));
         self.reach(host, PointKind::Disk, None, now_ms);
-        match self.operation.take() {
-            Some((_, Some(death))) => Verdict::Die(death),
-            _ => Verdict::Proceed,
+        if let Some((_, Some(death))) = self.operation.take() {
+            return Verdict::Die(death);
         }
+        let (verdict, slower_ms) = self.faults.on_disk(host, *kind);
+        self.hosts[host.0].owed += Duration::from_millis(slower_ms);
+        if verdict != Verdict::Proceed {
+            self.event(host, format!("{verdict:?}: {kind:?} {path} at {offset}, {len} bytes"), now_ms);
+        }
+        verdict
     }
 
     /// Applies a fault.
@@ -312,19 +352,31 @@ impl State {
         let (fault, target) = self.faults.get(index);
         let (fault, Target::Host(host) | Target::Link { from: host, .. }) = (fault.clone(), target);
         self.event(host, format!("applied: {fault}"), now_ms);
-        let (how, restart_after_ms) = match fault {
-            Fault::Kill { restart_after_ms, .. } => (How::Kill, restart_after_ms),
-            Fault::PowerCut { restart_after_ms, .. } => (How::PowerCut, restart_after_ms),
-            Fault::Cut { heal_after_ms: for_ms, .. }
-            | Fault::Pause { for_ms, .. }
-            | Fault::Delay { for_ms, .. }
-            | Fault::Reorder { for_ms, .. }
-            | Fault::Duplicate { for_ms, .. } => return self.faults.activate(index, now_ms + for_ms),
+        let ends_ms = now_ms + fault.lasts_ms();
+        let how = match fault {
+            Fault::Kill { .. } => How::Kill,
+            Fault::PowerCut { .. }
+            | Fault::BitRot { .. }
+            | Fault::Truncation { .. }
+            | Fault::StaleImage { .. }
+            | Fault::Forget { .. } => How::PowerCut,
+            Fault::Cut { .. }
+            | Fault::Pause { .. }
+            | Fault::Delay { .. }
+            | Fault::Reorder { .. }
+            | Fault::Duplicate { .. }
+            | Fault::Disk { .. }
+            | Fault::SlowDisk { .. }
+            | Fault::ClockSkew { .. }
+            | Fault::ClockDrift { .. } => return self.faults.activate(index, ends_ms),
         };
         self.faults.finish(index);
-        if self.die(host, Down { how, restart_at_ms: now_ms + restart_after_ms }) {
-            self.faults.fire(index);
+        if self.die(host, Down { how, restart_at_ms: ends_ms }) {
             self.points_at_crash = self.points();
+            match fault {
+                Fault::Kill { .. } | Fault::PowerCut { .. } => self.faults.fire(index),
+                _ => self.hosts[host.0].damage.push(index),
+            }
         }
     }
 
@@ -334,7 +386,7 @@ impl State {
             return false;
         }
         let death = match down.how {
-            How::Kill | How::Exit => Death::Kill,
+            How::Kill | How::Exit | How::Refusal => Death::Kill,
             How::PowerCut => Death::PowerCut(Unsynced::default()),
             How::End => Death::PowerCut(Unsynced::LoseAll),
         };

@@ -64,7 +64,7 @@ impl System for Leaky {
     }
 
     fn hosts(&self) -> Vec<HostSpec> {
-        vec![HostSpec { name: "worker", points: Vec::new(), passes: Vec::new() }]
+        vec![HostSpec::new("worker")]
     }
 
     fn marks(&self) -> Vec<String> {

@@ -1,10 +1,12 @@
 //! The handle that the world holds.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fault::{Death, Operation, Verdict};
+use crate::fault::{Death, IoError, Operation, Verdict};
+use crate::open_file::{OpenFile, OpenOptions, sync_directory};
 use crate::state::{Latency, Shared};
 use crate::stats::Stats;
 use crate::vfs::Registration;
@@ -113,6 +115,29 @@ impl Disk {
         state.put(path, content);
         state.stats.at_rest += 1;
         Ok(())
+    }
+
+    /// Writes a file's content once more, then syncs it and its directory: after that it is durable even if an earlier
+    /// sync had failed. Each step is an operation like those of SQLite. False if there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// When a step fails, or the disk is dead.
+    pub fn rewrite(&self, path: &str) -> io::Result<bool> {
+        let refused = |error: IoError| io::Error::other(format!("{path}: {error}"));
+        let mut file = match OpenFile::open(self.shared.clone(), Some(path), OpenOptions::default()) {
+            Err(IoError::NotFound) => return Ok(false),
+            opened => opened.map_err(refused)?,
+        };
+        let mut content = vec![0; file.len().map_err(refused)? as usize];
+        let read = file.read(0, &mut content).map_err(refused)?;
+        if read < content.len() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{path}: a short read")));
+        }
+        file.write(0, &content).map_err(refused)?;
+        file.sync().map_err(refused)?;
+        sync_directory(&self.shared, None, path).map_err(refused)?;
+        Ok(true)
     }
 
     /// What the disk holds now, as a reader sees it.

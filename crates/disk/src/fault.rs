@@ -125,14 +125,20 @@ pub enum IoFault {
 }
 
 /// Why an operation was refused, seen from inside the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum IoError {
     /// The disk is dead, or was when the handle was opened.
+    #[error("the disk is dead")]
     Dead,
+    #[error("input/output error")]
     Eio,
+    #[error("no space left on device")]
     NoSpace,
+    #[error("no such file")]
     NotFound,
+    #[error("the file exists")]
     Exists,
+    #[error("the file is locked")]
     Busy,
 }
 

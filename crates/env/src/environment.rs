@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -98,6 +99,9 @@ pub trait Environment: Send + Sync + 'static {
     /// The SQLite VFS to open databases with; `None` is SQLite's own.
     fn vfs(&self) -> Option<&str>;
 
+    /// Writes a file's content again, and syncs the file and its directory; see [`Env::persist`].
+    fn persist(&self, path: &Path) -> io::Result<()>;
+
     /// Told when a process reaches a point. Returns at once in production; in simulation it
     /// may take its time, or never return.
     fn point(&self, point: Point) -> BoxFuture<'_, ()>;
@@ -159,6 +163,16 @@ impl Env {
     /// The SQLite VFS to open databases with; `None` is SQLite's own.
     pub fn vfs(&self) -> Option<&str> {
         self.0.vfs()
+    }
+
+    /// Makes a file's content and its name durable, whatever became of earlier attempts. Blocks: call it inside
+    /// [`blocking`](Self::blocking). Nothing happens where there is no such file.
+    ///
+    /// A sync that failed may have left the operating system with a cache that shows what the medium does not have, and
+    /// that counts as clean (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So the
+    /// content is written again before it is synced. The file must not change meanwhile.
+    pub fn persist(&self, path: &Path) -> io::Result<()> {
+        self.0.persist(path)
     }
 
     /// Announces that a point was reached.

@@ -1,6 +1,9 @@
 //! The real world: tokio's sockets and threads, the system's clock and entropy.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use graph::Millis;
@@ -62,6 +65,29 @@ impl Environment for Production {
         None
     }
 
+    fn persist(&self, path: &Path) -> io::Result<()> {
+        let file = match File::options().read(true).write(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        let mut buffer = vec![0; 1 << 20];
+        let mut offset = 0;
+        loop {
+            let len = match file.read_at(&mut buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if len == 0 {
+                break;
+            }
+            file.write_all_at(&buffer[..len], offset)?;
+            offset += len as u64;
+        }
+        file.sync_all()?;
+        let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        File::open(directory)?.sync_all()
+    }
+
     fn point(&self, _: Point) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
@@ -91,5 +117,29 @@ impl Listener for Tcp {
 
     fn local_address(&self) -> String {
         self.local_address.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn persisting_leaves_the_content_and_needs_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        Production.persist(&path).unwrap();
+        assert!(!path.exists());
+        // More than one buffer, and not a multiple of it.
+        let content: Vec<u8> = (0..(3 << 20) + 17_u32).map(|n| (n % 251) as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        Production.persist(&path).unwrap();
+        assert!(std::fs::read(&path).unwrap() == content);
+    }
+
+    #[test]
+    fn what_cannot_be_persisted_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        Production.persist(folder.path()).unwrap_err();
     }
 }

@@ -12,7 +12,8 @@ mod failure;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use env::Env;
 use rusqlite::config::DbConfig;
@@ -53,7 +54,7 @@ pub enum Check {
 }
 
 /// Why a database was not opened. Starting again without changing something does not help,
-/// except after [`Sqlite`](OpenError::Sqlite).
+/// except after [`Sqlite`](OpenError::Sqlite) and [`Log`](OpenError::Log).
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// SQLite or the file system refused.
@@ -63,6 +64,14 @@ pub enum OpenError {
         action: &'static str,
         /// The error.
         source: rusqlite::Error,
+    },
+    /// The write-ahead log of an earlier process could not be made durable.
+    #[error("cannot make {log} durable: {source}", log = .log.display())]
+    Log {
+        /// The log.
+        log: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// A setting that durability or integrity rests on does not hold; the file system may
     /// lack what it takes (WAL needs shared memory, for example).
@@ -170,6 +179,11 @@ pub fn open(env: &Env, path: &Path, role: Role, schema: &Schema) -> Result<Conne
     if matches!(role, Role::Writer(_)) {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
+    // Before SQLite reads it and builds on what it reads, see `log_of`.
+    let log = log_of(path);
+    if matches!(role, Role::Writer(_)) {
+        env.persist(&log).map_err(|source| OpenError::Log { log: log.clone(), source })?;
+    }
     let mut connection = match env.vfs() {
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
         None => Connection::open_with_flags(path, flags),
@@ -182,6 +196,8 @@ pub fn open(env: &Env, path: &Path, role: Role, schema: &Schema) -> Result<Conne
         Role::Writer(check) => {
             examine(&connection, check)?;
             migrate(&mut connection, schema)?;
+            // SQLite may have made it just now, and does not look whether its name was synced.
+            env.persist(&log).map_err(|source| OpenError::Log { log, source })?;
         }
         Role::Reader => {
             let found = identify(&connection, schema)?;
@@ -192,6 +208,18 @@ pub fn open(env: &Env, path: &Path, role: Role, schema: &Schema) -> Result<Conne
         }
     }
     Ok(connection)
+}
+
+/// The write-ahead log of a database.
+///
+/// It is what a commit syncs. When that fails, the process that asked has to end; but the next one finds the whole log
+/// in the operating system's cache, hole or no hole, appends to it, and syncs what it appended. A power cut then shows
+/// the hole, and SQLite takes everything behind it for a tail that was never written: commits that were acknowledged in
+/// between are gone. So a log is made durable before anybody builds on it.
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
 }
 
 fn settings(role: Role) -> impl Iterator<Item = &'static Setting> {

@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::plan::fake::{Fake, Op};
-use crate::plan::{FAULT_KINDS, Fault, Trigger, parse_for};
+use crate::plan::{Fault, Ground, Trigger, parse_for};
+use crate::sut::System;
 
 const STORY: &str = r#"
 clients = ["writer", "reader"]
@@ -86,7 +87,8 @@ fn faults_are_the_explicit_ones_and_then_those_drawn_in_the_time_clients_are_bus
             kinds.insert(drawn.fault.name());
         }
     }
-    assert_eq!(kinds, FAULT_KINDS.into_iter().collect());
+    let ground = Ground { hosts: &Fake.hosts(), clients: &["writer".to_owned()], active_ms: 1 };
+    assert_eq!(kinds, story().profile.kinds(&ground).into_iter().collect());
 }
 
 #[test]

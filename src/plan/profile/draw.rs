@@ -4,7 +4,7 @@
 //! or long one must be rare rather than absent. A point that the run never reaches costs a strike and nothing else.
 
 use super::Ground;
-use crate::plan::{CutKind, Direction, Fault, PlannedFault, PointKind, Trigger};
+use crate::plan::{CutKind, Direction, DiskKind, Fault, PlannedFault, PointKind, Trigger};
 use crate::stream::Stream;
 use crate::sut::HostSpec;
 
@@ -26,6 +26,10 @@ pub(super) fn possible(kind: &str, ground: &Ground<'_>) -> bool {
     match kind {
         "kill" | "power_cut" => hosts,
         "pause" => ground.hosts.iter().any(|host| !host.points.is_empty()),
+        "read_error" | "short_read" | "write_error" | "sync_error" | "disk_full" | "lying_sync" | "slow_disk"
+        | "bit_rot" | "truncation" | "stale_image" => ground.hosts.iter().any(|host| !host.files.is_empty()),
+        "forget" => ground.hosts.iter().any(|host| host.forgets),
+        "clock_skew" | "clock_drift" => hosts,
         "duplicate" => !ground.clients.is_empty(),
         _ => hosts && ground.hosts.len() + ground.clients.len() > 1,
     }
@@ -110,6 +114,122 @@ pub(super) fn duplicate(random: &mut Stream, ground: &Ground<'_>) -> Vec<Planned
     let Some(client) = random.pick(ground.clients) else { return Vec::new() };
     let at = Trigger::Ms(random.below(ground.active_ms));
     vec![PlannedFault { at, fault: Fault::Duplicate { client: client.clone(), for_ms: duration_ms(random) } }]
+}
+
+pub(super) fn read_error(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    disk(random, ground, DiskKind::ReadError)
+}
+
+pub(super) fn short_read(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    disk(random, ground, DiskKind::ShortRead)
+}
+
+pub(super) fn write_error(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    disk(random, ground, DiskKind::WriteError)
+}
+
+pub(super) fn sync_error(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    disk(random, ground, DiskKind::SyncError)
+}
+
+pub(super) fn disk_full(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    disk(random, ground, DiskKind::DiskFull)
+}
+
+pub(super) fn lying_sync(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    disk(random, ground, DiskKind::LyingSync)
+}
+
+/// A single operation, or several while it lasts, or all of them: an error that passes at once is not handled by the
+/// same code as one that stays.
+fn disk(random: &mut Stream, ground: &Ground<'_>, kind: DiskKind) -> Vec<PlannedFault> {
+    with_files(random, ground, |random, host| Fault::Disk {
+        host: host.name.to_owned(),
+        kind,
+        percent: random.pick(&[100, 50, 10]).copied().unwrap_or(100),
+        at_most: random.percent(50).then_some(1),
+        for_ms: duration_ms(random),
+    })
+}
+
+pub(super) fn slow_disk(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    with_files(random, ground, |random, host| Fault::SlowDisk {
+        host: host.name.to_owned(),
+        extra_ms: early(random, 30),
+        for_ms: duration_ms(random),
+    })
+}
+
+pub(super) fn bit_rot(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    with_files(random, ground, |random, host| Fault::BitRot {
+        host: host.name.to_owned(),
+        file: file(random, host),
+        bits: early(random, 64),
+        restart_after_ms: duration_ms(random),
+    })
+}
+
+pub(super) fn truncation(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    with_files(random, ground, |random, host| Fault::Truncation {
+        host: host.name.to_owned(),
+        file: file(random, host),
+        keep_percent: random.between(0, 99),
+        restart_after_ms: duration_ms(random),
+    })
+}
+
+pub(super) fn stale_image(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    let as_of_ms = random.below(ground.active_ms);
+    with_files(random, ground, |random, host| Fault::StaleImage {
+        host: host.name.to_owned(),
+        file: random.percent(30).then(|| file(random, host)),
+        as_of_ms,
+        restart_after_ms: duration_ms(random),
+    })
+}
+
+/// By less than a request takes, by a time-out, by an hour, by a year; as often behind as ahead.
+pub(super) fn clock_skew(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    const RANGES_MS: [(u64, u64); 4] = [(1, 50), (500, 5_000), (1_800_000, 7_200_000), (86_400_000, 366 * 86_400_000)];
+    clock(random, ground, |random, host, for_ms| Fault::ClockSkew { host, by_ms: signed(random, &RANGES_MS), for_ms })
+}
+
+/// By what a bad quartz does, and by what only a broken one does.
+pub(super) fn clock_drift(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFault> {
+    const RANGES_PPM: [(u64, u64); 2] = [(50, 500), (50_000, 900_000)];
+    clock(random, ground, |random, host, for_ms| Fault::ClockDrift { host, ppm: signed(random, &RANGES_PPM), for_ms })
+}
+
+fn clock(
+    random: &mut Stream,
+    ground: &Ground<'_>,
+    fault: impl Fn(&mut Stream, String, u64) -> Fault,
+) -> Vec<PlannedFault> {
+    let Some(host) = random.pick(ground.hosts) else { return Vec::new() };
+    let at = trigger(random, ground, host);
+    let for_ms = duration_ms(random);
+    vec![PlannedFault { at, fault: fault(random, host.name.to_owned(), for_ms) }]
+}
+
+fn signed(random: &mut Stream, ranges: &[(u64, u64)]) -> i64 {
+    let (low, high) = random.pick(ranges).copied().unwrap_or((1, 1));
+    let size = i64::try_from(random.between(low, high)).unwrap_or(i64::MAX);
+    if random.percent(50) { size } else { -size }
+}
+
+/// Strikes a host that keeps files.
+fn with_files(
+    random: &mut Stream,
+    ground: &Ground<'_>,
+    fault: impl Fn(&mut Stream, &HostSpec) -> Fault,
+) -> Vec<PlannedFault> {
+    let hosts: Vec<&HostSpec> = ground.hosts.iter().filter(|host| !host.files.is_empty()).collect();
+    let Some(host) = random.pick(&hosts) else { return Vec::new() };
+    vec![PlannedFault { at: trigger(random, ground, host), fault: fault(random, host) }]
+}
+
+fn file(random: &mut Stream, host: &HostSpec) -> String {
+    random.pick(&host.files).map_or_else(String::new, |file| (*file).to_owned())
 }
 
 /// A host and somebody it may talk to. Clients do not talk to one another, and half of the links drawn are between

@@ -9,9 +9,9 @@ const ACTIVE_MS: u64 = 1_000;
 fn hosts() -> Vec<HostSpec> {
     let points = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     vec![
-        HostSpec { name: "leader", points: points(&["append.before", "append.after"]), passes: Vec::new() },
-        HostSpec { name: "follower", points: points(&["append.after"]), passes: Vec::new() },
-        HostSpec { name: "store", points: Vec::new(), passes: Vec::new() },
+        HostSpec { points: points(&["append.before", "append.after"]), files: vec!["/log"], ..HostSpec::new("leader") },
+        HostSpec { points: points(&["append.after"]), ..HostSpec::new("follower") },
+        HostSpec { forgets: true, ..HostSpec::new("store") },
     ]
 }
 
@@ -37,28 +37,36 @@ fn each_profile_draws_all_the_kinds_it_claims_and_no_others() {
         let drawn = kinds_of(&over_seeds(profile, &hosts, &clients).concat());
         assert_eq!(drawn, claimed, "{}", profile.name());
     }
-    assert_eq!(Profile::Swarm.kinds(&ground), FAULT_KINDS);
+    let drawable: BTreeSet<_> = Profile::ALL.into_iter().flat_map(|profile| profile.kinds(&ground)).collect();
+    let undrawn: Vec<_> = FAULT_KINDS.into_iter().filter(|kind| !drawable.contains(kind)).collect();
+    assert_eq!(undrawn, ["forget"], "only steps make it");
     assert_eq!(Profile::Calm.kinds(&ground), [""; 0]);
 }
 
 #[test]
 fn a_profile_claims_and_draws_only_what_the_ground_allows() {
     let (all, no_clients) = (hosts(), Vec::new());
-    let without_points = [all[2].clone()];
+    // Neither points nor files.
+    let bare = [all[2].clone()];
+    let with_files: Vec<_> = FAULT_KINDS[9..19].to_vec();
+    let without_points = [vec!["pause"], with_files].concat();
+    let links = ["stall", "blackhole", "one_way_cut", "delay", "reorder"];
+    let without_anybody = [&without_points[..], &links, &["duplicate"]].concat();
+    let without_hosts: Vec<_> = FAULT_KINDS.into_iter().filter(|kind| *kind != "duplicate").collect();
+    let whole = Ground { hosts: &all, clients: &clients(), active_ms: ACTIVE_MS };
     for (hosts, clients, impossible) in [
         (&all[..], &no_clients, &["duplicate"][..]),
-        (&without_points, &clients(), &["pause"]),
-        (
-            &without_points,
-            &no_clients,
-            &["pause", "stall", "blackhole", "one_way_cut", "delay", "reorder", "duplicate"],
-        ),
-        (&[], &clients(), &FAULT_KINDS[..8]),
+        (&bare, &clients(), &without_points),
+        (&bare, &no_clients, &without_anybody),
+        (&[], &clients(), &without_hosts),
     ] {
-        let possible: BTreeSet<_> = FAULT_KINDS.into_iter().filter(|kind| !impossible.contains(kind)).collect();
-        let ground = Ground { hosts, clients, active_ms: ACTIVE_MS };
-        assert_eq!(Profile::Swarm.kinds(&ground).into_iter().collect::<BTreeSet<_>>(), possible);
-        assert_eq!(kinds_of(&over_seeds(Profile::Swarm, hosts, clients).concat()), possible);
+        for profile in Profile::ALL {
+            let all = profile.kinds(&whole);
+            let possible: BTreeSet<_> = all.into_iter().filter(|kind| !impossible.contains(kind)).collect();
+            let ground = Ground { hosts, clients, active_ms: ACTIVE_MS };
+            assert_eq!(profile.kinds(&ground).into_iter().collect::<BTreeSet<_>>(), possible);
+            assert_eq!(kinds_of(&over_seeds(profile, hosts, clients).concat()), possible);
+        }
     }
 }
 
@@ -78,8 +86,8 @@ fn a_swarm_enables_a_random_subset_of_kinds() {
     let subsets: BTreeSet<_> = drawn.iter().map(|faults| kinds_of(faults)).collect();
     assert!(subsets.len() > 100, "only {} different subsets", subsets.len());
     let sizes: Vec<usize> = drawn.iter().map(|faults| kinds_of(faults).len()).collect();
-    assert!(sizes.iter().filter(|size| (2..=5).contains(*size)).count() > 150, "{sizes:?}");
-    assert!(!sizes.contains(&FAULT_KINDS.len()));
+    assert!(sizes.iter().filter(|size| (2..=7).contains(*size)).count() > 150, "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size < 13), "{sizes:?}");
 }
 
 /// A kind more in a profile, or clients that it needs, must not shift what other kinds draw.
@@ -130,11 +138,6 @@ fn durations_are_from_shorter_than_a_request_to_longer_than_a_time_out() {
     let durations: Vec<u64> = faults
         .iter()
         .map(|planned| match &planned.fault {
-            Fault::Kill { restart_after_ms: ms, .. }
-            | Fault::PowerCut { restart_after_ms: ms, .. }
-            | Fault::Pause { for_ms: ms, .. }
-            | Fault::Cut { heal_after_ms: ms, .. }
-            | Fault::Duplicate { for_ms: ms, .. } => *ms,
             Fault::Delay { extra_ms, for_ms, .. } => {
                 assert!((5..=500).contains(extra_ms));
                 *for_ms
@@ -143,6 +146,7 @@ fn durations_are_from_shorter_than_a_request_to_longer_than_a_time_out() {
                 assert!((5..=100).contains(spread_ms));
                 *for_ms
             }
+            fault => fault.lasts_ms(),
         })
         .collect();
     assert!(durations.iter().all(|ms| (20..=2_000).contains(ms)));

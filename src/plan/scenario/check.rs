@@ -6,7 +6,8 @@ use super::document::{Document, Place};
 use super::error::ScenarioError;
 use super::nearest::suggestion;
 use super::{Scenario, Step};
-use crate::plan::{FAULT_KINDS, Fault, PlannedFault, PointKind, Topology, Trigger};
+use crate::plan::{FAULT_KINDS, Fault, Place as Struck, PlannedFault, PointKind, Topology, Trigger};
+use crate::sut::HostSpec;
 
 /// Checks what can be checked without knowing the system.
 pub(super) fn figures<Op>(scenario: &Scenario<Op>, document: &Document<'_>) -> Result<(), ScenarioError> {
@@ -176,9 +177,8 @@ fn fault(planned: &PlannedFault, limit_ms: u64, step: &Place<'_>) -> Result<(), 
         Trigger::Point { nth, .. } => counted_from_1(*nth, &step.key("at").key("nth"))?,
         Trigger::Ordinal { kind, nth, .. } => counted_from_1(*nth, &step.key("at").key(ordinal_key(*kind)))?,
     }
-    let (kind, durations) = spelled(fault);
-    let place = step.key("fault").key(kind);
-    durations.iter().try_for_each(|(key, ms)| not_zero(&place, key, *ms))?;
+    let place = step.key("fault").key(spelled(fault));
+    extents(fault, &place)?;
     if let Fault::Pause { host, .. } = fault {
         let on = match at {
             Trigger::Point { host, .. } | Trigger::Ordinal { host, kind: PointKind::Effect, .. } => Some(host),
@@ -197,16 +197,49 @@ fn fault(planned: &PlannedFault, limit_ms: u64, step: &Place<'_>) -> Result<(), 
     Ok(())
 }
 
-/// How a fault is spelled in a file, and its durations.
-fn spelled(fault: &Fault) -> (&'static str, Vec<(&'static str, u64)>) {
+/// How a kind of fault is spelled in a file.
+fn spelled(fault: &Fault) -> &'static str {
     match fault {
-        Fault::Kill { restart_after_ms, .. } => ("kill", vec![("restart_after_ms", *restart_after_ms)]),
-        Fault::PowerCut { restart_after_ms, .. } => ("power_cut", vec![("restart_after_ms", *restart_after_ms)]),
-        Fault::Pause { for_ms, .. } => ("pause", vec![("for_ms", *for_ms)]),
-        Fault::Cut { heal_after_ms, .. } => ("cut", vec![("heal_after_ms", *heal_after_ms)]),
-        Fault::Delay { extra_ms, for_ms, .. } => ("delay", vec![("extra_ms", *extra_ms), ("for_ms", *for_ms)]),
-        Fault::Reorder { spread_ms, for_ms, .. } => ("reorder", vec![("spread_ms", *spread_ms), ("for_ms", *for_ms)]),
-        Fault::Duplicate { for_ms, .. } => ("duplicate", vec![("for_ms", *for_ms)]),
+        Fault::Cut { .. } => "cut",
+        Fault::Disk { .. } => "disk",
+        other => other.name(),
+    }
+}
+
+/// How long a fault lasts and how much of it there is.
+fn extents(fault: &Fault, place: &Place<'_>) -> Result<(), ScenarioError> {
+    let lasts = match fault {
+        Fault::Cut { .. } => "heal_after_ms",
+        Fault::Kill { .. }
+        | Fault::PowerCut { .. }
+        | Fault::BitRot { .. }
+        | Fault::Truncation { .. }
+        | Fault::StaleImage { .. }
+        | Fault::Forget { .. } => "restart_after_ms",
+        _ => "for_ms",
+    };
+    not_zero(place, lasts, fault.lasts_ms())?;
+    let some = |key: &str, figure: u64| {
+        let remedy = "write a number from 1 up";
+        ensure(figure > 0, || place.key(key).error(format!("`{key}` is zero: the fault does nothing"), remedy))
+    };
+    let percent = |key: &str, figure: u64, range: std::ops::RangeInclusive<u64>| {
+        let remedy = format!("write a number from {} to {}", range.start(), range.end());
+        ensure(range.contains(&figure), || place.key(key).error(format!("`{key}` is {figure}"), remedy))
+    };
+    match fault {
+        Fault::Delay { extra_ms, .. } | Fault::SlowDisk { extra_ms, .. } => not_zero(place, "extra_ms", *extra_ms),
+        Fault::Reorder { spread_ms, .. } => not_zero(place, "spread_ms", *spread_ms),
+        Fault::Disk { percent: figure, at_most, .. } => {
+            percent("percent", *figure, 1..=100)?;
+            at_most.map_or(Ok(()), |most| some("at_most", most))
+        }
+        Fault::BitRot { bits, .. } => some("bits", *bits),
+        Fault::Truncation { keep_percent, .. } => percent("keep_percent", *keep_percent, 0..=99),
+        Fault::Forget { commits, .. } => some("commits", *commits),
+        Fault::ClockSkew { by_ms, .. } => some("by_ms", by_ms.unsigned_abs()),
+        Fault::ClockDrift { ppm, .. } => some("ppm", ppm.unsigned_abs()),
+        _ => Ok(()),
     }
 }
 
@@ -247,19 +280,36 @@ fn struck<Op>(
         }
         Trigger::Ordinal { host, .. } => known(host, hosts(), "hosts", &step.key("at").key("host"))?,
     }
-    let (kind, _) = spelled(&planned.fault);
-    let place = step.key("fault").key(kind);
-    match &planned.fault {
-        Fault::Kill { host, .. } | Fault::PowerCut { host, .. } | Fault::Pause { host, .. } => {
-            known(host, hosts(), "hosts", &place.key("host"))
+    let fault = &planned.fault;
+    let place = step.key("fault").key(spelled(fault));
+    match fault.place() {
+        Struck::Host(host) => {
+            known(host, hosts(), "hosts", &place.key("host"))?;
+            topology.host(host).map_or(Ok(()), |spec| possessed(fault, spec, &place))
         }
-        Fault::Cut { from, to, .. } | Fault::Delay { from, to, .. } | Fault::Reorder { from, to, .. } => {
+        Struck::Client(client) => known(client, clients(), "clients", &place.key("client")),
+        Struck::Link { from, to, .. } => {
             known(from, hosts().chain(clients()), "hosts", &place.key("from"))?;
             known(to, hosts().chain(clients()), "hosts", &place.key("to"))?;
             ensure(from != to, || {
                 place.key("to").error(format!("a link from `{from}` to itself"), "write two different hosts")
             })
         }
-        Fault::Duplicate { client, .. } => known(client, clients(), "clients", &place.key("client")),
     }
+}
+
+/// What the host must have to be struck in this way: files, or a store that can forget.
+fn possessed(fault: &Fault, host: &HostSpec, place: &Place<'_>) -> Result<(), ScenarioError> {
+    let needs_files = matches!(fault, Fault::Disk { .. } | Fault::SlowDisk { .. } | Fault::StaleImage { .. });
+    ensure(!(needs_files && host.files.is_empty()), || {
+        place.key("host").error(format!("`{}` keeps no files", host.name), "name a host that does")
+    })?;
+    ensure(host.forgets || !matches!(fault, Fault::Forget { .. }), || {
+        let message = format!("the store of `{}` cannot forget what it acknowledged", host.name);
+        place.key("host").error(message, "name a host whose store can")
+    })?;
+    fault.file().map_or(Ok(()), |file| {
+        known(file, host.files.iter().copied(), "files", &place.key("file"))
+            .map_err(|error| ScenarioError { message: format!("{} on `{}`", error.message, host.name), ..error })
+    })
 }

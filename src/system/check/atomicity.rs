@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use graph::{EntityId, TxId};
 
-use super::{CoordinatorRecord, Liveness, stores, submissions};
+use super::{CoordinatorRecord, Liveness, media_broke, stores, submissions};
 use crate::check::{Checker, Verdict, Violation};
 use crate::history::EventKind;
 use crate::system::dump::{Dump, LogLine};
@@ -39,8 +39,11 @@ impl Checker<CoordinatorRecord> for Atomicity {
 }
 
 impl Atomicity {
-    /// The refusals that admit to a split: they are honest, and there must be none.
+    /// The refusals that admit to a split: they are honest, and there must be none unless a store lost something.
     fn reads(&self, record: &CoordinatorRecord) -> Vec<Violation> {
+        if media_broke(record) {
+            return Vec::new();
+        }
         let refused = record.history.events().iter().enumerate().filter_map(|(index, event)| match &event.kind {
             EventKind::Fail(reason) if APART.iter().any(|apart| reason.contains(apart)) => Some((index, event, reason)),
             _ => None,

@@ -244,6 +244,7 @@ impl Run {
             points: BTreeMap::new(),
             points_at_crash: BTreeMap::new(),
             exits: Vec::new(),
+            refusals: Vec::new(),
             panics: Vec::new(),
             stuck_clients: Vec::new(),
             settled: self.settled.clone(),

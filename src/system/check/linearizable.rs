@@ -36,10 +36,15 @@ impl Checker<CoordinatorRecord> for Linearizable {
 
 fn check(record: &CoordinatorRecord, budget: u64) -> Verdict {
     let dump = match stores(Linearizable.name(), record) {
-        Ok(dump) => dump,
+        Ok(dump) => Some(dump),
+        // What clients were told is judged all the same.
+        Err(_) if !record.refusals.is_empty() => None,
         Err(verdict) => return verdict,
     };
-    let history = if record.settled.is_ok() { completed(record, dump) } else { record.history.clone() };
+    let history = match dump {
+        Some(dump) if record.settled.is_ok() => completed(record, dump),
+        _ => record.history.clone(),
+    };
     let verdict = Linearizability { model: Entities, budget }.check(&history);
     let told = |event: &&Event<Op, Ret>| matches!(event.kind, EventKind::Ok(Ret::Committed { .. } | Ret::Entity(_)));
     Verdict { checked: record.history.events().iter().filter(told).count() as u64, ..verdict }

@@ -1,10 +1,11 @@
-//! After the faults are healed, everything comes to an end.
+//! After the faults are healed, everything comes to an end; and nobody gives up without a reason.
 
-use super::CoordinatorRecord;
+use super::{CoordinatorRecord, media_broke};
 use crate::check::{Checker, Verdict, Violation, normalise};
 use crate::history::EventKind;
 
-/// Every operation ended in the time it had, and the system came to rest after the heal.
+/// Every operation ended in the time it had, and the system came to rest after the heal. A coordinator whose stores lost
+/// or changed what they had acknowledged may refuse to work instead; no other may.
 #[derive(Clone, Copy, Debug)]
 pub struct Liveness;
 
@@ -21,6 +22,13 @@ impl Checker<CoordinatorRecord> for Liveness {
                     .expected(format!("nothing left to do {} ms after the faults were healed", record.plan.settle_ms))
                     .actual(reason.clone()),
             );
+        }
+        if !media_broke(record) {
+            verdict.violations.extend(record.refusals.iter().map(|(at_ms, host, why)| {
+                Violation::new(self.name(), "refused to work on healthy stores")
+                    .expected(format!("{host} works: no store lost or changed anything"))
+                    .actual(format!("at {at_ms} ms: {why}"))
+            }));
         }
         let planned: usize = record.plan.clients.iter().map(|client| client.steps.len()).sum();
         let ended = record.history.events().iter().filter(|event| !matches!(event.kind, EventKind::Invoke(_))).count();
@@ -41,6 +49,7 @@ impl Checker<CoordinatorRecord> for Liveness {
 mod tests {
     use super::super::fixture::{CASTS, Run, caught, passed};
     use super::*;
+    use crate::plan::{Fault, PlannedFault, Trigger};
     use crate::system::operation::Op;
 
     #[test]
@@ -48,6 +57,22 @@ mod tests {
         caught(&Liveness, "not settled # ms after the faults were healed", |run| {
             run.settled = Err(format!("not settled {} ms after the faults were healed", run.value));
         });
+    }
+
+    #[test]
+    fn who_refuses_to_work_needs_a_reason() {
+        let mut record = Run::sound(CASTS[0]).record();
+        record.refusals.push((70, "coordinator".to_owned(), "the ledger is older than the graph".to_owned()));
+        let keys = |record: &CoordinatorRecord| -> Vec<String> {
+            Liveness.check(record).violations.into_iter().map(|violation| violation.key).collect()
+        };
+        assert_eq!(keys(&record), ["refused to work on healthy stores"]);
+        let fault = Fault::Forget { host: "graph".to_owned(), commits: 1, restart_after_ms: 1 };
+        record.plan.faults.push(PlannedFault { at: Trigger::Ms(1), fault });
+        record.fired.push(false);
+        assert_eq!(keys(&record).len(), 1, "what was planned and did nothing is no reason");
+        record.fired[0] = true;
+        assert!(keys(&record).is_empty());
     }
 
     #[test]

@@ -44,7 +44,13 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
 
 /// The stores after the run, for a check of `property`, or its verdict if they cannot be read: whatever it promises,
 /// nobody can see that it holds.
+///
+/// A coordinator that refuses to work says that its stores are not to be trusted. There is nothing to judge in them
+/// then; whether it had a reason is for [`Liveness`] to say.
 fn stores<'a>(property: &str, record: &'a CoordinatorRecord) -> Result<Dump<'a>, Verdict> {
+    if !record.refusals.is_empty() {
+        return Err(Verdict::default());
+    }
     Dump::read(&record.dumps).map_err(|error| Verdict {
         violations: vec![
             Violation::new(property, "a store cannot be read")
@@ -53,6 +59,11 @@ fn stores<'a>(property: &str, record: &'a CoordinatorRecord) -> Result<Dump<'a>,
         ],
         checked: 0,
     })
+}
+
+/// Whether the plan made a store lose or change what it had acknowledged.
+fn media_broke(record: &CoordinatorRecord) -> bool {
+    record.plan.faults.iter().zip(&record.fired).any(|(planned, fired)| *fired && planned.fault.breaks_media())
 }
 
 /// What each transaction was to do, by the key that its client sent with it.

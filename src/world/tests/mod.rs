@@ -1,7 +1,9 @@
 //! The world, tested on a system that has nothing to do with anything.
 
+mod clocks;
 mod determinism;
 mod links;
+mod media;
 mod processes;
 mod runs;
 mod toy;

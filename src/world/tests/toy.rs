@@ -10,13 +10,16 @@ use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 
 use crate::history::OpId;
 use crate::plan::{Client, Plan};
 use crate::stream::Stream;
 use crate::sut::{Check, Exit, HostSpec, LocalFuture, Outcome, System};
 use crate::world::{ClientHost, Disks, Host, TcpStream};
+
+/// The file of the list.
+pub const FILE: &str = "/list.db";
 
 /// What can be asked of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +30,8 @@ pub enum Op {
     List,
     /// Ends the process with an error.
     Exit,
+    /// Ends the process as one does that does not trust its store.
+    Refuse,
     /// Panics in a task.
     Panic,
     /// Panics in the client.
@@ -46,6 +51,8 @@ pub enum Ret {
     Numbers(Vec<u64>),
     /// What was drawn.
     Drawn(String),
+    /// What SQLite said.
+    Failed(String),
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -90,8 +97,8 @@ impl System for Toy {
     fn hosts(&self) -> Vec<HostSpec> {
         let points = vec!["append.before".to_owned(), "append.after".to_owned()];
         vec![
-            HostSpec { name: "server", points, passes: Vec::new() },
-            HostSpec { name: "bystander", points: Vec::new(), passes: Vec::new() },
+            HostSpec { points, files: vec![FILE], forgets: true, ..HostSpec::new("server") },
+            HostSpec::new("bystander"),
         ]
     }
 
@@ -106,13 +113,19 @@ impl System for Toy {
                 return std::future::pending().await;
             }
             tracing::info!(host = host.name(), "starts");
-            let table = host.blocking(|| open(&host, &synchronous)).await;
+            let table = match host.blocking(|| open(&host, &synchronous)).await {
+                Ok(table) => table,
+                Err(error) => return Exit::Failed(error.to_string()),
+            };
+            host.forget(|count| forget(&table, count));
             let (exit, listener) =
-                (Arc::new(Notify::new()), host.listen("0.0.0.0:80").await.expect("the port is free"));
+                (Arc::new(Mutex::new(None)), host.listen("0.0.0.0:80").await.expect("the port is free"));
+            let (tell, mut told) = oneshot::channel();
+            *exit.lock().unwrap() = Some(tell);
             loop {
                 tokio::select! {
                     biased;
-                    () = exit.notified() => return Exit::Failed("asked to".to_owned()),
+                    Ok(exit) = &mut told => return exit,
                     accepted = listener.accept() => {
                         let (stream, _) = accepted.expect("a listener accepts");
                         host.spawn(serve(host.clone(), table.clone(), exit.clone(), stream));
@@ -154,7 +167,7 @@ impl System for Toy {
 
     fn dump(&self, disks: &Disks) -> BTreeMap<String, String> {
         let Some(disk) = disks.get("server") else { return BTreeMap::new() };
-        let open = Connection::open_with_flags_and_vfs("/list.db", OpenFlags::default(), disk.vfs_name());
+        let open = Connection::open_with_flags_and_vfs(FILE, OpenFlags::default(), disk.vfs_name());
         let text = open.and_then(|connection| numbers(&connection)).map(|numbers| format!("{numbers:?}"));
         BTreeMap::from([("list".to_owned(), text.unwrap_or_else(|error| error.to_string()))])
     }
@@ -164,15 +177,18 @@ impl System for Toy {
     }
 }
 
-fn open(host: &Host, synchronous: &str) -> Table {
-    let open = || -> rusqlite::Result<Connection> {
-        let disk = host.disk();
-        let connection = Connection::open_with_flags_and_vfs("/list.db", OpenFlags::default(), disk.vfs_name())?;
-        connection.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}"))?;
-        connection.execute_batch("CREATE TABLE IF NOT EXISTS list (number INTEGER)")?;
-        Ok(connection)
-    };
-    Arc::new(Mutex::new(open().expect("the disk works")))
+fn open(host: &Host, synchronous: &str) -> rusqlite::Result<Table> {
+    let disk = host.disk();
+    let connection = Connection::open_with_flags_and_vfs(FILE, OpenFlags::default(), disk.vfs_name())?;
+    connection.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}"))?;
+    connection.execute_batch("CREATE TABLE IF NOT EXISTS list (number INTEGER)")?;
+    Ok(Arc::new(Mutex::new(connection)))
+}
+
+/// Undoes the last appends, and says how many there were.
+fn forget(table: &Table, count: u64) -> u64 {
+    let sql = "DELETE FROM list WHERE rowid IN (SELECT rowid FROM list ORDER BY rowid DESC LIMIT ?)";
+    table.lock().unwrap().execute(sql, [count as i64]).expect("the disk works") as u64
 }
 
 fn numbers(connection: &Connection) -> rusqlite::Result<Vec<u64>> {
@@ -180,7 +196,15 @@ fn numbers(connection: &Connection) -> rusqlite::Result<Vec<u64>> {
     select.query_map([], |row| Ok(row.get::<_, i64>(0)? as u64))?.collect()
 }
 
-async fn serve(host: Host, table: Table, exit: Arc<Notify>, stream: TcpStream) {
+type Ending = Arc<Mutex<Option<oneshot::Sender<Exit>>>>;
+
+async fn serve(host: Host, table: Table, exit: Ending, stream: TcpStream) {
+    let end = async |how: Exit| {
+        if let Some(tell) = exit.lock().unwrap().take() {
+            let _ = tell.send(how);
+        }
+        std::future::pending().await
+    };
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     while matches!(stream.read_line(&mut line).await, Ok(len) if len > 0) {
@@ -189,18 +213,22 @@ async fn serve(host: Host, table: Table, exit: Arc<Notify>, stream: TcpStream) {
         let ret = match op {
             Op::Append(number) => {
                 host.point("append.before").await;
-                host.blocking(|| table.lock().unwrap().execute("INSERT INTO list VALUES (?)", [number as i64]))
-                    .await
-                    .expect("the disk works");
-                host.point("append.after").await;
-                host.mark("list", &Appended { number });
-                Ret::Done
+                let insert = || table.lock().unwrap().execute("INSERT INTO list VALUES (?)", [number as i64]);
+                match host.blocking(insert).await {
+                    Ok(_) => {
+                        host.point("append.after").await;
+                        host.mark("list", &Appended { number });
+                        Ret::Done
+                    }
+                    Err(error) => Ret::Failed(error.to_string()),
+                }
             }
-            Op::List => Ret::Numbers(host.blocking(|| numbers(&table.lock().unwrap())).await.expect("the disk works")),
-            Op::Exit => {
-                exit.notify_one();
-                std::future::pending().await
-            }
+            Op::List => match host.blocking(|| numbers(&table.lock().unwrap())).await {
+                Ok(numbers) => Ret::Numbers(numbers),
+                Err(error) => Ret::Failed(error.to_string()),
+            },
+            Op::Exit => end(Exit::Failed("asked to".to_owned())).await,
+            Op::Refuse => end(Exit::Refused("asked to".to_owned())).await,
             Op::Panic | Op::PanicHere => panic!("as asked"),
             Op::Draw => Ret::Drawn(draw(&host)),
             Op::Hang => std::future::pending().await,
@@ -235,7 +263,10 @@ async fn call(client: &ClientHost, op: &Op) -> Outcome<Ret> {
     let mut line = String::new();
     match stream.read_line(&mut line).await {
         Ok(0) => Outcome::Info("the connection was closed".to_owned()),
-        Ok(_) => Outcome::Ok(serde_json::from_str(&line).expect("servers speak well")),
+        Ok(_) => match serde_json::from_str(&line).expect("servers speak well") {
+            Ret::Failed(error) => Outcome::Fail(error),
+            ret => Outcome::Ok(ret),
+        },
         Err(error) => Outcome::Info(error.to_string()),
     }
 }

@@ -1,6 +1,7 @@
 //! The graphs that are compared, and a network that breaks at the worst moment.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -211,6 +212,10 @@ impl Environment for Breakable {
 
     fn entropy(&self, bytes: &mut [u8]) {
         Production.entropy(bytes);
+    }
+
+    fn persist(&self, path: &Path) -> io::Result<()> {
+        Production.persist(path)
     }
 
     fn vfs(&self) -> Option<&str> {

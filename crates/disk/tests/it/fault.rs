@@ -237,3 +237,54 @@ fn a_panic_of_the_observer_is_an_error_to_sqlite() {
     insert(&connection, 2).unwrap();
     assert_eq!(numbers(&connection).unwrap(), [2]);
 }
+
+/// A process whose sync failed ends; the next one builds on a log that the medium does not have, and loses what it
+/// acknowledges, unless it writes the log again first.
+#[test]
+fn what_a_failed_sync_lost_takes_later_commits_with_it_unless_the_file_is_rewritten() {
+    let survivors = |rewrite: bool, seed: u64| {
+        let disk = Disk::new(seed);
+        with_table(&disk, "WAL");
+        let connection = open_wal(&disk);
+        insert(&connection, 1).unwrap();
+        always(&disk, OpKind::Sync, Verdict::Fail(IoFault::Eio));
+        insert(&connection, 2).unwrap_err();
+        disk.stop_observing();
+        disk.die(Death::Kill);
+        drop(connection);
+        disk.revive();
+        if rewrite {
+            assert!(disk.rewrite(WAL).unwrap());
+        }
+        let connection = open_wal(&disk);
+        insert(&connection, 3).unwrap();
+        disk.die(LOSE_ALL);
+        drop(connection);
+        disk.revive();
+        numbers(&open_wal(&disk)).unwrap()
+    };
+    assert!((0..20).any(|seed| !survivors(false, seed).contains(&3)), "the disk must be able to show it");
+    assert!((0..20).all(|seed| survivors(true, seed).contains(&3)));
+}
+
+#[test]
+fn a_rewrite_fails_like_any_operation_and_finds_nothing_where_nothing_is() {
+    let disk = Disk::new(1);
+    with_table(&disk, "WAL");
+    let path = disk.files().into_iter().map(|(path, _)| path).next().expect("there are files");
+    assert!(!disk.rewrite("/data/nothing").unwrap());
+    for (kind, fault) in [
+        (OpKind::Read, IoFault::Eio),
+        (OpKind::Read, IoFault::ShortRead),
+        (OpKind::Write, IoFault::NoSpace),
+        (OpKind::Sync, IoFault::Eio),
+        (OpKind::SyncDirectory, IoFault::Eio),
+    ] {
+        always(&disk, kind, Verdict::Fail(fault));
+        disk.rewrite(&path).unwrap_err();
+        disk.stop_observing();
+        assert!(disk.rewrite(&path).unwrap());
+    }
+    disk.die(Death::Kill);
+    disk.rewrite(&path).unwrap_err();
+}

@@ -1,6 +1,7 @@
 //! A Bolt server in memory, and a network in between that breaks on request.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -241,6 +242,10 @@ impl Environment for InMemory {
 
     fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
         Production.blocking(work)
+    }
+
+    fn persist(&self, path: &Path) -> io::Result<()> {
+        Production.persist(path)
     }
 
     fn utc_now(&self) -> Millis {

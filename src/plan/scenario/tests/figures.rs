@@ -307,3 +307,75 @@ fn clients_that_cannot_be() {
       = help: write a lower-case letter, then lower-case letters, digits, `-` and `_`: it names a host
     "#);
 }
+
+#[test]
+fn faults_that_would_do_nothing() {
+    let refusal = |fault: &str| step_refusal(&format!("{{ at_ms = 3, fault = {{ {fault} }} }}"));
+    assert_snapshot!(refusal(r#"disk = { host = "coordinator", kind = "disk_full", percent = 0, for_ms = 9 }"#), @r#"
+    `percent` is 0
+     --> scenarios/story.toml:3:87
+      |
+    3 |   { at_ms = 3, fault = { disk = { host = "coordinator", kind = "disk_full", percent = 0, for_ms = 9 } } },
+      |                                                                                       ^
+      = help: write a number from 1 to 100
+    "#);
+    assert_snapshot!(refusal(r#"disk = { host = "coordinator", kind = "disk_full", at_most = 0, for_ms = 9 }"#), @r#"
+    `at_most` is zero: the fault does nothing
+     --> scenarios/story.toml:3:87
+      |
+    3 |   { at_ms = 3, fault = { disk = { host = "coordinator", kind = "disk_full", at_most = 0, for_ms = 9 } } },
+      |                                                                                       ^
+      = help: write a number from 1 up
+    "#);
+    assert_snapshot!(refusal(r#"bit_rot = { host = "coordinator", file = "/data/log", bits = 0, restart_after_ms = 9 }"#), @r#"
+    `bits` is zero: the fault does nothing
+     --> scenarios/story.toml:3:87
+      |
+    3 |   { at_ms = 3, fault = { bit_rot = { host = "coordinator", file = "/data/log", bits = 0, restart_after_ms = 9 } } },
+      |                                                                                       ^
+      = help: write a number from 1 up
+    "#);
+    assert_snapshot!(
+        refusal(r#"truncation = { host = "coordinator", file = "/data/log", keep_percent = 100, restart_after_ms = 9 }"#),
+        @r#"
+    `keep_percent` is 100
+     --> scenarios/story.toml:3:98
+      |
+    3 |   { at_ms = 3, fault = { truncation = { host = "coordinator", file = "/data/log", keep_percent = 100, restart_after_ms = 9 } } },
+      |                                                                                                  ^^^
+      = help: write a number from 0 to 99
+    "#
+    );
+    assert_snapshot!(refusal(r#"forget = { host = "graph", commits = 0, restart_after_ms = 9 }"#), @r#"
+    `commits` is zero: the fault does nothing
+     --> scenarios/story.toml:3:63
+      |
+    3 |   { at_ms = 3, fault = { forget = { host = "graph", commits = 0, restart_after_ms = 9 } } },
+      |                                                               ^
+      = help: write a number from 1 up
+    "#);
+    assert_snapshot!(refusal(r#"clock_skew = { host = "graph", by_ms = 0, for_ms = 9 }"#), @r#"
+    `by_ms` is zero: the fault does nothing
+     --> scenarios/story.toml:3:65
+      |
+    3 |   { at_ms = 3, fault = { clock_skew = { host = "graph", by_ms = 0, for_ms = 9 } } },
+      |                                                                 ^
+      = help: write a number from 1 up
+    "#);
+    assert_snapshot!(refusal(r#"clock_drift = { host = "graph", ppm = 0, for_ms = 9 }"#), @r#"
+    `ppm` is zero: the fault does nothing
+     --> scenarios/story.toml:3:64
+      |
+    3 |   { at_ms = 3, fault = { clock_drift = { host = "graph", ppm = 0, for_ms = 9 } } },
+      |                                                                ^
+      = help: write a number from 1 up
+    "#);
+    assert_snapshot!(refusal(r#"slow_disk = { host = "coordinator", extra_ms = 0, for_ms = 9 }"#), @r#"
+    `extra_ms` is zero
+     --> scenarios/story.toml:3:73
+      |
+    3 |   { at_ms = 3, fault = { slow_disk = { host = "coordinator", extra_ms = 0, for_ms = 9 } } },
+      |                                                                         ^
+      = help: write a number of milliseconds from 1 up
+    "#);
+}

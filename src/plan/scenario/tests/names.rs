@@ -127,6 +127,46 @@ fn unknown_clients() {
 }
 
 #[test]
+fn hosts_that_lack_what_a_fault_damages() {
+    let refusal = |fault: &str| step_refusal(&format!("{{ at_ms = 3, fault = {{ {fault} }} }}"));
+    assert_snapshot!(
+        refusal(r#"bit_rot = { host = "coordinator", file = "/data/lug", bits = 1, restart_after_ms = 9 }"#),
+        @r#"
+    unknown file `/data/lug` on `coordinator`
+     --> scenarios/story.toml:3:67
+      |
+    3 |   { at_ms = 3, fault = { bit_rot = { host = "coordinator", file = "/data/lug", bits = 1, restart_after_ms = 9 } } },
+      |                                                                   ^^^^^^^^^^^
+      = help: did you mean `/data/log`? files: `/data/log`
+    "#
+    );
+    assert_snapshot!(refusal(r#"stale_image = { host = "graph", as_of_ms = 1, restart_after_ms = 9 }"#), @r#"
+    `graph` keeps no files
+     --> scenarios/story.toml:3:49
+      |
+    3 |   { at_ms = 3, fault = { stale_image = { host = "graph", as_of_ms = 1, restart_after_ms = 9 } } },
+      |                                                 ^^^^^^^
+      = help: name a host that does
+    "#);
+    assert_snapshot!(refusal(r#"disk = { host = "graph", kind = "sync_error", for_ms = 9 }"#), @r#"
+    `graph` keeps no files
+     --> scenarios/story.toml:3:42
+      |
+    3 |   { at_ms = 3, fault = { disk = { host = "graph", kind = "sync_error", for_ms = 9 } } },
+      |                                          ^^^^^^^
+      = help: name a host that does
+    "#);
+    assert_snapshot!(refusal(r#"forget = { host = "coordinator", commits = 1, restart_after_ms = 9 }"#), @r#"
+    the store of `coordinator` cannot forget what it acknowledged
+     --> scenarios/story.toml:3:44
+      |
+    3 |   { at_ms = 3, fault = { forget = { host = "coordinator", commits = 1, restart_after_ms = 9 } } },
+      |                                            ^^^^^^^^^^^^^
+      = help: name a host whose store can
+    "#);
+}
+
+#[test]
 fn unknown_marks_and_checks() {
     assert_snapshot!(refusal(&format!("{OP}[expect]\nmarks = [\"fenced\", \"rolled_foward\"]\n")), @r#"
     unknown mark `rolled_foward`
@@ -134,7 +174,7 @@ fn unknown_marks_and_checks() {
       |
     3 | marks = ["fenced", "rolled_foward"]
       |                    ^^^^^^^^^^^^^^^
-      = help: did you mean `rolled_forward`? marks: `rolled_forward`, `fenced`
+      = help: did you mean `rolled_forward`? marks: `rolled_forward`, `fenced`, `refused_to_work`
     "#);
     assert_snapshot!(refusal(&format!("checks = [\"durability\", \"linearizability\"]\n{OP}")), @r#"
     unknown check `linearizability`
@@ -154,7 +194,7 @@ fn expected_faults_must_be_possible() {
       |
     3 | faults = ["kil"]
       |           ^^^^^
-      = help: did you mean `kill`? faults: `kill`, `power_cut`, `pause`, `stall`, `blackhole`, `one_way_cut`, `delay`, `reorder`, `duplicate`
+      = help: did you mean `kill`? faults: `kill`, `power_cut`, `pause`, `stall`, `blackhole`, `one_way_cut`, `delay`, `reorder`, `duplicate`, `read_error`, `short_read`, `write_error`, `sync_error`, `disk_full`, `lying_sync`, `slow_disk`, `bit_rot`, `truncation`, `stale_image`, `forget`, `clock_skew`, `clock_drift`
     "#);
     assert_snapshot!(refusal(&format!("profile = \"partitions\"\n{OP}[expect]\nfaults = [\"stall\", \"kill\"]\n")), @r#"
     nothing in this scenario makes a `kill`

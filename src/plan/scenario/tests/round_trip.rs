@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::read;
 use crate::plan::fake::{Fake, Key, Op, Write};
 use crate::plan::{
-    CutKind, Direction, Expect, FAULT_KINDS, Fault, Network, PlannedFault, PointKind, PrintError, Profile, Scenario,
-    Step, Trigger, Workload, expand,
+    CutKind, Direction, DiskKind, Expect, FAULT_KINDS, Fault, Network, PlannedFault, PointKind, PrintError, Profile,
+    Scenario, Step, Trigger, Workload, expand,
 };
 
 const CLIENTS: [&str; 3] = ["c1", "c2", "reader"];
@@ -63,7 +63,48 @@ fn fault() -> impl Strategy<Value = Fault> {
             for_ms
         }),
         (host(), ms()).prop_map(|(client, for_ms)| Fault::Duplicate { client, for_ms }),
+        disk_fault(),
+        (host(), ms(), ms()).prop_map(|(host, extra_ms, for_ms)| Fault::SlowDisk { host, extra_ms, for_ms }),
+        (host(), text(), 1..9_u64, ms()).prop_map(|(host, file, bits, restart_after_ms)| Fault::BitRot {
+            host,
+            file,
+            bits,
+            restart_after_ms
+        }),
+        (host(), text(), 0..100_u64, ms()).prop_map(|(host, file, keep_percent, restart_after_ms)| Fault::Truncation {
+            host,
+            file,
+            keep_percent,
+            restart_after_ms
+        }),
+        (host(), option::of(text()), ms(), ms()).prop_map(|(host, file, as_of_ms, restart_after_ms)| {
+            Fault::StaleImage { host, file, as_of_ms, restart_after_ms }
+        }),
+        (host(), 1..9_u64, ms()).prop_map(|(host, commits, restart_after_ms)| Fault::Forget {
+            host,
+            commits,
+            restart_after_ms
+        }),
+        (host(), signed(), ms()).prop_map(|(host, by_ms, for_ms)| Fault::ClockSkew { host, by_ms, for_ms }),
+        (host(), signed(), ms()).prop_map(|(host, ppm, for_ms)| Fault::ClockDrift { host, ppm, for_ms }),
     ]
+}
+
+fn disk_fault() -> impl Strategy<Value = Fault> {
+    let kind = prop_oneof![
+        Just(DiskKind::ReadError),
+        Just(DiskKind::ShortRead),
+        Just(DiskKind::WriteError),
+        Just(DiskKind::SyncError),
+        Just(DiskKind::DiskFull),
+        Just(DiskKind::LyingSync)
+    ];
+    (text(), kind, 1..=100_u64, option::of(1..9_u64), ms())
+        .prop_map(|(host, kind, percent, at_most, for_ms)| Fault::Disk { host, kind, percent, at_most, for_ms })
+}
+
+fn signed() -> impl Strategy<Value = i64> {
+    any::<i64>().prop_filter("it would do nothing", |size| *size != 0)
 }
 
 fn trigger() -> impl Strategy<Value = Trigger> {

@@ -224,7 +224,7 @@ fn unknown_kinds() {
       |
     3 |   { at_ms = 3, fault = { kil = { host = "graph", restart_after_ms = 9 } } },
       |                          ^^^
-      = help: did you mean `kill`? known: `kill`, `power_cut`, `pause`, `cut`, `delay`, `reorder`, `duplicate`
+      = help: did you mean `kill`? known: `kill`, `power_cut`, `pause`, `cut`, `delay`, `reorder`, `duplicate`, `disk`, `slow_disk`, `bit_rot`, `truncation`, `stale_image`, `forget`, `clock_skew`, `clock_drift`
     "#);
     assert_snapshot!(step_refusal("{ at_ms = 3, fault = { cut = { from = \"c1\", to = \"graph\", kind = \"stal\", heal_after_ms = 9 } } }"), @r#"
     unknown `kind`: `stal`
@@ -240,7 +240,7 @@ fn unknown_kinds() {
       |
     1 | profile = "swam"
       |           ^^^^^^
-      = help: did you mean `swarm`? known: `calm`, `crashes`, `partitions`, `swarm`
+      = help: did you mean `swarm`? known: `calm`, `crashes`, `partitions`, `disks`, `media`, `clocks`, `swarm`
     "#);
 }
 
@@ -292,7 +292,7 @@ fn wrong_types() {
       |
     3 |   { at_ms = 3, fault = 7 },
       |                        ^
-      = help: write one of `kill`, `power_cut`, `pause`, `cut`, `delay`, `reorder`, `duplicate`
+      = help: write one of `kill`, `power_cut`, `pause`, `cut`, `delay`, `reorder`, `duplicate`, `disk`, `slow_disk`, `bit_rot`, `truncation`, `stale_image`, `forget`, `clock_skew`, `clock_drift`
     "#);
     assert_snapshot!(step_refusal("{ at_ms = 3, fault = {} }"), @r#"
     `fault` has 0 names and takes exactly one
@@ -300,7 +300,7 @@ fn wrong_types() {
       |
     3 |   { at_ms = 3, fault = {} },
       |                        ^^
-      = help: write one of `kill`, `power_cut`, `pause`, `cut`, `delay`, `reorder`, `duplicate`
+      = help: write one of `kill`, `power_cut`, `pause`, `cut`, `delay`, `reorder`, `duplicate`, `disk`, `slow_disk`, `bit_rot`, `truncation`, `stale_image`, `forget`, `clock_skew`, `clock_drift`
     "#);
     assert_snapshot!(step_refusal("{ at_ms = 1979-05-27, client = \"c1\", do = \"stop\" }"), @r#"
     `at_ms` cannot be a date

@@ -206,7 +206,9 @@ fn not_opened(message: String, error: &OpenError) -> Failure {
         OpenError::Sqlite { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
             "the file is no SQLite database: name the right folder with --data, or restore it from a backup"
         }
-        OpenError::Sqlite { .. } => "check that this user may write to the folder and that its disk is not full",
+        OpenError::Sqlite { .. } | OpenError::Log { .. } => {
+            "check that this user may write to the folder and that its disk is not full"
+        }
         OpenError::Damaged { .. } => "restore the data folder from a backup",
         OpenError::Foreign { .. } => "name the right folder with --data",
         OpenError::TooNew { .. } | OpenError::NotMigrated { .. } => "run the release that wrote it, or a later one",
