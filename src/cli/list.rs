@@ -2,7 +2,7 @@
 
 use super::sources::{Source, find};
 use super::{Ended, Failure, ListArgs, PASSED};
-use crate::plan::{Profile, Topology};
+use crate::plan::{FAULT_KINDS, Profile, Topology};
 use crate::sut::System;
 
 pub fn list<S: System>(arguments: ListArgs) -> Ended {
@@ -17,12 +17,16 @@ pub fn list<S: System>(arguments: ListArgs) -> Ended {
     let topology = Topology::of(&system);
     println!("\nchecks\n  {}", topology.checks.join(" "));
     println!("\nmarks\n  {}", topology.marks.join(" "));
-    println!("\nhosts and their points");
+    println!("\nhosts, their points and their files");
     for host in &topology.hosts {
         let points: Vec<&str> = host.points.iter().chain(&host.passes).map(String::as_str).collect();
         println!("  {}: {}", host.name, if points.is_empty() { "none".to_owned() } else { points.join(" ") });
+        if !host.files.is_empty() {
+            println!("    {}", host.files.join(" "));
+        }
     }
     let profiles: Vec<&str> = Profile::ALL.iter().map(|profile| profile.name()).collect();
     println!("\nprofiles\n  {}", profiles.join(" "));
+    println!("\nfaults\n  {}", FAULT_KINDS.join(" "));
     Ok(PASSED)
 }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod determinism;
+mod docs;
 mod golden;
 mod program;
 mod scenarios;

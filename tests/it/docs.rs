@@ -1,0 +1,30 @@
+//! What the documents show is what the program takes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use squall::plan::{FAULT_KINDS, Plan, expand, parse_for};
+use squall::sut::System;
+use squall::system::{BiStore, Op};
+
+/// The plan of the first scenario that a document shows.
+fn shown(document: &str) -> Plan<Op> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = text.split_once("```toml\n").expect("a scenario begins");
+    let (scenario, _) = rest.split_once("```").expect("and ends");
+    let scenario = parse_for::<BiStore>(document, scenario).unwrap_or_else(|error| panic!("{error}"));
+    expand(&scenario, &BiStore::new(&scenario.system).unwrap(), 0).unwrap()
+}
+
+#[test]
+fn the_fault_list_is_accepted_and_complete() {
+    let kinds: BTreeSet<&str> = shown("docs/faults.md").faults.iter().map(|planned| planned.fault.name()).collect();
+    let missing: Vec<_> = FAULT_KINDS.into_iter().filter(|kind| !kinds.contains(kind)).collect();
+    assert!(missing.is_empty(), "not shown: {missing:?}");
+}
+
+#[test]
+fn the_readme_shows_a_scenario() {
+    assert_eq!(shown("README.md").faults.len(), 1);
+}
