@@ -42,6 +42,7 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
             backoff_ms_max: Millis(200),
             answer_timeout_ms: Millis(options.answer_timeout_ms),
         },
+        retention: coordinator::retention::Config::default(),
         graph_limit: Duration::from_millis(options.graph_limit_ms),
         prepare_limit: Duration::from_millis(8 * options.graph_limit_ms),
     };

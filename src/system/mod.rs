@@ -16,6 +16,7 @@ mod workload;
 use std::collections::BTreeMap;
 
 use coordinator::commit::Mark;
+use coordinator::retention;
 use graph::EntityId;
 use serde::Deserialize;
 use stores::memory::MemoryGraph;
@@ -40,8 +41,17 @@ const HTTP_PORT: u16 = 7400;
 /// Where the graph database listens.
 const BOLT_PORT: u16 = 7687;
 
-/// The effects of the commit core that a process may die or pause around.
-const EFFECTS: [&str; 7] = ["intend", "decide", "fence", "finish", "load", "look_up", "reply"];
+/// The effects of the cores that a process may die or pause around.
+const EFFECTS: [&str; 8] = [
+    "commit.intend",
+    "commit.decide",
+    "commit.fence",
+    "commit.finish",
+    "commit.load",
+    "commit.look_up",
+    "commit.reply",
+    "retention.forget",
+];
 
 /// What a scenario says about the system.
 #[derive(Clone, Debug, Deserialize)]
@@ -117,8 +127,7 @@ impl System for BiStore {
     }
 
     fn hosts(&self) -> Vec<HostSpec> {
-        let points =
-            EFFECTS.iter().flat_map(|effect| ["before", "after"].map(|when| format!("commit.{effect}.{when}")));
+        let points = EFFECTS.iter().flat_map(|effect| ["before", "after"].map(|when| format!("{effect}.{when}")));
         vec![
             HostSpec { name: GRAPH, points: Vec::new(), passes: vec![hosts::AFTER_COMMIT.to_owned()] },
             HostSpec { name: COORDINATOR, points: points.collect(), passes: Vec::new() },
@@ -126,7 +135,7 @@ impl System for BiStore {
     }
 
     fn marks(&self) -> Vec<String> {
-        Mark::NAMES.iter().map(|name| (*name).to_owned()).collect()
+        Mark::NAMES.iter().chain(&retention::Mark::NAMES).map(|name| (*name).to_owned()).collect()
     }
 
     fn boot(&self, host: Host) -> LocalFuture<Exit> {

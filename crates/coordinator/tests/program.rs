@@ -230,7 +230,7 @@ fn a_file_that_is_no_database_is_not_touched() {
         std::fs::write(&path, &content).unwrap();
         let output = coordinator(&["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data.path()).output().unwrap();
         let (code, message) = failed(&output);
-        assert_eq!(code, Some(1), "{message}");
+        assert_eq!(code, Some(65), "{message}");
         assert!(message.contains(what) && message.contains("help: the file is no SQLite database"), "{message}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
     }

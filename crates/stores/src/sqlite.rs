@@ -19,7 +19,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-pub use failure::SqlFailure;
+pub use failure::{SqlFailure, is_damage, is_passing};
 
 /// Whose database a file is, and how its tables came to be.
 #[derive(Debug)]
@@ -108,6 +108,21 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether the file is not what it has to be: trying again is of no use, somebody has to
+    /// look.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            OpenError::Sqlite { source, .. } => is_damage(source),
+            OpenError::Damaged { .. } | OpenError::Foreign { .. } => true,
+            OpenError::Setting { .. } | OpenError::TooNew { .. } | OpenError::NotMigrated { .. } => false,
+        }
+    }
+
+    /// Whether the same may succeed later: the disk is full, fails, or is locked.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, OpenError::Sqlite { source, .. } if is_passing(source))
+    }
+
     fn sqlite(action: &'static str) -> impl FnOnce(rusqlite::Error) -> OpenError {
         move |source| OpenError::Sqlite { action, source }
     }
