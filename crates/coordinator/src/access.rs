@@ -26,13 +26,13 @@ pub(crate) async fn read<T: Send + 'static>(
     ledger: &Batcher,
     work: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
 ) -> Result<T, BatchError<LedgerError>> {
-    let guarded = ledger.clone();
     let work = move |sql: &Connection| match work(sql) {
         Ok(value) => Ok(Ok(value)),
         Err(LedgerError::Sqlite(error)) => Err(error),
-        Err(error) => Ok(Err(stop(&guarded, error))),
+        Err(error) => Ok(Err(error)),
     };
-    ledger.read(work).await?.map_err(BatchError::Refused)
+    // Afterwards: a store that stops during a read does not say what was read.
+    ledger.read(work).await?.map_err(|error| BatchError::Refused(stop(ledger, error)))
 }
 
 /// Nothing is served past a damaged record: the store stops, and with it the process.
