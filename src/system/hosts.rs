@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use coordinator::commit::Config;
 use coordinator::http::Limits;
-use coordinator::service::{Coordinator, Options as ServiceOptions};
+use coordinator::retention;
+use coordinator::service::{Coordinator, Options as ServiceOptions, StartError};
 use coordinator::statements;
 use env::Env;
 use graph::{ENTITY_LABEL, Millis, Value};
@@ -23,7 +24,11 @@ use crate::world::Host;
 pub async fn coordinator(host: Host, options: Options) -> Exit {
     match run(host, options).await {
         Ok(reason) => Exit::Failed(format!("halted: {reason}")),
-        Err(error) => Exit::Failed(error.to_string()),
+        Err(error) => match error.downcast_ref::<StartError>() {
+            // `coordinator serve` exits with a code for it that a supervisor is told not to restart.
+            Some(start) if start.is_damage() => Exit::Refused(start.to_string()),
+            _ => Exit::Failed(error.to_string()),
+        },
     }
 }
 
@@ -41,6 +46,11 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
             backoff_ms: Millis(20),
             backoff_ms_max: Millis(200),
             answer_timeout_ms: Millis(options.answer_timeout_ms),
+        },
+        retention: retention::Config {
+            keep: Millis(options.retention_ms),
+            period: Millis(options.retention_period_ms),
+            ..retention::Config::default()
         },
         graph_limit: Duration::from_millis(options.graph_limit_ms),
         prepare_limit: Duration::from_millis(8 * options.graph_limit_ms),

@@ -16,6 +16,7 @@ mod workload;
 use std::collections::BTreeMap;
 
 use coordinator::commit::Mark;
+use coordinator::retention;
 use graph::EntityId;
 use serde::Deserialize;
 use stores::memory::MemoryGraph;
@@ -42,8 +43,17 @@ const HTTP_PORT: u16 = 7400;
 /// Where the graph database listens.
 const BOLT_PORT: u16 = 7687;
 
-/// The effects of the commit core that a process may die or pause around.
-const EFFECTS: [&str; 7] = ["intend", "decide", "fence", "finish", "load", "look_up", "reply"];
+/// The effects of the cores that a process may die or pause around.
+const EFFECTS: [&str; 8] = [
+    "commit.intend",
+    "commit.decide",
+    "commit.fence",
+    "commit.finish",
+    "commit.load",
+    "commit.look_up",
+    "commit.reply",
+    "retention.forget",
+];
 
 /// What a scenario says about the system.
 #[derive(Clone, Debug, Deserialize)]
@@ -57,6 +67,10 @@ pub struct Options {
     pub answer_timeout_ms: u64,
     /// When a client gives up waiting for the coordinator.
     pub client_timeout_ms: u64,
+    /// For how long the log keeps the record of a settled transaction.
+    pub retention_ms: u64,
+    /// The pause between two looks at what may be forgotten.
+    pub retention_period_ms: u64,
     /// How many requests in a hundred the graph refuses for the moment, as under load.
     pub graph_refusals_percent: u64,
     /// How many of its last commits the graph has forgotten each time it starts, as a server does
@@ -85,6 +99,8 @@ impl Default for Options {
             graph_limit_ms: 250,
             answer_timeout_ms: 800,
             client_timeout_ms: 1_500,
+            retention_ms: retention::Config::default().keep.0,
+            retention_period_ms: retention::Config::default().period.0,
             graph_refusals_percent: 0,
             graph_forgets: 0,
             graph_hides: None,
@@ -119,8 +135,7 @@ impl System for BiStore {
     }
 
     fn hosts(&self) -> Vec<HostSpec> {
-        let points =
-            EFFECTS.iter().flat_map(|effect| ["before", "after"].map(|when| format!("commit.{effect}.{when}")));
+        let points = EFFECTS.iter().flat_map(|effect| ["before", "after"].map(|when| format!("{effect}.{when}")));
         vec![
             HostSpec { passes: vec![hosts::AFTER_COMMIT.to_owned()], forgets: true, ..HostSpec::new(GRAPH) },
             HostSpec { points: points.collect(), files: FILES.to_vec(), ..HostSpec::new(COORDINATOR) },
@@ -128,7 +143,7 @@ impl System for BiStore {
     }
 
     fn marks(&self) -> Vec<String> {
-        Mark::NAMES.iter().map(|name| (*name).to_owned()).collect()
+        Mark::NAMES.iter().chain(&retention::Mark::NAMES).map(|name| (*name).to_owned()).collect()
     }
 
     fn boot(&self, host: Host) -> LocalFuture<Exit> {

@@ -244,7 +244,7 @@ impl<'a, S: System> World<'a, S> {
         }
         // Who refused to work is not asked whether work is left. Time to refuse is given to those that have just started.
         let refused = |world: &World<'_, S>| !world.shared.state().recorder.refusals.is_empty();
-        if refused(&self) {
+        if refused(self) {
             return Ok(());
         }
         let result = Rc::new(Cell::new(None));

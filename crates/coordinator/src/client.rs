@@ -157,7 +157,8 @@ impl Client {
         }
     }
 
-    /// What became of a transaction; `None` if it never began.
+    /// What became of a transaction; `None` if it never began, or was settled longer ago than the
+    /// server keeps records.
     ///
     /// # Errors
     ///

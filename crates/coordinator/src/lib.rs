@@ -5,9 +5,12 @@
 //! | [`commit`] | the protocol, as a sans-IO core |
 //! | [`ledger`] | what it writes to SQLite |
 //! | [`statements`] | what it says to the graph |
-//! | `executor` | carries out the core's effects on both |
+//! | [`retention`] | how long the log keeps what is settled, as a sans-IO core |
+//! | `executor` | carries out the commit core's effects on both stores |
+//! | `start` | what has to be true before the protocol begins |
 //! | [`service`] | a running coordinator, behind one handle |
 
+mod access;
 pub mod client;
 pub mod commit;
 pub mod data_dir;
@@ -15,8 +18,10 @@ mod executor;
 pub mod http;
 pub mod ledger;
 pub mod problem;
+pub mod retention;
 pub mod service;
+mod start;
 pub mod statements;
 pub mod view;
 
-pub use executor::LEDGER_FILE;
+pub use start::{Contradiction, Finding, LEDGER_FILE};

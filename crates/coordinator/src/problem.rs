@@ -47,7 +47,7 @@ pub enum ProblemType {
     MethodNotAllowed,
     /// There is no such entity.
     NoSuchEntity,
-    /// No transaction of this name ever began.
+    /// No transaction of this name ever began, or its record is older than the retention.
     NoSuchTransaction,
     /// The transaction was aborted, for ever.
     Aborted,

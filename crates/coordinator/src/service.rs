@@ -8,7 +8,7 @@ use env::{Env, Handle};
 use graph::{EntityId, Patch, PatchError, TxId};
 use sha2::{Digest, Sha256};
 use stores::batch::Batcher;
-use stores::sqlite::{OpenError, SqlFailure};
+use stores::sqlite::{OpenError, SqlFailure, is_passing};
 use stores::{GraphError, GraphStore};
 use tokio::sync::{oneshot, watch};
 
@@ -17,6 +17,8 @@ use crate::commit::{
 };
 use crate::executor::{self, CommitExecutor};
 use crate::ledger::LedgerError;
+use crate::retention::{self, Retention, RetentionExecutor, RunningClock};
+use crate::start::{self, Contradiction, Finding};
 use crate::view::GraphView;
 
 /// What a coordinator is started with.
@@ -26,6 +28,8 @@ pub struct Options {
     pub data: PathBuf,
     /// How patient the protocol is.
     pub commit: Config,
+    /// How long the log keeps what is settled.
+    pub retention: retention::Config,
     /// How long one transaction may take in the graph; the server is told the same.
     pub graph_limit: std::time::Duration,
     /// How long one attempt to prepare the graph at start may take, the creation of
@@ -39,6 +43,7 @@ impl Options {
         Options {
             data: data.into(),
             commit: Config::default(),
+            retention: retention::Config::default(),
             graph_limit: std::time::Duration::from_secs(5),
             prepare_limit: std::time::Duration::from_secs(300),
         }
@@ -63,6 +68,23 @@ pub enum StartError {
     /// The graph refused what a coordinator needs of it.
     #[error("the graph cannot be used: {0}")]
     Graph(GraphError),
+    /// The graph was claimed by a start that this ledger knows nothing of: it has come back
+    /// older than it was, and what it acknowledged since is missing.
+    #[error(
+        "the ledger is older than the graph: it knows of {ledger} starts, and start {graph} has claimed the graph; what was acknowledged since then is missing from it: restore both from one backup, or bring back the newest copy of the ledger"
+    )]
+    Behind {
+        /// The last start that the ledger knows of.
+        ledger: u64,
+        /// The last start that claimed the graph.
+        graph: u64,
+    },
+    /// The graph has a decision that the log cannot have forgotten: the end of the log is
+    /// missing, or the graph was changed by somebody else.
+    #[error(
+        "the ledger has lost transactions: {0}; restore the ledger and the graph from one backup, or bring back the newest copy of the ledger"
+    )]
+    Lost(#[from] Contradiction),
     /// The graph belongs to another ledger.
     #[error(
         "this ledger is {ledger}, but the graph belongs to {graph}: they were not written together; start the coordinator on the pair that was, or restore both from one backup"
@@ -75,15 +97,43 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// Whether what the stores hold is damaged, or they do not belong together. Another start
+    /// ends in the same way: somebody has to look first.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            StartError::Open(error) => error.is_damage(),
+            StartError::Sql(failure) => matches!(failure, SqlFailure::Stopped { damaged: true, .. }),
+            StartError::Ledger(error) => error.is_damage(),
+            StartError::Graph(error) => error.is_damage(),
+            StartError::Log(_) | StartError::Behind { .. } | StartError::Lost(_) | StartError::Foreign { .. } => true,
+        }
+    }
+
+    /// Whether the ledger's disk is full, failed for the moment, or was in use: another start
+    /// may succeed with nothing else done.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            StartError::Open(error) => error.is_passing(),
+            StartError::Sql(failure) => !matches!(failure, SqlFailure::Stopped { damaged: true, .. }),
+            StartError::Ledger(LedgerError::Sqlite(error)) => is_passing(error),
+            _ => false,
+        }
+    }
+}
+
 /// A running coordinator. Cheap to clone; it ends when the last clone is gone.
 #[derive(Clone)]
 pub struct Coordinator {
     core: Handle<Commit>,
+    #[expect(dead_code, reason = "held for its loop")]
+    retention: Handle<Retention>,
     waiting: Arc<Waiting>,
     ledger: Batcher,
     graph: Arc<dyn GraphStore>,
     graph_limit: std::time::Duration,
     halted: watch::Receiver<Option<String>>,
+    findings: Arc<[Finding]>,
 }
 
 impl Coordinator {
@@ -91,21 +141,33 @@ impl Coordinator {
     /// unresolved, and starts the protocol. Returns as soon as every unresolved transaction
     /// holds its locks: new work may come in while they are being resolved.
     pub async fn start(env: Env, options: Options, graph: Arc<dyn GraphStore>) -> Result<Coordinator, StartError> {
-        let opened = executor::open(&env, &options, graph.as_ref()).await?;
+        let opened = start::open(&env, &options, graph.as_ref()).await?;
         let (core, first) = Commit::recover(options.commit, opened.incarnation, opened.unresolved)?;
         let waiting = Arc::new(Waiting::default());
         let (halt, halted) = watch::channel(None);
         let ledger = opened.ledger;
+        let clock = RunningClock::start(opened.running);
         let executor = CommitExecutor {
             env: env.clone(),
             ledger: ledger.clone(),
             graph: graph.clone(),
             graph_limit: options.graph_limit,
+            clock,
             waiting: waiting.clone(),
             halt,
         };
         let core = env::drive(&env, core, first, Arc::new(executor));
-        Ok(Coordinator { core, waiting, ledger, graph, graph_limit: options.graph_limit, halted })
+        let retention = Retention::new(options.retention, opened.running);
+        let executor = RetentionExecutor { ledger: ledger.clone() };
+        let retention = env::drive(&env, retention, env::Step::new(), Arc::new(executor));
+        let (graph_limit, findings) = (options.graph_limit, opened.findings.into());
+        Ok(Coordinator { core, retention, waiting, ledger, graph, graph_limit, halted, findings })
+    }
+
+    /// What the start found to be wrong with the stores and could go on with. It was logged
+    /// as well.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     /// Runs a transaction. An error says which operation is malformed; nothing was begun.
@@ -128,7 +190,8 @@ impl Coordinator {
         executor::view(self.graph.as_ref(), entity, self.graph_limit).await
     }
 
-    /// What became of a transaction.
+    /// What became of a transaction. One whose record is older than the retention is one that
+    /// never began.
     pub async fn outcome(&self, tx: TxId) -> Answer {
         self.ask(|request| Input::Outcome { request, tx }).await
     }

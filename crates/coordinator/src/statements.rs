@@ -22,7 +22,7 @@ use stores::{Call, Datum, Expect, GraphFault, Params, PropertyGraph, Rows, State
 
 pub use entities::{CREATE_ENTITY, DELETE_ENTITY, DUMP_ENTITIES, READ_ENTITY, UPDATE_ENTITY};
 pub use links::{DUMP_LINKS, LINK, READ_LINKS_IN, READ_LINKS_OUT, UNLINK};
-pub use markers::{ABORTED, COMMITTED, CREATE_MARKER, DUMP_MARKERS, FENCE};
+pub use markers::{ABORTED, COMMITTED, CREATE_MARKER, DUMP_MARKERS, FENCE, MARKERS_BETWEEN, READ_MARKER};
 pub use store::{CLAIM_STORE, READ_STORE};
 
 /// Every statement of the coordinator.
@@ -40,6 +40,8 @@ pub static ALL: &[&Statement] = &[
     &DUMP_ENTITIES,
     &DUMP_LINKS,
     &DUMP_MARKERS,
+    &READ_MARKER,
+    &MARKERS_BETWEEN,
     &CLAIM_STORE,
     &READ_STORE,
 ];
@@ -85,6 +87,36 @@ pub fn fence(tx: TxId) -> Vec<Call> {
 pub fn read_entity(id: &EntityId) -> Vec<Call> {
     let id = || [("id", Datum::from(id.as_str()))];
     vec![read(&READ_ENTITY, id()), read(&READ_LINKS_OUT, id())]
+}
+
+/// The statement that reads who has claimed the graph, if anybody.
+pub fn read_store() -> Vec<Call> {
+    vec![read(&READ_STORE, [])]
+}
+
+/// The statement that claims the graph for a start of a ledger; see [`CLAIM_STORE`].
+pub fn claim_store(id: &str, incarnation: u64, nonce: &str) -> Vec<Call> {
+    let incarnation = i64::try_from(incarnation).expect("incarnations fit into 63 bits");
+    vec![read(&CLAIM_STORE, [("id", id.into()), ("incarnation", incarnation.into()), ("nonce", nonce.into())])]
+}
+
+/// The statements that read the markers of these transactions, one each.
+pub fn read_markers(transactions: &[TxId]) -> Vec<Call> {
+    transactions.iter().map(|tx| read(&READ_MARKER, [("id", tx.to_string().into())])).collect()
+}
+
+/// The statement that reads up to `limit` markers of one incarnation, in the order of their
+/// ids as text: the first ones, or those after an id.
+///
+/// An id begins with `tx-INCARNATION-`, and the character behind `-` in ASCII is a dot, which
+/// comes before every digit: between `tx-1-` and `tx-1.` are the ids of incarnation 1 and no
+/// others, not those of 10 either.
+pub fn markers_of(incarnation: u64, after: Option<&str>, limit: u32) -> Vec<Call> {
+    let first = format!("tx-{incarnation}-");
+    let after = after.unwrap_or(&first);
+    let before = format!("tx-{incarnation}.");
+    let params = [("after", after.into()), ("before", before.into()), ("limit", i64::from(limit).into())];
+    vec![read(&MARKERS_BETWEEN, params)]
 }
 
 /// A statement that has to change exactly one thing.

@@ -13,8 +13,8 @@ mod subjects;
 use coordinator::statements::{self, ABORTED, COMMITTED};
 use futures_util::future::{join, join_all};
 use graph::{EntityId, Kind, Operation, Patch, Properties, TxId};
-use stores::{Call, Datum, Expect, GraphError, Params, Rows};
-use subjects::{Break, Subject};
+use stores::{Datum, GraphError, Rows};
+use subjects::{Break, OWNER, Subject};
 
 const SEQUENCES: usize = 40;
 
@@ -87,18 +87,75 @@ async fn every_graph_gives_the_same_answers() {
 }
 
 #[tokio::test]
-async fn a_store_is_claimed_once() {
+async fn a_store_is_claimed_by_one_ledger_and_by_its_newest_start() {
     for subject in subjects::all().await {
-        let claim = |id: &str| {
-            let params = Params::from([("id".to_owned(), Datum::from(id))]);
-            vec![Call { statement: &statements::CLAIM_STORE, params, expect: Expect::Anything }]
+        let claim = async |id: &str, incarnation: u64, nonce: &str| -> Vec<Datum> {
+            let rows = subject.execute(statements::claim_store(id, incarnation, nonce)).await.unwrap();
+            let read = subject.execute(statements::read_store()).await.unwrap();
+            assert_eq!(rows, read, "{}: what a claim returns is what stands", subject.name);
+            rows[0][0].clone()
         };
-        // The real server's was claimed when it was emptied.
-        let first = subject.execute(claim("conformance-suite")).await.unwrap();
-        assert_eq!(first, [[[Datum::from("conformance-suite")]]], "{}", subject.name);
-        assert_eq!(subject.execute(claim("another")).await.unwrap(), first, "{}", subject.name);
-        let read = Call { statement: &statements::READ_STORE, params: Params::new(), expect: Expect::Anything };
-        assert_eq!(subject.execute(vec![read]).await.unwrap(), first, "{}", subject.name);
+        let owner = |incarnation: i64, nonce: &str| vec![OWNER.into(), incarnation.into(), nonce.into()];
+        // Whoever emptied the real server's graph has claimed it.
+        assert_eq!(claim(OWNER, 3, "a").await, owner(3, "a"), "{}", subject.name);
+        assert_eq!(claim(OWNER, 3, "a").await, owner(3, "a"), "{}: the same once more", subject.name);
+        assert_eq!(claim(OWNER, 3, "b").await, owner(3, "a"), "{}: another start of that number", subject.name);
+        assert_eq!(claim(OWNER, 2, "c").await, owner(3, "a"), "{}: an older one, delayed", subject.name);
+        assert_eq!(claim("another", 9, "d").await, owner(3, "a"), "{}: another ledger", subject.name);
+        assert_eq!(claim(OWNER, 10, "e").await, owner(10, "e"), "{}: a newer one", subject.name);
+    }
+}
+
+#[tokio::test]
+async fn of_claims_at_once_the_newest_stands() {
+    for subject in subjects::over_bolt().await {
+        for round in 1..=20_u64 {
+            let incarnations = [3 * round, 3 * round + 1, 3 * round + 2];
+            let claims = incarnations.map(|incarnation| {
+                let (subject, nonce) = (&subject, format!("nonce-{incarnation}"));
+                async move {
+                    loop {
+                        match subject.execute(statements::claim_store(OWNER, incarnation, &nonce)).await {
+                            Ok(rows) => return rows[0][0][1].as_int().unwrap(),
+                            Err(GraphError::Unexpected { .. }) => panic!("a claim expects nothing"),
+                            Err(_) => {}
+                        }
+                    }
+                }
+            });
+            for (incarnation, stood) in incarnations.into_iter().zip(join_all(claims).await) {
+                assert!(stood >= i64::try_from(incarnation).unwrap(), "{}: an older claim overrode", subject.name);
+            }
+            let newest = 3 * round + 2;
+            let expected = [OWNER.into(), i64::try_from(newest).unwrap().into(), format!("nonce-{newest}").into()];
+            let read = subject.execute(statements::read_store()).await.unwrap();
+            assert_eq!(read, [[expected]], "{}", subject.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_markers_of_an_incarnation_are_read_in_pages_and_without_those_of_others() {
+    for subject in subjects::all().await {
+        let names = [(1, 1), (1, 2), (1, 10), (1, 19), (2, 1), (10, 1), (11, 1), (100, 1)];
+        for (incarnation, serial) in names {
+            assert_eq!(fate(&subject, TxId { incarnation, serial }).await, ABORTED);
+        }
+        let mut found = Vec::new();
+        loop {
+            let after = found.last().map(String::as_str);
+            let rows = subject.execute(statements::markers_of(1, after, 2)).await.unwrap().remove(0);
+            if rows.is_empty() {
+                break;
+            }
+            found.extend(rows.iter().map(|row| row[0].as_text().unwrap().to_owned()));
+        }
+        assert_eq!(found, ["tx-1-1", "tx-1-10", "tx-1-19", "tx-1-2"], "{}", subject.name);
+        let rows = subject.execute(statements::markers_of(10, None, 9)).await.unwrap();
+        assert_eq!(rows, [[[Datum::from("tx-10-1"), Datum::from(ABORTED)]]], "{}", subject.name);
+        let some = [TxId { incarnation: 1, serial: 10 }, TxId { incarnation: 1, serial: 3 }];
+        let rows = subject.execute(statements::read_markers(&some)).await.unwrap();
+        assert_eq!(rows, [vec![vec![Datum::from(ABORTED)]], vec![]], "{}", subject.name);
     }
 }
 

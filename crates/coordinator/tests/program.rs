@@ -230,10 +230,92 @@ fn a_file_that_is_no_database_is_not_touched() {
         std::fs::write(&path, &content).unwrap();
         let output = coordinator(&["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data.path()).output().unwrap();
         let (code, message) = failed(&output);
-        assert_eq!(code, Some(1), "{message}");
+        assert_eq!(code, Some(65), "{message}");
         assert!(message.contains(what) && message.contains("help: the file is no SQLite database"), "{message}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
     }
+}
+
+/// Runs a server that has to refuse; returns what it said.
+#[track_caller]
+fn refused(data: &Path) -> String {
+    // Twice: a start that is refused must not make the next one succeed.
+    let start = || coordinator(&["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).output().unwrap();
+    start();
+    let output = start();
+    let (code, message) = failed(&output);
+    assert_eq!(code, Some(65), "{message}");
+    assert!(message.contains("help: "), "{message}");
+    message.to_owned()
+}
+
+/// A folder in which transactions were committed by a server that was then killed; also the
+/// ledger's files as they were before the last of them.
+async fn used_folder() -> (tempfile::TempDir, [Vec<u8>; 2]) {
+    let data = tempfile::tempdir().unwrap();
+    let files = || LEDGER_FILES.map(|name| std::fs::read(data.path().join(name)).unwrap());
+    let server = Server::start(data.path());
+    server.client().submit(&key("first"), &create("a")).await.unwrap();
+    let before = files();
+    for name in ["b", "c"] {
+        server.client().submit(&key(name), &create(name)).await.unwrap();
+    }
+    server.signal("-KILL");
+    assert_eq!(server.end().0, None);
+    (data, before)
+}
+
+const LEDGER_FILES: [&str; 2] = ["ledger.db", "ledger.db-wal"];
+
+#[tokio::test]
+async fn a_damaged_write_ahead_log_is_for_somebody_to_look_at() {
+    let (data, before) = used_folder().await;
+    let path = data.path().join("ledger.db-wal");
+    let mut content = std::fs::read(&path).unwrap();
+    content[before[1].len() + 100] ^= 8;
+    std::fs::write(&path, content).unwrap();
+    let message = refused(data.path());
+    assert!(message.contains("the ledger has lost transactions") && message.contains("tx-1-2"), "{message}");
+}
+
+#[tokio::test]
+async fn an_older_copy_of_the_ledger_is_for_somebody_to_look_at() {
+    let (data, before) = used_folder().await;
+    // As a backup has it: taken before the last start.
+    drop(Server::start(data.path()));
+    for (name, content) in LEDGER_FILES.iter().zip(before) {
+        std::fs::write(data.path().join(name), content).unwrap();
+    }
+    let message = refused(data.path());
+    assert!(message.contains("the ledger is older than the graph") && message.contains("one backup"), "{message}");
+}
+
+#[tokio::test]
+async fn a_truncated_ledger_is_for_somebody_to_look_at() {
+    let (data, _) = used_folder().await;
+    let server = Server::start(data.path());
+    server.signal("-TERM");
+    assert_eq!(server.end().0, Some(0));
+    let path = data.path().join("ledger.db");
+    let merged = rusqlite::Connection::open(&path).unwrap();
+    merged.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(merged);
+    let content = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &content[..content.len() - 4_096]).unwrap();
+    refused(data.path());
+    std::fs::write(&path, "").unwrap();
+    assert!(refused(data.path()).contains("this ledger is"), "an empty file is a new ledger");
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_a_record_is_for_somebody_to_look_at() {
+    let (data, _) = used_folder().await;
+    let ledger = rusqlite::Connection::open(data.path().join("ledger.db")).unwrap();
+    let changed = ledger.execute("UPDATE log SET settled_ms = settled_ms + 1 WHERE key = 'first'", []).unwrap();
+    assert_eq!(changed, 1);
+    drop(ledger);
+    let message = refused(data.path());
+    assert!(message.contains("the record of tx-1-1 is damaged: its checksum does not match"), "{message}");
 }
 
 #[test]
@@ -307,7 +389,16 @@ fn help_shows_examples() {
     let output = coordinator(&["serve", "--help"]).output().unwrap();
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
-    for expected in ["coordinator serve --data ./data", "SQUALL_GRAPH_PASSWORD", "curl"] {
+    for expected in ["coordinator serve --data ./data", "SQUALL_GRAPH_PASSWORD", "curl", "--retention-hours"] {
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn help_explains_the_exit_codes() {
+    let output = coordinator(&["--help"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for expected in ["65  the ledger or the graph is damaged", "75  stopped in order to recover"] {
         assert!(text.contains(expected), "{text}");
     }
 }

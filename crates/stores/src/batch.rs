@@ -135,8 +135,8 @@ impl Batcher {
     /// [`BatchError::Refused`] with what the work refused with. [`SqlFailure::NotDone`] when
     /// this work failed, or the batch did before its commit could have happened; another
     /// work's failure may be the reason, and the same may succeed later. After
-    /// [`SqlFailure::Unknown`] every later work fails: the process has to end, and its
-    /// successor recovers.
+    /// [`SqlFailure::Unknown`] and [`SqlFailure::Stopped`] every later work and read fails: the
+    /// process has to end, and its successor recovers.
     pub fn submit<W, T, E>(
         &self,
         work: W,
@@ -168,7 +168,7 @@ impl Batcher {
     ///
     /// # Errors
     ///
-    /// Always [`SqlFailure::NotDone`]: a read leaves no trace.
+    /// [`SqlFailure::NotDone`] or [`SqlFailure::Stopped`]: a read leaves no trace.
     pub async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -181,10 +181,22 @@ impl Batcher {
             transaction.finish()?;
             Ok(result)
         });
-        let result = read.await.map_err(|error| SqlFailure::before_commit(&error))?;
+        let result = read.await.map_err(|error| {
+            let failure = SqlFailure::before_commit(&error);
+            if let SqlFailure::Stopped { why, .. } = &failure {
+                self.poison.set(why.clone());
+            }
+            failure
+        })?;
         // An unknown commit is visible to no read, and yet may turn out to have happened.
         refuse_if_poisoned(&self.poison)?;
         Ok(result)
+    }
+
+    /// Stops everything: nothing is done any more, and [`failed`](Self::failed) resolves. For
+    /// damage that only the caller can see, in what its rows mean.
+    pub fn stop(&self, why: String) {
+        self.poison.set(why);
     }
 
     /// Resolves, with the reason, once nothing is done any more: the process has to end, and

@@ -42,7 +42,7 @@ impl EmbeddedGraph {
     ///
     /// # Errors
     ///
-    /// Always [`SqlFailure::NotDone`].
+    /// See [`Batcher::read`].
     pub async fn snapshot(&self) -> Result<Snapshot, SqlFailure> {
         self.0.read(session::snapshot).await
     }
@@ -56,14 +56,25 @@ impl EmbeddedGraph {
         &self,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, GraphError> + Send + 'static,
     ) -> Result<T, GraphError> {
-        let submitted =
-            self.0.submit(move |connection| work(&mut Session::new(connection)).map_err(WorkError::Refused));
+        let submitted = self.0.submit(move |connection| {
+            let mut session = Session::new(connection);
+            let result = work(&mut session);
+            // A failure of SQLite is the batch's to judge, whatever the work made of it.
+            match session.into_failure() {
+                Some(error) => Err(WorkError::Sql(error)),
+                None => result.map_err(WorkError::Refused),
+            }
+        });
         submitted.await.map_err(|error| match error {
             BatchError::Refused(error) => error,
             BatchError::Sql(SqlFailure::Unknown { why }) => GraphError::Unknown { why },
             BatchError::Sql(SqlFailure::NotDone { why, full }) => {
                 let code = if full { "StorageFull" } else { "Storage" };
                 GraphError::Refused { code: code.to_owned(), message: why, retryable: true }
+            }
+            BatchError::Sql(SqlFailure::Stopped { why, damaged }) => {
+                let code = if damaged { GraphError::DAMAGED } else { "StorageStopped" };
+                GraphError::Refused { code: code.to_owned(), message: why, retryable: false }
             }
         })
     }

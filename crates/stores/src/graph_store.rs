@@ -111,6 +111,17 @@ pub enum GraphError {
     },
 }
 
+impl GraphError {
+    /// The code of a refusal because what the store holds is not what was written to it.
+    pub const DAMAGED: &'static str = "StorageDamaged";
+
+    /// Whether what the store holds is not what was written to it, so that trying again is of
+    /// no use. A server's own words for that are not known.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, GraphError::Refused { code, .. } if code == GraphError::DAMAGED)
+    }
+}
+
 /// What a fault of a graph of ours means once its transaction has been rolled back.
 impl From<GraphFault> for GraphError {
     fn from(fault: GraphFault) -> GraphError {

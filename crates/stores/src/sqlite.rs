@@ -20,7 +20,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-pub use failure::SqlFailure;
+pub use failure::{SqlFailure, is_damage, is_passing};
 
 /// Whose database a file is, and how its tables came to be.
 #[derive(Debug)]
@@ -117,6 +117,28 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether the file is not what it has to be: trying again is of no use, somebody has to
+    /// look.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            OpenError::Sqlite { source, .. } => is_damage(source),
+            OpenError::Damaged { .. } | OpenError::Foreign { .. } => true,
+            OpenError::Log { .. }
+            | OpenError::Setting { .. }
+            | OpenError::TooNew { .. }
+            | OpenError::NotMigrated { .. } => false,
+        }
+    }
+
+    /// Whether the same may succeed later: the disk is full, fails, or is locked.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            OpenError::Sqlite { source, .. } => is_passing(source),
+            OpenError::Log { .. } => true,
+            _ => false,
+        }
+    }
+
     fn sqlite(action: &'static str) -> impl FnOnce(rusqlite::Error) -> OpenError {
         move |source| OpenError::Sqlite { action, source }
     }
@@ -285,13 +307,32 @@ fn examine(connection: &Connection, check: Check) -> Result<(), OpenError> {
         Check::Quick => "quick_check(1)",
         Check::Full => "integrity_check(1)",
     };
-    match pragma(connection, name) {
-        Ok(ok) if ok == "ok" => Ok(()),
-        Ok(finding) => Err(OpenError::Damaged { finding }),
-        Err(OpenError::Sqlite { source, .. }) => {
-            Err(OpenError::Sqlite { action: "check the database for damage", source })
-        }
-        Err(other) => Err(other),
+    match finding(connection, name).map_err(OpenError::sqlite("check the database for damage"))? {
+        None => Ok(()),
+        Some(finding) => Err(OpenError::Damaged { finding }),
+    }
+}
+
+/// The first thing that `quick_check` or `integrity_check` finds wrong; the pragma is given with its argument.
+///
+/// Where a page cannot be read, SQLite calls that a finding as well and puts the code of the error into its text. A page
+/// that could not be read is not a damaged one: it may be read next time.
+///
+/// # Errors
+///
+/// What kept SQLite from looking.
+pub fn finding(connection: &Connection, check: &str) -> rusqlite::Result<Option<String>> {
+    let finding: String = connection.query_row(&format!("PRAGMA {check}"), (), |row| row.get(0))?;
+    if finding == "ok" {
+        return Ok(None);
+    }
+    let code = finding.split("error code=").nth(1).and_then(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    });
+    match code.map(|code| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(finding.clone()))) {
+        Some(error) if is_passing(&error) => Err(error),
+        _ => Ok(Some(finding)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use graph::TxId;
 
-use super::{CoordinatorRecord, key_of, stores, submissions};
+use super::{CoordinatorRecord, key_of, media_broke, stores, submissions};
 use crate::check::{Checker, Verdict, Violation};
 use crate::history::{EventKind, OpId};
 use crate::system::dump::LogLine;
@@ -71,6 +71,8 @@ impl Checker<CoordinatorRecord> for Honesty {
                         (Some(tx), Some(line)) if line.tx == tx && line.state == "aborted" => continue,
                         (None, None) => continue,
                         (None, Some(line)) if line.state == "aborted" => continue,
+                        // A refusal leaves nothing in the graph by which its loss could be noticed.
+                        (Some(_), None) if media_broke(record) => continue,
                         // An abort that is not in the log is forgotten, and the next retry is executed.
                         (Some(tx), None) => {
                             ("told aborted, and the log forgot it", format!("{tx} aborted for ever"), describe(line))
@@ -104,6 +106,7 @@ fn describe(line: Option<&LogLine>) -> String {
 mod tests {
     use super::super::fixture::{CASTS, Run, caught, passed};
     use super::*;
+    use crate::plan::{Fault, PlannedFault, Trigger};
     use crate::system::operation::Op;
 
     #[test]
@@ -167,6 +170,32 @@ mod tests {
             run.abort(op);
             run.fail(op, format!("{} aborted: entity {} exists already", run.log[0].tx, run.bob));
         });
+    }
+
+    /// Nothing but the log knows that a refused transaction was there.
+    #[test]
+    fn a_log_that_was_lost_may_have_forgotten_a_refusal_and_no_commit() {
+        let broken = |change: fn(&mut Run)| {
+            let mut run = Run::sound(CASTS[0]);
+            change(&mut run);
+            let mut record = run.record();
+            let fault = Fault::Truncation {
+                host: "coordinator".to_owned(),
+                file: "log".to_owned(),
+                keep_percent: 0,
+                restart_after_ms: 1,
+            };
+            record.plan.faults.push(PlannedFault { at: Trigger::Ms(1), fault });
+            record.fired.push(true);
+            Honesty.check(&record)
+        };
+        let refused = broken(|run| {
+            run.refuse(vec![run.create(&run.bob, 7)]);
+            run.log.pop();
+        });
+        assert!(refused.violations.is_empty(), "{refused:?}");
+        let committed = broken(|run| run.log.clear());
+        assert!(!committed.violations.is_empty());
     }
 
     #[test]

@@ -36,8 +36,9 @@ fn written() -> Connection {
         hash: ContentHash("some hash".to_owned()),
         patch: patch(),
     };
-    ledger::intend(&sql, &intent, Millis(1)).unwrap();
-    ledger::finish(&sql, tx(1), &Decision::Committed, Millis(2)).unwrap();
+    let now = ledger::Moment { utc: Millis(1), running: Millis(1) };
+    ledger::intend(&sql, &intent, now).unwrap();
+    ledger::finish(&sql, tx(1), &Decision::Committed, now).unwrap();
     sql
 }
 

@@ -1,5 +1,5 @@
 use coordinator::commit::{AbortReason, ContentHash, Decision, IdempotencyKey, Intent, LinkView, Report};
-use coordinator::ledger;
+use coordinator::ledger::{self, Moment};
 use graph::{Edge, Millis, Node, Patch, Snapshot};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -287,13 +287,17 @@ fn shown(state: &State, id: &EntityId) -> Option<EntityView> {
     Some(EntityView { id: id.clone(), kind, properties, links, version: entity.version, tx })
 }
 
+fn moment(ms: u64) -> Moment {
+    Moment { utc: Millis(ms), running: Millis(ms) }
+}
+
 /// Runs a transaction through the ledger as a coordinator does whose graph has decided; `Err` is its refusal.
 fn settle(sql: &Connection, tx: TxId, patch: &Patch, decision: &Decision) -> Result<(), graph::Refusal> {
     let (key, hash) = (IdempotencyKey(tx.to_string()), ContentHash(tx.to_string()));
     let intent = Intent { tx, key, hash, patch: patch.clone() };
-    match ledger::intend(sql, &intent, Millis(1)).unwrap() {
+    match ledger::intend(sql, &intent, moment(1)).unwrap() {
         Report::Intended => {
-            assert_eq!(ledger::finish(sql, tx, decision, Millis(2)).unwrap(), Report::Finished);
+            assert_eq!(ledger::finish(sql, tx, decision, moment(2)).unwrap(), Report::Finished);
             Ok(())
         }
         Report::Refused(refusal) => Err(refusal),

@@ -326,7 +326,7 @@ pub enum Answer {
     Unknown(Option<TxId>),
     /// The entity, or none.
     Entity(Option<EntityView>),
-    /// No transaction of this name ever began.
+    /// No transaction of this name ever began, or its record is older than the retention.
     NoSuchTransaction(TxId),
     /// How the core is.
     Status(Status),

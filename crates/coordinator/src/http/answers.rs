@@ -51,7 +51,8 @@ pub(super) fn looked_up(answer: Answer) -> Result<Outcome, Box<Problem>> {
         Answer::Settled(settled) => Ok(settled.into()),
         Answer::Unknown(Some(tx)) => Ok(Outcome::Undecided { tx }),
         Answer::NoSuchTransaction(tx) => {
-            let detail = format!("no transaction {tx} ever began");
+            let detail =
+                format!("no transaction {tx} ever began, or it was settled so long ago that its record was removed");
             Err(Problem::new(ProblemType::NoSuchTransaction, detail).about(tx).into())
         }
         Answer::Rejected(rejection) => Err(rejected(&rejection)),

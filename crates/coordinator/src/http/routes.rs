@@ -9,7 +9,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use env::Env;
-use graph::{EntityId, IdError, TxId};
+use graph::{EntityId, IdError, Millis, TxId};
 use http::header::DATE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use serde::Deserialize;
@@ -143,6 +143,9 @@ fn segment<T: std::str::FromStr<Err = IdError>>(
     text.parse().map_err(|error: IdError| malformed(error.to_string()))
 }
 
+/// The last moment that an HTTP date can name, in milliseconds since the Unix epoch.
+const LAST_DATE: Millis = Millis(253_402_300_799_999);
+
 /// Dates the response and logs the exchange.
 ///
 /// The HTTP library would date it by the system's clock, of which it keeps a copy for each
@@ -150,7 +153,9 @@ fn segment<T: std::str::FromStr<Err = IdError>>(
 async fn date_and_log(State(env): State<Env>, request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut response = next.run(request).await;
-    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(env.utc_now().0));
+    // A clock may be anything, and the form of a date ends with the year 9999.
+    let utc = env.utc_now().min(LAST_DATE);
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(utc.0));
     response.headers_mut().insert(DATE, HeaderValue::from_str(&date).expect("a date is visible ASCII"));
     tracing::debug!(%method, %uri, status = response.status().as_u16());
     response

@@ -3,6 +3,7 @@
 use graph::{Edge, EntityId, Kind, Node, Properties, Snapshot, TxId};
 use rusqlite::Connection;
 
+use super::record::LogRecord;
 use super::{LedgerError, Record};
 
 /// A transaction in the log.
@@ -48,13 +49,12 @@ pub fn snapshot(sql: &Connection) -> Result<Snapshot, LedgerError> {
 
 /// The log, oldest first.
 pub fn log_entries(sql: &Connection) -> Result<Vec<LogEntry>, LedgerError> {
-    let mut log = sql.prepare("SELECT incarnation, serial, key, state FROM log ORDER BY incarnation, serial")?;
-    let entries = log.query_map([], |row| {
-        let (incarnation, serial): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let tx = TxId { incarnation: incarnation.unsigned_abs(), serial: serial.unsigned_abs() };
-        Ok(LogEntry { tx, key: row.get(2)?, state: row.get(3)? })
+    let mut entries = Vec::new();
+    LogRecord::each(sql, "", |LogRecord { tx, key, state, .. }| {
+        entries.push(LogEntry { tx, key, state });
+        Ok(())
     })?;
-    Ok(entries.collect::<rusqlite::Result<_>>()?)
+    Ok(entries)
 }
 
 /// The events, in the order in which they were appended.
@@ -70,10 +70,8 @@ pub fn event_entries(sql: &Connection) -> Result<Vec<EventEntry>, LedgerError> {
 }
 
 fn entity(id: &str) -> Result<EntityId, LedgerError> {
-    EntityId::new(id).map_err(|error| LedgerError::Damaged {
-        record: Record::Setting("an entity's id"),
-        why: format!("{id:?}: {error}"),
-    })
+    EntityId::new(id)
+        .map_err(|error| LedgerError::Damaged { record: Record::Table("entity"), why: format!("{id:?}: {error}") })
 }
 
 fn word(owner: &EntityId, kind: String) -> Result<Kind, LedgerError> {

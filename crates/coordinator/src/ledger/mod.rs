@@ -5,20 +5,43 @@
 //! [`rows::apply`]: *intend* runs it to find out whether the operations fit and undoes it,
 //! *finish* runs it to keep.
 
+mod checksum;
+mod forget;
 mod inspect;
 mod log;
+mod record;
 mod rows;
 mod schema;
+mod setting;
+#[cfg(test)]
+mod tests;
+mod verify;
 
 use std::fmt;
 
-use graph::{EntityId, TxId};
+use graph::{EntityId, Millis, TxId};
 use serde::{Deserialize, Serialize};
 
+pub use forget::forget;
 pub use inspect::{EventEntry, LogEntry, event_entries, log_entries, snapshot};
-pub use log::{finish, intend, look_up, start_incarnation, store_id, unresolved};
+pub use log::{finish, intend, look_up, unresolved};
 pub use rows::{Row, load};
 pub use schema::MIGRATIONS;
+pub use setting::{
+    forgotten, incarnation, running, set_running, set_store_id, set_verified_incarnation, start_incarnation, store_id,
+    verified_incarnation,
+};
+pub use verify::{Standing, committed_after, count_committed, standing, verify};
+
+/// When something is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds since the Unix epoch, for people: it may jump, and nothing is decided by it.
+    pub utc: Millis,
+    /// For how long coordinators have been running on this ledger. It never goes back but
+    /// after a crash, and then by no more than it has grown since it was last written down.
+    pub running: Millis,
+}
 
 /// The sequence number that a transaction's event has among the events of its entity.
 ///
@@ -40,7 +63,9 @@ pub enum LedgerError {
     Sqlite(#[from] rusqlite::Error),
     /// A record is not what this program wrote: the file was changed by somebody else or
     /// was damaged. Nothing can be served from it.
-    #[error("log record {record}: {why}; restore the data folder from a backup, or repair the record by hand")]
+    #[error(
+        "the record of {record} is damaged: {why}; restore the data folder from a backup, or repair the record by hand"
+    )]
     Damaged {
         /// Which.
         record: Record,
@@ -57,7 +82,19 @@ pub enum Record {
     /// The row of an entity.
     Entity(EntityId),
     /// An entry of the table of settings.
-    Setting(&'static str),
+    Setting(String),
+    /// A whole table: its index does not fit it.
+    Table(&'static str),
+}
+
+impl LedgerError {
+    /// Whether the file is not what was written to it: nothing can be served from it.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            LedgerError::Sqlite(error) => stores::sqlite::is_damage(error),
+            LedgerError::Damaged { .. } => true,
+        }
+    }
 }
 
 impl fmt::Display for Record {
@@ -66,6 +103,7 @@ impl fmt::Display for Record {
             Record::Tx(tx) => tx.fmt(f),
             Record::Entity(id) => write!(f, "entity {id}"),
             Record::Setting(name) => write!(f, "setting {name}"),
+            Record::Table(name) => write!(f, "table {name}"),
         }
     }
 }

@@ -4,11 +4,13 @@
 pub const MIGRATIONS: &[&str] = &["
     -- What the file as a whole is: its id, and how often a coordinator started on it.
     CREATE TABLE setting (
-        name  TEXT PRIMARY KEY,
-        value TEXT NOT NULL
+        name     TEXT PRIMARY KEY,
+        value    TEXT NOT NULL,
+        checksum INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 
-    -- One row a transaction, from its intent on. The outcome is written once.
+    -- One row a transaction, from its intent on. The outcome is written once, together with
+    -- the running time at which that was: age counts in it, and never in UTC.
     CREATE TABLE log (
         incarnation INTEGER NOT NULL,
         serial      INTEGER NOT NULL,
@@ -18,6 +20,8 @@ pub const MIGRATIONS: &[&str] = &["
         slots       TEXT NOT NULL,
         state       TEXT NOT NULL CHECK (state IN ('intended', 'committed', 'aborted')),
         reason      TEXT CHECK ((reason IS NOT NULL) = (state = 'aborted')),
+        settled_ms  INTEGER CHECK ((settled_ms IS NOT NULL) = (state <> 'intended')),
+        checksum    INTEGER NOT NULL,
         PRIMARY KEY (incarnation, serial)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX log_unresolved ON log (incarnation, serial) WHERE state = 'intended';

@@ -64,6 +64,48 @@ fn dump_markers(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, 
     Ok(page(rows, limit))
 }
 
+/// A marker's state; no row where there is none. Says nothing about what may still come: for
+/// that there is [`FENCE`].
+pub static READ_MARKER: Statement = Statement {
+    name: "read_marker",
+    cypher: "MATCH (t:Tx {id: $id}) RETURN t.state AS state",
+    columns: &["state"],
+    run: read_marker,
+};
+
+fn read_marker(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let markers = find(graph, LABEL, "id", text(params, "id")?)?;
+    markers.into_iter().map(|node| Ok(vec![cell(&graph.properties(node)?, "state")])).collect()
+}
+
+/// Up to `limit` markers whose ids are between `after` and `before`, both left out, sorted by
+/// id.
+///
+/// Ids are text and so is their order: `tx-1-10` comes before `tx-1-2`. It is good for paging all
+/// the same, and the ids of one incarnation stand together, see
+/// [`markers_of`](super::markers_of). An index on `id` comes with its constraint; a number for
+/// the incarnation would need one of its own to be better.
+pub static MARKERS_BETWEEN: Statement = Statement {
+    name: "markers_between",
+    cypher: "MATCH (t:Tx) WHERE t.id > $after AND t.id < $before \
+             RETURN t.id AS id, t.state AS state ORDER BY id, state LIMIT $limit",
+    columns: &["id", "state"],
+    run: markers_between,
+};
+
+fn markers_between(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let (after, before, limit) = (text(params, "after")?, text(params, "before")?, limit(params)?);
+    let mut rows = Rows::new();
+    for node in graph.scan(LABEL)? {
+        let properties = graph.properties(node)?;
+        let id = cell(&properties, "id");
+        if id.as_text().is_some_and(|id| id > after && id < before) {
+            rows.push(vec![id, cell(&properties, "state")]);
+        }
+    }
+    Ok(page(rows, limit))
+}
+
 fn marker(id: &str, state: &str) -> Properties {
     Properties::from([("id".to_owned(), Value::from(id)), ("state".to_owned(), Value::from(state))])
 }

@@ -1,41 +1,80 @@
-//! Which ledger the graph belongs to.
+//! Which ledger the graph belongs to, and which of its starts was the last.
 
 use graph::{Properties, Value};
-use stores::{GraphFault, Params, PropertyGraph, Rows, Statement};
+use stores::{Datum, GraphFault, Params, PropertyGraph, Rows, Statement};
 
-use super::{cell, find, text};
+use super::{cell, find, param, text};
 
 pub(super) const LABEL: &str = "Store";
 
 /// There is one such node, and this is its `key`.
 const KEY: &str = "coordinator";
 
-/// Gives the graph an id unless it has one; returns the one it has then.
+/// Claims the graph for a start of a ledger: `id` is the ledger's, `incarnation` counts its
+/// starts and `nonce` is drawn for each, so that a start knows its own claim again. Returns
+/// who has claimed the graph then: the caller compares.
+///
+/// A claim takes effect where the graph has no owner yet, or the same one and a smaller
+/// incarnation. So a claim that was delayed, of a process that is no more, changes nothing.
+///
+/// It is one statement, and it writes to the node before it compares: where transactions read
+/// what is committed and lock what they write (Neo4j), two claims would both find the old
+/// incarnation otherwise. `nonce` is set first, while the old incarnation is still there to be
+/// compared with.
 pub static CLAIM_STORE: Statement = Statement {
     name: "claim_store",
-    cypher: "MERGE (s:Store {key: 'coordinator'}) ON CREATE SET s.id = $id RETURN s.id AS id",
-    columns: &["id"],
+    cypher: "MERGE (s:Store {key: 'coordinator'}) \
+             ON CREATE SET s.id = $id, s.incarnation = $incarnation, s.nonce = $nonce \
+             SET s.claimed = true WITH s \
+             SET s.nonce = CASE WHEN s.id = $id AND s.incarnation < $incarnation THEN $nonce ELSE s.nonce END, \
+             s.incarnation = CASE WHEN s.id = $id AND s.incarnation < $incarnation THEN $incarnation \
+             ELSE s.incarnation END \
+             RETURN s.id AS id, s.incarnation AS incarnation, s.nonce AS nonce",
+    columns: &["id", "incarnation", "nonce"],
     run: claim_store,
 };
 
 fn claim_store(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
-    let id = text(params, "id")?;
-    if find(graph, LABEL, "key", KEY)?.is_empty() {
-        let properties = [("key".to_owned(), Value::from(KEY)), ("id".to_owned(), Value::from(id))];
-        graph.create(&[LABEL], Properties::from(properties))?;
+    let (id, nonce) = (text(params, "id")?, text(params, "nonce")?);
+    let incarnation = param(params, "incarnation")?.as_int();
+    let incarnation = incarnation.ok_or_else(|| GraphFault::Parameter("incarnation".to_owned()))?;
+    let claim = [
+        ("id".to_owned(), Value::from(id)),
+        ("incarnation".to_owned(), Value::Int(incarnation)),
+        ("nonce".to_owned(), Value::from(nonce)),
+        ("claimed".to_owned(), Value::Bool(true)),
+    ];
+    let found = find(graph, LABEL, "key", KEY)?;
+    if found.is_empty() {
+        let key = ("key".to_owned(), Value::from(KEY));
+        graph.create(&[LABEL], Properties::from_iter(claim.into_iter().chain([key])))?;
+        return read_store(graph, params);
+    }
+    for node in found {
+        let mut properties = graph.properties(node)?;
+        let is_older = matches!(properties.get("incarnation"), Some(Value::Int(last)) if *last < incarnation);
+        if is_older && properties.get("id").and_then(Value::as_text) == Some(id) {
+            properties.extend(claim.clone());
+        }
+        graph.set_properties(node, properties)?;
     }
     read_store(graph, params)
 }
 
-/// The graph's id; no row if it has none.
+/// Who has claimed the graph; no row if nobody has.
 pub static READ_STORE: Statement = Statement {
     name: "read_store",
-    cypher: "MATCH (s:Store {key: 'coordinator'}) RETURN s.id AS id",
-    columns: &["id"],
+    cypher: "MATCH (s:Store {key: 'coordinator'}) \
+             RETURN s.id AS id, s.incarnation AS incarnation, s.nonce AS nonce",
+    columns: &["id", "incarnation", "nonce"],
     run: read_store,
 };
 
 fn read_store(graph: &mut dyn PropertyGraph, _: &Params) -> Result<Rows, GraphFault> {
     let nodes = find(graph, LABEL, "key", KEY)?;
-    nodes.into_iter().map(|node| Ok(vec![cell(&graph.properties(node)?, "id")])).collect()
+    let row = |node| -> Result<Vec<Datum>, GraphFault> {
+        let properties = graph.properties(node)?;
+        Ok(["id", "incarnation", "nonce"].map(|name| cell(&properties, name)).into())
+    };
+    nodes.into_iter().map(row).collect()
 }

@@ -40,7 +40,7 @@ fn transaction() -> impl Strategy<Value = Vec<Call>> {
 }
 
 fn reads() -> impl Strategy<Value = Vec<Call>> {
-    (id(), kind(), id(), 0..4_i64).prop_map(|(id, kind, to, limit)| {
+    (id(), kind(), id(), tx(), tx(), 0..4_i64).prop_map(|(id, kind, to, tx, before, limit)| {
         let (id, kind, to) = (Datum::from(id.as_str()), Datum::from(kind.as_str()), Datum::from(to.as_str()));
         let all = [
             ("id", id.clone()),
@@ -50,23 +50,31 @@ fn reads() -> impl Strategy<Value = Vec<Call>> {
             ("to", to),
             ("limit", limit.into()),
         ];
-        let call = |statement: &'static stores::Statement| {
+        let of_markers = [
+            ("id", Datum::from(tx.to_string())),
+            ("after", tx.to_string().into()),
+            ("before", before.to_string().into()),
+            ("limit", limit.into()),
+        ];
+        let call = |statement: &'static stores::Statement, all: &[(&str, Datum)]| {
             // A server ignores the parameters that a statement does not name, or may refuse them.
             let named = |(name, _): &(&str, Datum)| statement.cypher.contains(&format!("${name}"));
             let params =
                 all.iter().filter(|param| named(param)).map(|(name, datum)| ((*name).to_owned(), datum.clone()));
             Call { statement, params: params.collect::<Params>(), expect: Expect::Anything }
         };
-        [
+        let reads = [
             &statements::READ_ENTITY,
             &statements::READ_LINKS_OUT,
             &statements::READ_LINKS_IN,
             &statements::DUMP_ENTITIES,
             &statements::DUMP_LINKS,
             &statements::DUMP_MARKERS,
-        ]
-        .map(call)
-        .into()
+        ];
+        let calls = reads.map(|statement| call(statement, &all));
+        let markers = [&statements::READ_MARKER, &statements::MARKERS_BETWEEN];
+        let calls = calls.into_iter().chain(markers.map(|statement| call(statement, &of_markers)));
+        calls.collect()
     })
 }
 

@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// What the real server's graph has to belong to before anything in it is deleted.
-const OWNER: &str = "conformance-suite";
+pub const OWNER: &str = "conformance-suite";
 
 /// What breaks, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,18 +124,20 @@ impl Subject {
 
     /// Deletes everything, in a graph that is the suite's own.
     async fn empty(&self) {
-        let params = || Params::from([("id".to_owned(), Datum::from(OWNER))]);
         let read = |statement, params| vec![Call { statement, params, expect: Expect::Anything }];
-        let owner = self.execute(read(&statements::READ_STORE, Params::new())).await.unwrap().remove(0);
+        let owner = self.execute(statements::read_store()).await.unwrap().remove(0);
         if owner.is_empty() {
             let is_empty = self.dump(1).await.iter().all(Vec::is_empty);
             assert!(is_empty, "this graph is in use; the suite deletes everything: give it an empty one");
         }
-        let owner = self.execute(read(&statements::CLAIM_STORE, params())).await.unwrap().remove(0);
-        assert_eq!(owner, [[Datum::from(OWNER)]], "this graph belongs to a coordinator; the suite deletes everything");
-        for statement in [&DELETE_LINKS, &DELETE_ENTITIES, &DELETE_MARKERS] {
+        let owner = self.execute(statements::claim_store(OWNER, 1, "")).await.unwrap().remove(0);
+        let is_ours = owner.first().is_some_and(|row| row.first() == Some(&Datum::from(OWNER)));
+        assert!(is_ours, "this graph belongs to a coordinator; the suite deletes everything");
+        // The claim goes last: what is left of an interrupted attempt is the suite's own.
+        for statement in [&DELETE_LINKS, &DELETE_ENTITIES, &DELETE_MARKERS, &DELETE_CLAIM] {
             self.execute(read(statement, Params::new())).await.unwrap();
         }
+        self.execute(statements::claim_store(OWNER, 1, "")).await.unwrap();
     }
 }
 
@@ -156,6 +158,7 @@ pub async fn over_bolt() -> Vec<Subject> {
 // Only a real server needs these: the others start empty.
 static DELETE_LINKS: Statement = on_real_servers("MATCH ()-[r:LINK]->() DELETE r");
 static DELETE_ENTITIES: Statement = on_real_servers("MATCH (n:Entity) DELETE n");
+static DELETE_CLAIM: Statement = on_real_servers("MATCH (s:Store {key: 'coordinator'}) DELETE s");
 static DELETE_MARKERS: Statement = on_real_servers("MATCH (t:Tx) DELETE t");
 
 const fn on_real_servers(cypher: &'static str) -> Statement {

@@ -86,7 +86,7 @@ impl Target {
         store.ensure_unique(CONSTRAINTS).await.expect("the server takes constraints");
         let licensed = !run(store.as_ref(), &FIND_LICENCE).await.is_empty();
         let owner = run(store.as_ref(), &statements::READ_STORE).await;
-        let is_suite = owner == [[Datum::from(CONFORMANCE)]];
+        let is_suite = owner.first().is_some_and(|row| row.first() == Some(&Datum::from(CONFORMANCE)));
         let in_use = !owner.is_empty() || !run(store.as_ref(), &FIND_ANY).await.is_empty();
         assert!(
             licensed || is_suite || !in_use,

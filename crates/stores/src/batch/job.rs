@@ -87,7 +87,7 @@ where
 /// The same failure for a work that has certainly left no trace.
 fn certain(failure: &SqlFailure) -> SqlFailure {
     match failure {
-        SqlFailure::NotDone { .. } => failure.clone(),
+        SqlFailure::NotDone { .. } | SqlFailure::Stopped { .. } => failure.clone(),
         SqlFailure::Unknown { why } => {
             SqlFailure::NotDone { why: format!("the batch it was part of failed: {why}"), full: false }
         }

@@ -37,7 +37,7 @@ impl Writer {
         refuse_if_poisoned(&self.poison)?;
         let outcome = self.transact(jobs);
         match &outcome {
-            Err(SqlFailure::Unknown { why }) => {
+            Err(SqlFailure::Unknown { why } | SqlFailure::Stopped { why, .. }) => {
                 self.poison.set(why.clone());
             }
             _ if !self.connection.is_autocommit() => {
@@ -56,6 +56,10 @@ impl Writer {
         for job in jobs {
             let mut savepoint = transaction.savepoint().map_err(failed)?;
             let ran = job.run(&savepoint);
+            if let Ran::Failed(failure @ SqlFailure::Stopped { .. }) = ran {
+                // What the others saw may be no better.
+                return Err(failure);
+            }
             if savepoint.is_autocommit() {
                 return Err(rolled_back(ran));
             }

@@ -1,5 +1,6 @@
 //! The property graph inside one SQLite transaction.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use graph::{Edge, Properties, Snapshot, Value};
@@ -12,6 +13,8 @@ use crate::{Direction, EdgeHandle, GraphFault, NodeHandle, PropertyGraph, dump};
 
 pub(super) struct Session<'c> {
     connection: &'c Connection,
+    /// The first error of SQLite: faults only have its words.
+    failure: RefCell<Option<rusqlite::Error>>,
 }
 
 /// A value under a constraint, as its equality key.
@@ -47,18 +50,28 @@ fn handle(row_id: i64) -> u64 {
     u64::try_from(row_id).expect("AUTOINCREMENT gives positive ids")
 }
 
-fn storage(error: rusqlite::Error) -> GraphFault {
-    GraphFault::Storage(error.to_string())
-}
-
 impl Session<'_> {
     /// `connection` has to be inside a transaction, which the caller ends.
     pub(super) fn new(connection: &Connection) -> Session<'_> {
-        Session { connection }
+        Session { connection, failure: RefCell::default() }
+    }
+
+    /// How SQLite failed, if it did.
+    pub(super) fn into_failure(self) -> Option<rusqlite::Error> {
+        self.failure.into_inner()
+    }
+
+    fn storage(&self, error: rusqlite::Error) -> GraphFault {
+        let fault = GraphFault::Storage(error.to_string());
+        self.failure.borrow_mut().get_or_insert(error);
+        fault
     }
 
     fn execute(&self, sql: &str, params: impl Params) -> Result<usize, GraphFault> {
-        self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(storage)
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(params))
+            .map_err(|error| self.storage(error))
     }
 
     fn rows<T>(
@@ -68,7 +81,7 @@ impl Session<'_> {
         map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, GraphFault> {
         let rows = || self.connection.prepare_cached(sql)?.query_map(params, map)?.collect::<Result<_, _>>();
-        rows().map_err(storage)
+        rows().map_err(|error| self.storage(error))
     }
 
     fn row<T>(
@@ -78,7 +91,7 @@ impl Session<'_> {
         map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, GraphFault> {
         let row = || self.connection.prepare_cached(sql)?.query_row(params, map).optional();
-        row().map_err(storage)
+        row().map_err(|error| self.storage(error))
     }
 
     fn is_constrained(&self, label: &str, property: &str) -> Result<bool, GraphFault> {

@@ -1,6 +1,6 @@
 //! What an SQLite error means for the transaction it struck.
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, ffi};
 
 /// Why a transaction was not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +12,16 @@ pub enum SqlFailure {
         why: String,
         /// Whether the disk was full: the same may succeed once there is room.
         full: bool,
+    },
+    /// It certainly left no trace, and the store is not to be used any more: the process has
+    /// to end.
+    #[error("not done, and the store cannot be used any more: {why}")]
+    Stopped {
+        /// What happened.
+        why: String,
+        /// Whether what the file holds is not what was written to it, so that a new process
+        /// cannot use it either. Otherwise a sync failed.
+        damaged: bool,
     },
     /// It may be there after the next start, or not.
     ///
@@ -35,8 +45,18 @@ impl SqlFailure {
     /// writes. That holds where SQLite rolled back by itself, as it may after `FULL`, `IOERR`,
     /// `NOMEM`, `BUSY` and `INTERRUPT` (<https://sqlite.org/lang_transaction.html>), and where
     /// it left that to us.
+    ///
+    /// After damage or a failed sync the store is not to be used any more. SQLite itself would
+    /// go on: a sync before `COMMIT` is one of a log that is written anew, which the next
+    /// transaction writes and syncs again. But the medium has failed, and nobody should have
+    /// to argue like that about what it still holds.
     pub fn before_commit(error: &Error) -> SqlFailure {
-        SqlFailure::NotDone { why: error.to_string(), full: is_full(error) }
+        let (why, damaged) = (error.to_string(), is_damage(error));
+        if damaged || is_failed_sync(error) {
+            SqlFailure::Stopped { why, damaged }
+        } else {
+            SqlFailure::NotDone { why, full: is_full(error) }
+        }
     }
 
     /// What an error means that `COMMIT` itself returned.
@@ -68,6 +88,23 @@ impl SqlFailure {
     pub fn is_unknown(&self) -> bool {
         matches!(self, SqlFailure::Unknown { .. })
     }
+}
+
+/// Whether an error says that a file is not what SQLite wrote, or no database at all: trying
+/// again is of no use, somebody has to look.
+pub fn is_damage(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Whether an error is one of the medium, of its room or of a lock: it may be gone later.
+pub fn is_passing(error: &Error) -> bool {
+    let passing = [ErrorCode::DiskFull, ErrorCode::SystemIoFailure, ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];
+    error.sqlite_error_code().is_some_and(|code| passing.contains(&code))
+}
+
+fn is_failed_sync(error: &Error) -> bool {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    matches!(extended, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
 }
 
 fn is_full(error: &Error) -> bool {

@@ -20,7 +20,10 @@ Exit codes:
   0   done, or stopped by SIGTERM or ctrl-c
   1   failed; the message says what to do
   2   the command line or the environment is wrong
-  75  stopped in order to recover from its log: start it again
+  65  the ledger or the graph is damaged, or one of them is older than the other: do not
+      start it again before somebody has looked; nothing was served and nothing repaired
+  75  stopped in order to recover from its log, or could not start because the disk is full
+      or failed: start it again, and as often as it takes
 A defect in the program ends it with SIGABRT: start it again, and report what it printed.";
 
 const SERVE_EXAMPLES: &str = "\
@@ -84,6 +87,12 @@ pub struct Serve {
     /// After how long a client is told that the outcome is not known yet.
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub answer_timeout_ms: u64,
+
+    /// For how long the outcome and the idempotency key of a settled transaction are kept, at
+    /// least. After that a retry under the same key is a new transaction. Only the time counts
+    /// during which a server is running.
+    #[arg(long, value_name = "HOURS", default_value_t = 168, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub retention_hours: u64,
 
     /// How logs are written.
     #[arg(long, value_enum, default_value_t = LogFormat::Human)]

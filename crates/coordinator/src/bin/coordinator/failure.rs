@@ -15,6 +15,7 @@ pub struct Failure {
 enum Kind {
     Other,
     Input,
+    Damage,
     Restart,
 }
 
@@ -29,7 +30,12 @@ impl Failure {
         Failure { kind: Kind::Input, ..Failure::other(message) }
     }
 
-    /// The process stopped so that the next one recovers.
+    /// The stores are damaged or do not belong together: starting again is of no use.
+    pub fn damage(message: impl Into<String>) -> Failure {
+        Failure { kind: Kind::Damage, ..Failure::other(message) }
+    }
+
+    /// Starting again is what helps: the next process recovers, or finds room on the disk.
     pub fn restart(message: impl Into<String>) -> Failure {
         Failure { kind: Kind::Restart, ..Failure::other(message) }
     }
@@ -45,7 +51,8 @@ impl Failure {
             Kind::Other => 1,
             // As clap does.
             Kind::Input => 2,
-            // EX_TEMPFAIL of sysexits.h.
+            // EX_DATAERR and EX_TEMPFAIL of sysexits.h.
+            Kind::Damage => 65,
             Kind::Restart => 75,
         })
     }

@@ -39,6 +39,7 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
         graph_ca,
         graph_timeout_ms,
         answer_timeout_ms,
+        retention_hours,
         log_format,
     } = arguments;
     start_logging(log_format)?;
@@ -58,6 +59,7 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
     };
     let mut options = Options::new(data.path());
     options.commit.answer_timeout_ms = Millis(answer_timeout_ms);
+    options.retention.keep = Millis(retention_hours * 60 * 60 * 1_000);
     options.graph_limit = Duration::from_millis(graph_timeout_ms);
     let coordinator = tokio::select! {
         biased;
@@ -188,33 +190,48 @@ fn unclaimed(error: DataDirError) -> Failure {
 
 fn not_started(error: StartError) -> Failure {
     let message = error.to_string();
+    if let StartError::Open(error) = &error {
+        return not_opened(message, error);
+    }
+    if error.is_damage() {
+        return Failure::damage(message)
+            .help("keep a copy of the data folder as it is, and do not start it again before somebody has looked");
+    }
+    if error.is_passing() {
+        return Failure::restart(message).help(FAILING_DISK);
+    }
     match &error {
-        StartError::Open(error) => not_opened(message, error),
         StartError::Graph(GraphError::Refused { code, .. }) => Failure::other(message).help(format!(
             "the graph's code for it is {code}: check the user, the password, the database and what the user may do"
         )),
-        StartError::Graph(_)
-        | StartError::Sql(_)
-        | StartError::Ledger(_)
-        | StartError::Log(_)
-        | StartError::Foreign { .. } => Failure::other(message),
+        _ => Failure::other(message),
     }
 }
+
+/// What to do about a disk that is full or fails.
+const FAILING_DISK: &str =
+    "make room on the disk of the data folder, or see why it fails; nothing is lost, and a start finishes what is open";
 
 fn not_opened(message: String, error: &OpenError) -> Failure {
     let help = match error {
         OpenError::Sqlite { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
             "the file is no SQLite database: name the right folder with --data, or restore it from a backup"
         }
-        OpenError::Sqlite { .. } | OpenError::Log { .. } => {
-            "check that this user may write to the folder and that its disk is not full"
-        }
+        OpenError::Log { .. } => FAILING_DISK,
         OpenError::Damaged { .. } => "restore the data folder from a backup",
+        OpenError::Sqlite { .. } if error.is_damage() => "restore the data folder from a backup",
+        OpenError::Sqlite { .. } if error.is_passing() => FAILING_DISK,
+        OpenError::Sqlite { .. } => "check that this user may write to the folder",
         OpenError::Foreign { .. } => "name the right folder with --data",
         OpenError::TooNew { .. } | OpenError::NotMigrated { .. } => "run the release that wrote it, or a later one",
         OpenError::Setting { .. } => "put the data folder on a local file system",
     };
-    Failure::other(message).help(help)
+    let failure = match error {
+        error if error.is_damage() => Failure::damage(message),
+        error if error.is_passing() => Failure::restart(message),
+        _ => Failure::other(message),
+    };
+    failure.help(help)
 }
 
 /// SIGTERM and ctrl-c.

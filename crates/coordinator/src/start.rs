@@ -1,0 +1,217 @@
+//! What a start does before the protocol begins: opens the ledger, makes sure that it and the
+//! graph belong together and that neither has lost what the other one rests on.
+//!
+//! A database file can come back older or shorter than it was: from a backup, from a disk image,
+//! from a log whose tail SQLite drops because a frame of it is damaged, from a drive that
+//! lied about a sync. It is then a sound database all the same, and nothing in it says what is
+//! missing. What can say it is the other store, so a start
+//!
+//! 1. reads the whole log and compares each record with its checksum;
+//! 2. reads who claimed the graph last. An incarnation that the ledger has not come to yet means
+//!    that the ledger is older; nothing is written then, or else enough attempts would raise
+//!    the ledger's incarnation above the graph's;
+//! 3. raises the incarnation, durably, and claims the graph for it;
+//! 4. compares the markers of the incarnations since the last time with the log, see
+//!    [`markers`](self::markers).
+//!
+//! Only then are unresolved transactions fenced and finished, by the protocol's core.
+
+mod markers;
+
+use std::time::Duration;
+
+use env::Env;
+use graph::Millis;
+use stores::batch::{BatchError, Batcher};
+use stores::sqlite::{Check, Schema};
+use stores::{Call, Datum, GraphError, GraphStore, Rows};
+
+use crate::access;
+use crate::commit::Intent;
+use crate::ledger::{self, LedgerError};
+use crate::service::{Options, StartError};
+use crate::statements;
+
+pub use markers::{Contradiction, Finding};
+
+/// The name of the ledger within the data folder.
+pub const LEDGER_FILE: &str = "ledger.db";
+
+/// How many log writes share one fsync at most.
+const BATCH_MAX: usize = 64;
+
+/// How long to wait before the graph is asked again.
+const BACKOFF: Duration = Duration::from_millis(250);
+
+static SCHEMA: Schema = Schema { application_id: 0x5351_4c4c, migrations: ledger::MIGRATIONS };
+
+/// What a start found.
+pub(crate) struct Opened {
+    pub ledger: Batcher,
+    pub incarnation: u64,
+    pub unresolved: Vec<Intent>,
+    /// For how long coordinators have been running on the ledger before.
+    pub running: Millis,
+    pub findings: Vec<Finding>,
+}
+
+/// Opens the ledger and claims the graph, waiting for it as long as it cannot be reached.
+pub(crate) async fn open(env: &Env, options: &Options, graph: &dyn GraphStore) -> Result<Opened, StartError> {
+    let path = options.data.join(LEDGER_FILE);
+    let ledger = Batcher::open(env, &path, &SCHEMA, Check::Quick, BATCH_MAX).await?;
+    let known = read(&ledger, |sql| {
+        ledger::verify(sql)?;
+        Ok(Known { incarnation: ledger::incarnation(sql)?, verified: ledger::verified_incarnation(sql)? })
+    });
+    let known = known.await?;
+    let graph = Insistent { graph, options };
+    graph.prepare().await?;
+    let store_id = store_id(env, &ledger).await?;
+    let mut findings = Vec::new();
+    findings.extend(compare(&known, &store_id, owner(&graph.execute(statements::read_store).await?))?);
+
+    let incarnation = write(&ledger, ledger::start_incarnation).await?;
+    let nonce = random(env);
+    let claimed = graph.execute(|| statements::claim_store(&store_id, incarnation, &nonce)).await?;
+    match owner(&claimed) {
+        Some(owner) if owner.id == store_id && owner.incarnation == incarnation && owner.nonce == nonce => {}
+        Some(owner) if owner.id == store_id => {
+            return Err(StartError::Behind { ledger: incarnation, graph: owner.incarnation });
+        }
+        owner => return Err(foreign(&store_id, owner)),
+    }
+    for warning in graph.graph.warnings().await {
+        tracing::warn!("{warning}");
+    }
+
+    let last = incarnation - 1;
+    findings.extend(markers::compare(&ledger, &graph, known.verified.unwrap_or(0) + 1..=last).await?);
+    write(&ledger, move |sql| ledger::set_verified_incarnation(sql, last)).await?;
+    for finding in &findings {
+        tracing::error!("{finding}");
+    }
+    let (unresolved, running) = read(&ledger, |sql| Ok((ledger::unresolved(sql)?, ledger::running(sql)?))).await?;
+    Ok(Opened { ledger, incarnation, unresolved, running, findings })
+}
+
+/// What the ledger says about its earlier starts.
+struct Known {
+    /// The last of them.
+    incarnation: u64,
+    /// The last whose markers were compared with the log, by a start that had claimed the graph.
+    verified: Option<u64>,
+}
+
+/// Whom a graph belongs to.
+struct Owner {
+    id: String,
+    incarnation: u64,
+    nonce: String,
+}
+
+/// From the rows of [`READ_STORE`](statements::READ_STORE). What is missing counts as empty: it
+/// is nobody's.
+fn owner(rows: &[Rows]) -> Option<Owner> {
+    let row = rows.first()?.first()?;
+    let text = |index: usize| row.get(index).and_then(Datum::as_text).unwrap_or_default().to_owned();
+    let incarnation = row.get(1).and_then(Datum::as_int).and_then(|int| u64::try_from(int).ok());
+    Some(Owner { id: text(0), incarnation: incarnation.unwrap_or(0), nonce: text(2) })
+}
+
+fn foreign(ledger: &str, owner: Option<Owner>) -> StartError {
+    let graph = owner.map(|owner| owner.id).filter(|id| !id.is_empty());
+    StartError::Foreign { ledger: ledger.to_owned(), graph: graph.unwrap_or_else(|| "nobody".to_owned()) }
+}
+
+/// Compares what the ledger knows of its starts with the last one that claimed the graph.
+fn compare(known: &Known, store_id: &str, owner: Option<Owner>) -> Result<Option<Finding>, StartError> {
+    // A start that compared markers had claimed the graph before.
+    let claimed = known.verified.map_or(0, |verified| verified + 1);
+    match owner {
+        Some(owner) if owner.id != store_id => Err(foreign(store_id, Some(owner))),
+        Some(Owner { incarnation, .. }) if incarnation > known.incarnation => {
+            Err(StartError::Behind { ledger: known.incarnation, graph: incarnation })
+        }
+        owner => {
+            let graph = owner.map_or(0, |owner| owner.incarnation);
+            Ok((graph < claimed).then_some(Finding::GraphIsOlder { ledger: claimed, graph }))
+        }
+    }
+}
+
+/// The id that the ledger shares with its graph; drawn at its first start.
+async fn store_id(env: &Env, ledger: &Batcher) -> Result<String, StartError> {
+    if let Some(id) = read(ledger, ledger::store_id).await? {
+        return Ok(id);
+    }
+    let id = random(env);
+    let new = id.clone();
+    write(ledger, move |sql| ledger::set_store_id(sql, &new)).await?;
+    Ok(id)
+}
+
+/// 128 random bits, in hex.
+fn random(env: &Env) -> String {
+    let mut entropy = [0; 16];
+    env.entropy(&mut entropy);
+    entropy.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A graph that is asked until it answers. Only for what may be done twice.
+struct Insistent<'a> {
+    graph: &'a dyn GraphStore,
+    options: &'a Options,
+}
+
+impl Insistent<'_> {
+    /// Makes sure that the graph enforces what the protocol rests on.
+    async fn prepare(&self) -> Result<(), StartError> {
+        // A connection that goes dead meanwhile must not keep the process from starting.
+        let limit = self.options.prepare_limit;
+        let attempt = || tokio::time::timeout(limit, self.graph.ensure_unique(statements::CONSTRAINTS));
+        insist(async || attempt().await.unwrap_or_else(|_| Err(no_answer()))).await
+    }
+
+    /// Runs a transaction.
+    async fn execute(&self, calls: impl Fn() -> Vec<Call>) -> Result<Vec<Rows>, StartError> {
+        insist(async || self.graph.execute(calls(), self.options.graph_limit).await).await
+    }
+}
+
+fn no_answer() -> GraphError {
+    GraphError::Unknown { why: "no answer in time".to_owned() }
+}
+
+async fn insist<T>(attempt: impl AsyncFn() -> Result<T, GraphError>) -> Result<T, StartError> {
+    loop {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(error @ (GraphError::Unknown { .. } | GraphError::Refused { retryable: true, .. })) => {
+                tracing::warn!(%error, "waiting for the graph");
+                tokio::time::sleep(BACKOFF).await;
+            }
+            Err(error) => return Err(StartError::Graph(error)),
+        }
+    }
+}
+
+async fn read<T: Send + 'static>(
+    ledger: &Batcher,
+    work: impl FnOnce(&rusqlite::Connection) -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, StartError> {
+    access::read(ledger, work).await.map_err(start_error)
+}
+
+async fn write<T: Send + 'static>(
+    ledger: &Batcher,
+    work: impl FnOnce(&rusqlite::Connection) -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, StartError> {
+    access::write(ledger, work).await.map_err(start_error)
+}
+
+fn start_error(error: BatchError<LedgerError>) -> StartError {
+    match error {
+        BatchError::Refused(error) => StartError::Ledger(error),
+        BatchError::Sql(failure) => StartError::Sql(failure),
+    }
+}
