@@ -86,7 +86,7 @@ pub fn run<S: System>(plan: &Plan<S::Op>, options: Options) -> Result<Record<S::
     let shared = Shared::new(names, plan.seed, links, faults, Recorder::new(options));
     disk::seed_sqlite_prng(Stream::new(plan.seed, "sqlite").bits());
     let clock = || {
-        let elapsed_ns = shared.clock.monotonic().as_nanos() as u64;
+        let elapsed_ns = shared.clock.step_began().as_nanos() as u64;
         Reading { utc_ns: EPOCH_MS * 1_000_000 + elapsed_ns, monotonic_ns: elapsed_ns }
     };
     let run = || {
