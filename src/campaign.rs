@@ -103,8 +103,8 @@ fn run_job<S: System>(job: &[u8]) -> Vec<u8> {
 fn run_here<S: System>(plan: &Plan<S::Op>, detail: Detail) -> Result<Verdict, String> {
     let system = S::new(&plan.system)?;
     let log = detail.log.map_or(Log::Off, |level| Log::Print(level.into()));
-    let record = world::run::<S>(plan, world::Options { detail: detail.messages, chain: detail.chain, log })
-        .map_err(|error| format!("failed to {error}"))?;
+    let options = world::Options { detail: detail.messages, chain: detail.chain, log, bare: false };
+    let record = world::run::<S>(plan, options).map_err(|error| format!("failed to {error}"))?;
     Ok(judge(&system, &record, detail.story))
 }
 

@@ -19,7 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::campaign::{LogLevel, Setup, program};
 use crate::sut::System;
-use crate::sweep::DEPTH_MAX;
+use crate::sweep::{DEPTH_MAX, Sample};
 use crate::worker::{Isolation, serve_if_asked};
 
 /// Everything held.
@@ -76,9 +76,10 @@ pub enum Command {
                             the system passes: effects of its cores,\noperations of its disk, messages. Then they are \
                             run once for each crash, exactly there. What is finished is kept, so that an\ninterrupted \
                             sweep goes on where it was.\n\nExamples:\n  squall sweep\n  \
-                            squall sweep scenarios/crash_after_intend.toml --depth 2\n\n\
-                            Exit codes: 0 all points covered, 1 violation found or a point not covered, 2 usage or \
-                            input, 3 the harness itself failed"
+                            squall sweep scenarios/one_commit.toml --depth 2\n  \
+                            squall sweep --sample 3/10\n\n\
+                            Exit codes: 0 all points that were to be tried are covered, 1 violation found or a point \
+                            not covered, 2 usage or\ninput, 3 the harness itself failed"
     )]
     Sweep(SweepArgs),
     /// List scenarios, checks, marks, points and profiles
@@ -148,6 +149,10 @@ pub struct SweepArgs {
     /// How many crashes a run has at most: with 2, each point of the recovery from each crash is crashed at as well
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=DEPTH_MAX as i64))]
     pub depth: u8,
+    /// Try only the Kth of N slices of the points, with all that follows them: who takes each of the N in turn has tried
+    /// every point
+    #[arg(long, value_name = "K/N")]
+    pub sample: Option<Sample>,
     /// The seed to expand the scenarios with
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

@@ -11,7 +11,9 @@ use super::{Ended, Failure, PASSED, SweepArgs, VIOLATED};
 use crate::campaign::{Campaign, Detail};
 use crate::plan::{Plan, PlannedFault, Topology};
 use crate::sut::System;
-use crate::sweep::{DEPTH_MAX, Journal, Line, Matrix, Outcome, Span, outcome, program_digest, spans, with_crashes};
+use crate::sweep::{
+    Coverage, DEPTH_MAX, Journal, Line, Matrix, Outcome, Sample, Span, outcome, program_digest, spans, with_crashes,
+};
 use crate::verdict::Verdict;
 
 /// How many plans are handed to the workers at a time: enough to keep them busy, few enough to keep in memory.
@@ -21,7 +23,8 @@ const BATCH: usize = 1_024;
 const TOLD_MAX: usize = 20;
 
 pub fn sweep<S: System>(arguments: SweepArgs) -> Ended {
-    let SweepArgs { scenarios, depth, seed, restart_after_ms, jobs, state, failures: folder, isolation } = arguments;
+    let SweepArgs { scenarios, depth, sample, seed, restart_after_ms, jobs, state, failures: folder, isolation } =
+        arguments;
     let subjects = subjects::<S>(&scenarios, seed)?;
     let state = state.unwrap_or_else(|| PathBuf::from(format!("target/squall/sweep-{}.jsonl", S::NAME)));
     let program = program_digest().map_err(|error| Failure::harness(format!("cannot read this program: {error}")))?;
@@ -35,6 +38,7 @@ pub fn sweep<S: System>(arguments: SweepArgs) -> Ended {
         campaign,
         journal,
         restart_after_ms,
+        sample,
         matrix: Matrix::default(),
         resumed: 0,
         runs: 0,
@@ -93,6 +97,8 @@ struct Sweep<S: System> {
     campaign: Campaign<S>,
     journal: Journal,
     restart_after_ms: u64,
+    /// The part of the points to try; all without it.
+    sample: Option<Sample>,
     matrix: Matrix,
     /// How many runs were finished by an earlier sweep.
     resumed: u64,
@@ -201,18 +207,23 @@ impl<S: System> Sweep<S> {
         false
     }
 
-    /// Plans the runs with one crash more: at each point of what a run passed after its last one.
+    /// Plans the runs with one crash more: at each point of what a run passed after its last one, or at those of them
+    /// that belong to the sample.
     fn follow(&mut self, case: &Case, recovery: &[Span]) -> Vec<Case> {
+        // What follows a crash belongs to the slice of that crash.
+        let sample = self.sample.filter(|_| case.crashes.is_empty());
         let mut next = Vec::new();
-        for span in recovery {
-            for at_point in span.crashes(self.restart_after_ms) {
-                let cases = at_point.map(|crash| {
-                    let crashes = case.crashes.iter().cloned().chain([crash]).collect();
-                    Case { subject: case.subject, crashes }
-                });
-                if let Some(line) = self.line(&cases[0]) {
-                    self.matrix.plan(line, 1, cases.len() as u64);
-                }
+        let points = recovery.iter().flat_map(|span| span.crashes(self.restart_after_ms)).collect::<Vec<_>>();
+        for (index, at_point) in points.into_iter().enumerate() {
+            let cases = at_point.map(|crash| {
+                let crashes = case.crashes.iter().cloned().chain([crash]).collect();
+                Case { subject: case.subject, crashes }
+            });
+            let Some(line) = self.line(&cases[0]) else { continue };
+            if sample.is_some_and(|sample| !sample.holds(index as u64)) {
+                self.matrix.leave_out(line, 1);
+            } else {
+                self.matrix.plan(line, 1, cases.len() as u64);
                 next.extend(cases);
             }
         }
@@ -247,14 +258,24 @@ impl<S: System> Sweep<S> {
         if let Some(command) = commands.first() {
             println!("\n{command}");
         }
-        match self.matrix.covered() {
-            Some(points) if self.missing.is_empty() => {
-                println!("{}: all {points} points covered", console::style("passed").green().bold());
+        let passed = console::style("passed").green().bold();
+        match self.matrix.coverage() {
+            Coverage::All { points } if self.missing.is_empty() => {
+                println!("{passed}: all {points} points covered");
+                Ok(PASSED)
+            }
+            Coverage::Sample { tried, points } if self.missing.is_empty() => {
+                let sample = self.sample.map(|sample| sample.to_string()).unwrap_or_default();
+                println!("{passed}: sample {sample}, {tried} points tried of {points}; the others were left out");
                 Ok(PASSED)
             }
             _ => {
                 if self.missing.is_empty() {
-                    println!("{} a run that ended at every planned point", console::style("missing").red().bold());
+                    let what = match self.matrix.unfinished() {
+                        0 => "a point to crash at",
+                        _ => "a run that ended at every planned point",
+                    };
+                    println!("{} {what}", console::style("missing").red().bold());
                 }
                 Ok(VIOLATED)
             }

@@ -37,9 +37,31 @@ impl Line {
     }
 }
 
+/// What a sweep says about the points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// Each planned run ended, with its crashes in effect and every promise kept, and no point was left out.
+    All {
+        /// How many points there are.
+        points: u64,
+    },
+    /// The same of the points that were tried; others were left out on purpose.
+    Sample {
+        /// How many were tried.
+        tried: u64,
+        /// How many there are, as far as is known: what would follow a crash that was not tried is not counted.
+        points: u64,
+    },
+    /// Some planned run has not ended, failed, or says nothing about its point; or there was nothing to try.
+    Incomplete,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Cells {
+    /// The points that are tried.
     points: u64,
+    /// Those that are not.
+    left_out: u64,
     planned: u64,
     passed: u64,
     violated: u64,
@@ -66,6 +88,11 @@ impl Matrix {
         cells.planned += points * runs_each;
     }
 
+    /// Leaves out some points.
+    pub fn leave_out(&mut self, line: Line, points: u64) {
+        self.lines.entry(line).or_default().left_out += points;
+    }
+
     /// Counts a run that ended.
     pub fn ended(&mut self, line: Line, outcome: Outcome) {
         let cells = self.lines.entry(line).or_default();
@@ -76,12 +103,16 @@ impl Matrix {
         }
     }
 
-    /// How many points there are, if every one of them is covered: each planned run ended, with its crashes in effect
-    /// and every promise kept. `None` as well when there is nothing to cover.
-    pub fn covered(&self) -> Option<u64> {
-        let points = self.lines.values().map(|cells| cells.points).sum();
-        (points > 0 && self.lines.values().all(|cells| cells.passed == cells.planned && cells.ended() == cells.planned))
-            .then_some(points)
+    /// What can be said about the points.
+    pub fn coverage(&self) -> Coverage {
+        let sum = |count: fn(&Cells) -> u64| self.lines.values().map(count).sum::<u64>();
+        let (tried, left_out) = (sum(|cells| cells.points), sum(|cells| cells.left_out));
+        let complete = |cells: &Cells| cells.passed == cells.planned && cells.ended() == cells.planned;
+        match () {
+            () if tried == 0 || !self.lines.values().all(complete) => Coverage::Incomplete,
+            () if left_out == 0 => Coverage::All { points: tried },
+            () => Coverage::Sample { tried, points: tried + left_out },
+        }
     }
 
     /// How many planned runs have not ended.
@@ -95,10 +126,11 @@ impl fmt::Display for Matrix {
         let header = ["scenario", "depth", "host", "kind", "points", "runs", "passed", "violated", "did not strike"];
         let mut rows: Vec<[String; 9]> = vec![header.map(str::to_owned)];
         for (Line { scenario, depth, host, kind }, cells) in &self.lines {
-            let Cells { points, passed, violated, did_not_strike, .. } = cells;
+            let Cells { points, left_out, passed, violated, did_not_strike, .. } = cells;
             let words = [scenario.clone(), depth.to_string(), host.clone(), kind.name().to_owned()];
-            let figures = [*points, cells.ended(), *passed, *violated, *did_not_strike].map(|count| count.to_string());
-            let mut row = words.into_iter().chain(figures);
+            let points = if *left_out == 0 { points.to_string() } else { format!("{points} of {}", points + left_out) };
+            let figures = [cells.ended(), *passed, *violated, *did_not_strike].map(|count| count.to_string());
+            let mut row = words.into_iter().chain([points]).chain(figures);
             rows.push(std::array::from_fn(|_| row.next().unwrap_or_default()));
         }
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
@@ -137,9 +169,9 @@ mod tests {
     #[test]
     fn all_is_covered_when_the_last_planned_run_has_passed() {
         let mut matrix = planned();
-        assert_eq!((matrix.covered(), matrix.unfinished()), (None, 1));
+        assert_eq!((matrix.coverage(), matrix.unfinished()), (Coverage::Incomplete, 1));
         matrix.ended(line(1), Outcome::Passed);
-        assert_eq!((matrix.covered(), matrix.unfinished()), (Some(2), 0));
+        assert_eq!((matrix.coverage(), matrix.unfinished()), (Coverage::All { points: 2 }, 0));
     }
 
     #[test]
@@ -147,7 +179,7 @@ mod tests {
         for outcome in [Outcome::Violated, Outcome::DidNotStrike] {
             let mut matrix = planned();
             matrix.ended(line(1), outcome);
-            assert_eq!((matrix.covered(), matrix.unfinished()), (None, 0), "{outcome:?}");
+            assert_eq!((matrix.coverage(), matrix.unfinished()), (Coverage::Incomplete, 0), "{outcome:?}");
         }
     }
 
@@ -158,12 +190,26 @@ mod tests {
         for _ in 0..3 {
             matrix.ended(line(2), Outcome::Passed);
         }
-        assert_eq!(matrix.covered(), None);
+        assert_eq!(matrix.coverage(), Coverage::Incomplete);
     }
 
     #[test]
     fn of_nothing_nothing_is_covered() {
-        assert_eq!(Matrix::default().covered(), None);
+        let mut matrix = Matrix::default();
+        assert_eq!(matrix.coverage(), Coverage::Incomplete);
+        matrix.leave_out(line(1), 3);
+        assert_eq!(matrix.coverage(), Coverage::Incomplete);
+    }
+
+    #[test]
+    fn what_was_left_out_is_told_and_all_is_not_covered() {
+        let mut matrix = planned();
+        matrix.leave_out(line(1), 5);
+        assert_eq!(matrix.coverage(), Coverage::Incomplete);
+        matrix.ended(line(1), Outcome::Passed);
+        assert_eq!(matrix.coverage(), Coverage::Sample { tried: 2, points: 7 });
+        let text = matrix.to_string();
+        assert!(text.lines().nth(1).is_some_and(|row| row.contains("  2 of 7  ")), "{text}");
     }
 
     #[test]

@@ -10,13 +10,15 @@
 
 mod journal;
 mod matrix;
+mod sample;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 pub use journal::{Journal, JournalError, program_digest};
-pub use matrix::{Line, Matrix, Outcome};
+pub use matrix::{Coverage, Line, Matrix, Outcome};
+pub use sample::Sample;
 
 use crate::plan::{Fault, Plan, PlannedFault, PointKind, Trigger};
 use crate::record::Points;

@@ -243,6 +243,13 @@ impl Faults {
         (verdict, slower_ms)
     }
 
+    /// Whether any of them concerns a clock.
+    pub fn concern_clocks(&self) -> bool {
+        let concerns =
+            |planned: &Planned| matches!(planned.plan.fault, Fault::ClockSkew { .. } | Fault::ClockDrift { .. });
+        self.0.iter().any(concerns)
+    }
+
     /// How far a host's time of day is ahead of the true one, in milliseconds. `seen` says that somebody goes by it:
     /// those who read two clocks at once may want the other.
     pub fn clock_error_ms(&mut self, host: HostId, now_ms: u64, seen: bool) -> i64 {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
+use super::run::Options;
 use super::surroundings::Surroundings;
 use crate::chain::Link;
 use crate::record::{TraceEvent, What};
@@ -17,10 +18,10 @@ pub(super) struct Recorder {
     pub marks: BTreeMap<String, u64>,
     pub exits: Vec<(u64, String, String)>,
     pub refusals: Vec<(u64, String, String)>,
-    /// Over core inputs, effects and marks.
-    core: Sha256,
-    /// Over everything.
-    bytes: Sha256,
+    /// Over core inputs, effects and marks; none in a bare run.
+    core: Option<Sha256>,
+    /// Over everything; none in a bare run.
+    bytes: Option<Sha256>,
     chain: Option<Chain>,
 }
 
@@ -31,15 +32,16 @@ struct Chain {
 }
 
 impl Recorder {
-    pub fn new(detail: bool, chain: bool) -> Recorder {
+    pub fn new(options: Options) -> Recorder {
+        let Options { detail, chain, bare, log: _ } = options;
         Recorder {
             detail,
             trace: Vec::new(),
             marks: BTreeMap::new(),
             exits: Vec::new(),
             refusals: Vec::new(),
-            core: Sha256::new(),
-            bytes: Sha256::new(),
+            core: (!bare).then(Sha256::new),
+            bytes: (!bare).then(Sha256::new),
             chain: chain.then(|| Chain { links: Vec::new(), surroundings: Surroundings::begin() }),
         }
     }
@@ -81,14 +83,16 @@ impl Recorder {
 
     /// Bytes for the digest over everything, and for no trace. `text` says in the chain what they are.
     pub fn fold(&mut self, at_ms: u64, host: &str, content: &[u8], text: impl FnOnce() -> String) {
-        self.bytes.update((content.len() as u64).to_le_bytes());
-        self.bytes.update(content);
+        if let Some(bytes) = &mut self.bytes {
+            bytes.update((content.len() as u64).to_le_bytes());
+            bytes.update(content);
+        }
         self.link(at_ms, host, text);
     }
 
     fn link(&mut self, at_ms: u64, host: &str, text: impl FnOnce() -> String) {
         let Some(Chain { links, surroundings }) = &mut self.chain else { return };
-        let so_far: [u8; 32] = self.bytes.clone().finalize().into();
+        let so_far: [u8; 32] = self.bytes.clone().unwrap_or_default().finalize().into();
         let digest = u64::from_be_bytes(*so_far.first_chunk().expect("32 bytes begin with 8"));
         links.push(Link { at_ms, host: host.to_owned(), text: text(), digest, around: surroundings.look() });
     }
@@ -98,14 +102,16 @@ impl Recorder {
         self.chain.as_mut().map(|chain| std::mem::take(&mut chain.links)).unwrap_or_default()
     }
 
-    /// The digest over core inputs, effects and marks, and that over everything.
+    /// The digest over core inputs, effects and marks, and that over everything; empty in a bare run.
     pub fn digests(&self) -> (String, String) {
-        (hex(self.core.clone()), hex(self.bytes.clone()))
+        let hex = |hash: &Option<Sha256>| hash.clone().map(hex).unwrap_or_default();
+        (hex(&self.core), hex(&self.bytes))
     }
 }
 
 /// Lengths go in as well, so that a boundary cannot move unnoticed.
-fn fold(hash: &mut Sha256, at_ms: u64, host: &str, what: What, content: &[&[u8]]) {
+fn fold(hash: &mut Option<Sha256>, at_ms: u64, host: &str, what: What, content: &[&[u8]]) {
+    let Some(hash) = hash else { return };
     hash.update(at_ms.to_le_bytes());
     hash.update([what as u8, content.len() as u8]);
     for part in [&[host.as_bytes()], content].into_iter().flatten() {
@@ -150,7 +156,7 @@ mod tests {
     #[test]
     fn only_what_cores_do_is_in_the_first_digest_and_a_boundary_cannot_move() {
         let digests = |record: &dyn Fn(&mut Recorder)| {
-            let mut recorder = Recorder::new(false, false);
+            let mut recorder = Recorder::new(Options::default());
             record(&mut recorder);
             recorder.digests()
         };
@@ -166,7 +172,8 @@ mod tests {
 
     #[test]
     fn detail_is_in_the_trace_on_request_only_and_in_the_digest_always() {
-        let (mut brief, mut full) = (Recorder::new(false, false), Recorder::new(true, false));
+        let (mut brief, mut full) =
+            (Recorder::new(Options::default()), Recorder::new(Options { detail: true, ..Options::default() }));
         for recorder in [&mut brief, &mut full] {
             recorder.detail(1, "a", What::Disk, &[b"write"], || "write".to_owned());
         }
@@ -177,7 +184,7 @@ mod tests {
     #[test]
     fn the_chain_has_a_link_for_each_part_of_the_digest_and_parts_where_the_digest_does() {
         let record = |secret: &[u8]| {
-            let mut recorder = Recorder::new(false, true);
+            let mut recorder = Recorder::new(Options { chain: true, ..Options::default() });
             recorder.core(1, "a", What::Input, "core input".into());
             recorder.detail(2, "b", What::Network, &[secret], || "sent".to_owned());
             recorder.fold(3, "c", b"same", || "the end".to_owned());

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use interpose::Reading;
@@ -27,7 +26,8 @@ use crate::record::{Points, REFUSED, Record};
 use crate::stream::Stream;
 use crate::sut::{Exit, System};
 
-/// How much of a run is kept for readers. No choice here changes what happens in it, or its digests.
+/// How much of a run is kept for readers. No choice here but [`bare`](Options::bare) changes what happens in it, or its
+/// digests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Whether messages and disk operations go into the trace: for a replay, too much for a sweep.
@@ -36,6 +36,9 @@ pub struct Options {
     pub chain: bool,
     /// What becomes of what the software logs.
     pub log: Log,
+    /// Whether entropy and clocks are left as they are, and nothing is digested. Such a run is good for one thing: to
+    /// show what those two cost.
+    pub bare: bool,
 }
 
 /// Why a plan cannot be run.
@@ -80,17 +83,17 @@ pub fn run<S: System>(plan: &Plan<S::Op>, options: Options) -> Result<Record<S::
     let faults = Faults::new(plan, |name| cast.find(name).expect("every name was checked"));
     let links = Network::new(plan.seed, (network.latency_ms_min, network.latency_ms_max));
     let names = cast.names.clone();
-    let shared = Shared::new(names, plan.seed, links, faults, Recorder::new(options.detail, options.chain));
+    let shared = Shared::new(names, plan.seed, links, faults, Recorder::new(options));
     disk::seed_sqlite_prng(Stream::new(plan.seed, "sqlite").bits());
     let clock = || {
-        let elapsed_ns = shared.clock.monotonic().as_nanos() as u64;
-        let utc_ns = shared.utc_here(Duration::from_nanos(elapsed_ns)).as_nanos() as u64;
-        Reading { utc_ns, monotonic_ns: elapsed_ns }
+        let elapsed = shared.clock.step_began();
+        let (utc, elapsed_ns) = (shared.utc_here(elapsed), elapsed.as_nanos() as u64);
+        Reading { utc_ns: utc.as_nanos() as u64, monotonic_ns: elapsed_ns }
     };
-    let record = interpose::simulate(plan.seed, &clock, || {
+    let run = || {
         panics::collect(&shared, || log::with(&shared, options.log, || World::new(system, plan, cast, &shared).run()))
-    });
-    Ok(record)
+    };
+    Ok(if options.bare { run() } else { interpose::simulate(plan.seed, &clock, run) })
 }
 
 /// Who takes part: the system's hosts, then the clients, then the settler.

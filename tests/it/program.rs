@@ -3,9 +3,14 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+/// With this variable in its environment the test runs another build of the program, say the release build, without being
+/// built anew itself.
+const PROGRAM: &str = "SQUALL_PROGRAM";
+
 /// The program, to be run in the root of the repository.
 pub fn squall() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
+    let program = std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_squall").into());
+    let mut command = Command::new(program);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     command
 }

@@ -11,18 +11,15 @@ pub(in crate::world) struct Clock {
     /// Whether a step is under way. Between steps turmoil's own answer is wrong: the destructors of a crashing host
     /// run outside every runtime, where its clock falls back to the machine's.
     stepping: AtomicBool,
-    /// The latest time that [`monotonic`](Self::monotonic) returned.
-    latest_ns: AtomicU64,
 }
 
 impl Clock {
     /// How long the simulation has run. A host may be up to one step ahead of another.
     pub fn now(&self) -> Duration {
-        let step_began = Duration::from_nanos(self.step_began_ns.load(Relaxed));
         if !self.stepping.load(Relaxed) {
-            return step_began;
+            return self.step_began();
         }
-        turmoil::sim_elapsed().unwrap_or(step_began)
+        turmoil::sim_elapsed().unwrap_or_else(|| self.step_began())
     }
 
     /// The same in whole milliseconds.
@@ -30,10 +27,12 @@ impl Clock {
         self.now().as_millis() as u64
     }
 
-    /// The same, for a clock that belongs to the thread and not to a host: it never goes back.
-    pub fn monotonic(&self) -> Duration {
-        let now = self.now().as_nanos() as u64;
-        Duration::from_nanos(self.latest_ns.fetch_max(now, Relaxed).max(now))
+    /// Where the current step began: a clock for the thread, which belongs to no host, is ahead of none and never goes back.
+    ///
+    /// tokio reads the machine's clock several times a step and host, for figures that nobody looks at. So this one is
+    /// cheap, and as coarse as a step; [`now`](Self::now) is neither.
+    pub fn step_began(&self) -> Duration {
+        Duration::from_nanos(self.step_began_ns.load(Relaxed))
     }
 
     pub(super) fn begin_step(&self) {
