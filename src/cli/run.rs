@@ -15,10 +15,14 @@ use crate::plan::Plan;
 use crate::sut::System;
 use crate::verdict::Verdict;
 
-/// From how many seeds on a mark, or a fault that a profile may draw, must have shown in one of them.
+/// From how many seeds on a mark, or a fault that the scenario names, must have shown in one of them.
 ///
 /// With fewer, not having met it says nothing about the scenario.
 const SEEDS_ENOUGH: u64 = 20;
+
+/// How often a profile must have planned a fault for it to be strange that none of them took effect. Some never can: they
+/// strike who is down, or where nobody comes by.
+const STRIKES_ENOUGH: u64 = 20;
 
 pub fn run<S: System>(arguments: RunArgs) -> Ended {
     let RunArgs { scenarios, seeds, jobs, verify, failures: folder, format, isolation } = arguments;
@@ -64,7 +68,13 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
         (0..plans.len()).filter(|index| verify.wants(owners[*index], plans[*index].seed)).collect();
     let verified = sample.len();
     let (differences, differing) = verify_again::<S>(&plans, &verdicts, &sample, setup)?;
-    let missing = missing(&sources, &rows, seeds.end - seeds.start)?;
+    let mut planned = vec![BTreeMap::new(); sources.len()];
+    for (plan, owner) in plans.iter().zip(&owners) {
+        for fault in &plan.faults {
+            *planned[*owner].entry(fault.fault.name()).or_default() += 1;
+        }
+    }
+    let missing = missing(&sources, &rows, &planned, seeds.end - seeds.start)?;
     let runs = verdicts.iter().map(|(index, verdict)| (&plans[*index], verdict));
     let failures = failures::collect::<S>(runs, &folder)?;
     let report = Report { system: S::NAME, rows, wall, verified, differences, differing, missing, failures };
@@ -113,18 +123,24 @@ fn verify_again<S: System>(
 }
 
 /// What a scenario is there for and no run reached.
-fn missing<S: System>(sources: &[Source<S>], rows: &[Row], seeds: u64) -> Result<Vec<Missing>, Failure> {
+fn missing<S: System>(
+    sources: &[Source<S>],
+    rows: &[Row],
+    planned: &[BTreeMap<&str, u64>],
+    seeds: u64,
+) -> Result<Vec<Missing>, Failure> {
     let mut missing = Vec::new();
-    for (source, row) in sources.iter().zip(rows) {
-        let Expected { steps, kinds } = source.expected_faults()?;
+    for ((source, row), planned) in sources.iter().zip(rows).zip(planned) {
+        let Expected { steps, kinds, named } = source.expected_faults()?;
         let enough = seeds >= SEEDS_ENOUGH;
         let plan = source.plan(0)?;
         let mut tell = |what: String| missing.push(Missing { scenario: row.name.clone(), what });
         for (planned, _) in plan.faults.iter().take(steps).zip(&row.fired).filter(|(_, count)| **count == 0) {
             tell(format!("{} {} never took effect", planned.fault.name(), planned.at));
         }
-        let kinds = kinds.iter().filter(|_| enough);
-        for fault in kinds.filter(|fault| row.faults.get(*fault).is_none_or(|count| *count == 0)) {
+        let strikes = |kind: &str| planned.get(kind).copied().unwrap_or(0);
+        let wanted = kinds.iter().filter(|kind| if named { enough } else { strikes(kind) >= STRIKES_ENOUGH });
+        for fault in wanted.filter(|fault| row.faults.get(*fault).is_none_or(|count| *count == 0)) {
             tell(format!("fault {fault} never took effect"));
         }
         for mark in plan.marks.iter().filter(|mark| enough && !row.marks.contains_key(*mark)) {

@@ -1,7 +1,7 @@
 //! What a simulated client asks of the coordinator, as scenarios spell it.
 
 use coordinator::commit::EntityView;
-use graph::{EntityId, Operation, TxId};
+use graph::{EntityId, Operation, Refusal, TxId};
 use serde::{Deserialize, Serialize};
 
 /// An operation of a client.
@@ -41,6 +41,13 @@ pub enum Ret {
     Committed {
         /// Its name.
         tx: TxId,
+    },
+    /// It was not done, and never will be: an operation did not fit the entities as they stood.
+    Refused {
+        /// Its name.
+        tx: TxId,
+        /// What did not fit.
+        refusal: Refusal,
     },
     /// The entity, or none.
     Entity(Option<EntityView>),
