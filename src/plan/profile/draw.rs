@@ -164,6 +164,7 @@ pub(super) fn bit_rot(random: &mut Stream, ground: &Ground<'_>) -> Vec<PlannedFa
     with_files(random, ground, |random, host| Fault::BitRot {
         host: host.name.to_owned(),
         file: file(random, host),
+        after: None,
         bits: early(random, 64),
         restart_after_ms: duration_ms(random),
     })
