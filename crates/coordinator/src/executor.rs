@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::access;
 use crate::commit::{Action, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report};
 use crate::ledger::{self, LedgerError, Moment};
+use crate::operations::Operations;
 use crate::retention::RunningClock;
 use crate::service::Waiting;
 use crate::statements;
@@ -42,6 +43,7 @@ pub(crate) struct CommitExecutor {
     pub graph_limit: Duration,
     pub clock: RunningClock,
     pub waiting: Arc<Waiting>,
+    pub operations: Arc<Operations>,
     pub halt: watch::Sender<Option<String>>,
 }
 
@@ -81,12 +83,21 @@ impl CommitExecutor {
                 Ok(Report::LookedUp(settled))
             }
             Action::Decide { tx, patch } => {
-                self.transact(statements::decide(tx, &patch)).await?;
+                self.decide(id, statements::decide(tx, &patch)).await?;
                 Ok(Report::Decided)
             }
             Action::Fence { tx } => self.fence(tx).await,
             Action::Load { entity } => self.load(id, entity).await,
         }
+    }
+
+    async fn decide(&self, id: EffectId, calls: Vec<Call>) -> Result<(), Failure> {
+        let decided = self.graph.execute(calls, self.graph_limit).await;
+        if let (Err(error @ GraphError::Unexpected { .. }), EffectId::Decide(tx, 1)) = (&decided, id) {
+            // It fits SQLite, and no earlier attempt can have changed the graph.
+            self.operations.report_difference(&format!("{tx}: {error}"));
+        }
+        decided.map(|_| ()).map_err(graph_failure)
     }
 
     async fn fence(&self, tx: TxId) -> Result<Report, Failure> {
@@ -124,6 +135,7 @@ impl CommitExecutor {
         };
         let reason = format!("{finding} entity {entity}: the stores were changed by somebody else");
         tracing::error!(?id, "{reason}");
+        self.operations.report_difference(&reason);
         Err(Failure::Refused { reason, retryable: false })
     }
 

@@ -17,6 +17,7 @@ use crate::commit::{
 };
 use crate::executor::{self, CommitExecutor};
 use crate::ledger::LedgerError;
+use crate::operations::{self, CheckResult, Operations, START_CHECK, Watched, alerts};
 use crate::retention::{self, Retention, RetentionExecutor, RunningClock};
 use crate::start::{self, Contradiction, Finding};
 use crate::view::GraphView;
@@ -35,6 +36,8 @@ pub struct Options {
     /// How long one attempt to prepare the graph at start may take, the creation of
     /// constraints included; then it is tried again.
     pub prepare_limit: std::time::Duration,
+    /// When somebody has to look.
+    pub alerts: alerts::Config,
 }
 
 impl Options {
@@ -46,6 +49,7 @@ impl Options {
             retention: retention::Config::default(),
             graph_limit: std::time::Duration::from_secs(5),
             prepare_limit: std::time::Duration::from_secs(300),
+            alerts: alerts::Config::default(),
         }
     }
 }
@@ -125,9 +129,10 @@ impl StartError {
 /// A running coordinator. Cheap to clone; it ends when the last clone is gone.
 #[derive(Clone)]
 pub struct Coordinator {
-    core: Handle<Commit>,
+    core: Handle<Watched<Commit, Operations>>,
     #[expect(dead_code, reason = "held for its loop")]
-    retention: Handle<Retention>,
+    retention: Handle<Watched<Retention, Operations>>,
+    operations: Arc<Operations>,
     waiting: Arc<Waiting>,
     ledger: Batcher,
     graph: Arc<dyn GraphStore>,
@@ -143,6 +148,8 @@ impl Coordinator {
     pub async fn start(env: Env, options: Options, graph: Arc<dyn GraphStore>) -> Result<Coordinator, StartError> {
         let opened = start::open(&env, &options, graph.as_ref()).await?;
         let (core, first) = Commit::recover(options.commit, opened.incarnation, opened.unresolved)?;
+        let operations = Arc::new(Operations::new(options.alerts, &core, opened.findings.is_empty()));
+        operations.report_check(START_CHECK, start_check(&opened.findings));
         let waiting = Arc::new(Waiting::default());
         let (halt, halted) = watch::channel(None);
         let ledger = opened.ledger;
@@ -154,14 +161,20 @@ impl Coordinator {
             graph_limit: options.graph_limit,
             clock,
             waiting: waiting.clone(),
+            operations: operations.clone(),
             halt,
         };
-        let core = env::drive(&env, core, first, Arc::new(executor));
+        let core = operations::drive(&env, core, first, executor, operations.clone());
         let retention = Retention::new(options.retention, opened.running);
         let executor = RetentionExecutor { ledger: ledger.clone() };
-        let retention = env::drive(&env, retention, env::Step::new(), Arc::new(executor));
+        let retention = operations::drive(&env, retention, env::Step::new(), executor, operations.clone());
         let (graph_limit, findings) = (options.graph_limit, opened.findings.into());
-        Ok(Coordinator { core, retention, waiting, ledger, graph, graph_limit, halted, findings })
+        Ok(Coordinator { core, retention, operations, waiting, ledger, graph, graph_limit, halted, findings })
+    }
+
+    /// Its metrics and alerts.
+    pub fn operations(&self) -> &Operations {
+        &self.operations
     }
 
     /// What the start found to be wrong with the stores and could go on with. It was logged
@@ -225,6 +238,11 @@ impl Coordinator {
         self.core.send(input(request));
         answer.await.expect("every request is answered before it is forgotten")
     }
+}
+
+fn start_check(findings: &[Finding]) -> CheckResult {
+    let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    CheckResult::failed(findings.len() as u64, text.join("; "))
 }
 
 /// SHA-256 of the operations in their canonical JSON, in hex.

@@ -6,6 +6,7 @@ use graph::{EntityId, Kind, Patch, Properties, TxId};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{AbortReason, Decision, EntityView, IdempotencyKey, LinkView, Settled, Status};
+use crate::operations::Alert;
 
 /// The header that carries a transaction's idempotency key.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -131,6 +132,15 @@ pub struct Health {
     /// How the protocol is.
     #[serde(flatten)]
     pub status: Status,
+}
+
+/// The answer of `GET /alerts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alerts {
+    /// How many of them are firing.
+    pub firing: u64,
+    /// All of them, those that are quiet too.
+    pub alerts: Vec<Alert>,
 }
 
 #[cfg(test)]

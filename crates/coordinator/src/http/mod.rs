@@ -7,6 +7,8 @@
 //! | `GET /entities/{id}?consistency=strong\|eventual` | an [`Entity`]; a `/` in the id may stand as `%2F` |
 //! | `GET /healthz` | a [`Health`]: 200 while it works, 503 when the process is about to end |
 //! | `GET /status` | the same, always 200 |
+//! | `GET /metrics` | what it has done, in Prometheus' text format |
+//! | `GET /alerts` | what somebody has to look at: [`Alerts`] |
 //!
 //! Whatever is not answered so is answered with a [`Problem`](crate::problem::Problem). The
 //! only exception is a request that is not HTTP, which the HTTP library answers by itself.
@@ -17,11 +19,12 @@
 mod answers;
 mod api;
 mod body;
+mod operational;
 mod routes;
 mod server;
 
 pub use api::{
-    Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, KEY_BYTES_MAX, KeyError, Outcome, Transaction,
+    Alerts, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, KEY_BYTES_MAX, KeyError, Outcome, Transaction,
     outcome_path, parse_key,
 };
 pub use server::{Limits, serve};

@@ -6,7 +6,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use env::Env;
 use graph::{EntityId, IdError, Millis, TxId};
@@ -16,26 +16,43 @@ use serde::Deserialize;
 
 use super::api::{Consistency, Entity, Health, IDEMPOTENCY_KEY, Outcome, parse_key};
 use super::server::Limits;
-use super::{answers, body};
+use super::{answers, body, operational};
 use crate::commit::IdempotencyKey;
 use crate::problem::{At, Problem, ProblemType};
 use crate::service::Coordinator;
 
 /// What handlers work with.
 #[derive(Clone)]
-struct Service {
-    coordinator: Coordinator,
-    limits: Limits,
+pub(super) struct Service {
+    pub coordinator: Coordinator,
+    pub limits: Limits,
+}
+
+/// A path, and what answers it.
+pub(super) struct Route {
+    /// As documents write it: a part in braces is one segment, in which `/` stands as `%2F`.
+    pub path: &'static str,
+    answer: fn() -> MethodRouter<Service>,
 }
 
 /// Everything the API answers.
+pub(super) static ROUTES: &[Route] = &[
+    Route { path: "/transactions", answer: || post(submit) },
+    Route { path: "/transactions/{tx}", answer: || get(outcome) },
+    Route { path: "/entities/{id}", answer: || get(read) },
+    Route { path: "/healthz", answer: || get(health) },
+    Route { path: "/status", answer: || get(status) },
+    Route { path: "/metrics", answer: || get(operational::metrics) },
+    Route { path: "/alerts", answer: || get(operational::alerts) },
+];
+
 pub(super) fn router(env: Env, coordinator: Coordinator, limits: Limits) -> Router {
-    Router::new()
-        .route("/transactions", post(submit))
-        .route("/transactions/{tx}", get(outcome))
-        .route("/entities/{*id}", get(read))
-        .route("/healthz", get(health))
-        .route("/status", get(status))
+    // An id is taken with its slashes as they are, too.
+    let mount =
+        |router: Router<Service>, route: &Route| router.route(&route.path.replace("{id}", "{*id}"), (route.answer)());
+    ROUTES
+        .iter()
+        .fold(Router::new(), mount)
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(env, date_and_log))
@@ -103,13 +120,8 @@ async fn ask_health(coordinator: &Coordinator) -> Health {
 }
 
 async fn no_such_route(uri: Uri) -> Problem {
-    Problem::new(
-        ProblemType::NoSuchRoute,
-        format!(
-            "{} is not one of /transactions, /transactions/{{tx}}, /entities/{{id}}, /healthz and /status",
-            uri.path()
-        ),
-    )
+    let paths: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+    Problem::new(ProblemType::NoSuchRoute, format!("{} is not one of {}", uri.path(), paths.join(", ")))
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {

@@ -3,6 +3,7 @@
 
 mod api;
 mod client;
+mod operations;
 mod shutdown;
 mod support;
 mod trouble;
