@@ -55,13 +55,15 @@ pub enum ProblemType {
     Busy,
     /// A store cannot do it at the moment: nothing was done.
     Unavailable,
+    /// Too many requests are open: nothing was done.
+    Overloaded,
     /// The transaction has an outcome or may get one; nobody knows it yet.
     OutcomeUnknown,
 }
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [ProblemType; 14] = [
+    pub const ALL: [ProblemType; 15] = [
         ProblemType::MalformedRequest,
         ProblemType::IdempotencyKeyInvalid,
         ProblemType::IdempotencyKeyReused,
@@ -75,6 +77,7 @@ impl ProblemType {
         ProblemType::Aborted,
         ProblemType::Busy,
         ProblemType::Unavailable,
+        ProblemType::Overloaded,
         ProblemType::OutcomeUnknown,
     ];
 
@@ -91,7 +94,7 @@ impl ProblemType {
             ProblemType::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ProblemType::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ProblemType::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            ProblemType::Busy | ProblemType::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ProblemType::Busy | ProblemType::Unavailable | ProblemType::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             ProblemType::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -112,6 +115,7 @@ impl ProblemType {
             ProblemType::Aborted => "The transaction was aborted",
             ProblemType::Busy => "The entities are in use",
             ProblemType::Unavailable => "The coordinator cannot do this at the moment",
+            ProblemType::Overloaded => "Too many requests are open",
             ProblemType::OutcomeUnknown => "The outcome of the transaction is not known yet",
         }
     }
@@ -136,6 +140,7 @@ impl ProblemType {
             ProblemType::Aborted => "aborted",
             ProblemType::Busy => "busy",
             ProblemType::Unavailable => "unavailable",
+            ProblemType::Overloaded => "overloaded",
             ProblemType::OutcomeUnknown => "outcome-unknown",
         }
     }
@@ -262,7 +267,10 @@ impl fmt::Display for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let retry = matches!(self.kind, ProblemType::Busy | ProblemType::Unavailable | ProblemType::OutcomeUnknown);
+        let retry = matches!(
+            self.kind,
+            ProblemType::Busy | ProblemType::Unavailable | ProblemType::Overloaded | ProblemType::OutcomeUnknown
+        );
         // RFC 8631: the resource that says how it stands.
         let link = self.outcome.as_ref().map(|path| format!("<{path}>; rel=\"status\""));
         let mut response = (self.kind.status(), Json(self)).into_response();

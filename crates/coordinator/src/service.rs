@@ -10,10 +10,11 @@ use sha2::{Digest, Sha256};
 use stores::batch::Batcher;
 use stores::sqlite::{OpenError, SqlFailure, is_passing};
 use stores::{GraphError, GraphStore};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::commit::{
-    Answer, Commit, Config, ConflictingIntents, ContentHash, IdempotencyKey, Input, RequestId, Status, Submission,
+    Answer, Commit, Config, ConflictingIntents, ContentHash, IdempotencyKey, Input, Rejection, RequestId, Status,
+    Submission,
 };
 use crate::executor::{self, CommitExecutor};
 use crate::ledger::LedgerError;
@@ -36,6 +37,9 @@ pub struct Options {
     /// How long one attempt to prepare the graph at start may take, the creation of
     /// constraints included; then it is tried again.
     pub prepare_limit: std::time::Duration,
+    /// How many requests may be open, those included whose clients have gone away; further ones
+    /// are refused. At least 1.
+    pub requests_max: usize,
     /// When somebody has to look.
     pub alerts: alerts::Config,
 }
@@ -49,6 +53,7 @@ impl Options {
             retention: retention::Config::default(),
             graph_limit: std::time::Duration::from_secs(5),
             prepare_limit: std::time::Duration::from_secs(300),
+            requests_max: 512,
             alerts: alerts::Config::default(),
         }
     }
@@ -134,6 +139,7 @@ pub struct Coordinator {
     retention: Handle<Watched<Retention, Operations>>,
     operations: Arc<Operations>,
     waiting: Arc<Waiting>,
+    places: Arc<Semaphore>,
     ledger: Batcher,
     graph: Arc<dyn GraphStore>,
     graph_limit: std::time::Duration,
@@ -169,7 +175,8 @@ impl Coordinator {
         let executor = RetentionExecutor { ledger: ledger.clone() };
         let retention = operations::drive(&env, retention, env::Step::new(), executor, operations.clone());
         let (graph_limit, findings) = (options.graph_limit, opened.findings.into());
-        Ok(Coordinator { core, retention, operations, waiting, ledger, graph, graph_limit, halted, findings })
+        let places = Arc::new(Semaphore::new(options.requests_max));
+        Ok(Coordinator { core, retention, operations, waiting, places, ledger, graph, graph_limit, halted, findings })
     }
 
     /// Its metrics and alerts.
@@ -188,12 +195,12 @@ impl Coordinator {
         patch.validate()?;
         let hash = content_hash(&patch);
         let submission = Submission { key, hash, patch };
-        Ok(self.ask(|request| Input::Submit { request, submission }).await)
+        Ok(self.ask_in_turn(|request| Input::Submit { request, submission }).await)
     }
 
     /// Reads an entity, linearizably, from both stores.
     pub async fn read(&self, entity: EntityId) -> Answer {
-        self.ask(|request| Input::Read { request, entity }).await
+        self.ask_in_turn(|request| Input::Read { request, entity }).await
     }
 
     /// Reads an entity from the graph alone, without locks: it may show a transaction that
@@ -206,12 +213,12 @@ impl Coordinator {
     /// What became of a transaction. One whose record is older than the retention is one that
     /// never began.
     pub async fn outcome(&self, tx: TxId) -> Answer {
-        self.ask(|request| Input::Outcome { request, tx }).await
+        self.ask_in_turn(|request| Input::Outcome { request, tx }).await
     }
 
     /// How the protocol is.
     pub async fn status(&self) -> Status {
-        match self.ask(|request| Input::Inspect { request }).await {
+        match self.ask(None, |request| Input::Inspect { request }).await {
             Answer::Status(status) => status,
             answer => panic!("the core answered a question about its status with {answer:?}"),
         }
@@ -233,8 +240,24 @@ impl Coordinator {
         }
     }
 
-    async fn ask(&self, input: impl FnOnce(RequestId) -> Input) -> Answer {
-        let (request, answer) = self.waiting.register();
+    /// Takes a place among the open requests, held until the value is dropped, or refuses.
+    pub(crate) fn admit(&self) -> Result<Place, Rejection> {
+        let place = self.places.clone().try_acquire_owned();
+        place.map(Place).map_err(|_| {
+            self.operations.refused_for_overload();
+            Rejection::Overloaded
+        })
+    }
+
+    async fn ask_in_turn(&self, input: impl FnOnce(RequestId) -> Input) -> Answer {
+        match self.admit() {
+            Ok(place) => self.ask(Some(place), input).await,
+            Err(rejection) => Answer::Rejected(rejection),
+        }
+    }
+
+    async fn ask(&self, place: Option<Place>, input: impl FnOnce(RequestId) -> Input) -> Answer {
+        let (request, answer) = self.waiting.register(place);
         self.core.send(input(request));
         answer.await.expect("every request is answered before it is forgotten")
     }
@@ -252,6 +275,9 @@ fn content_hash(patch: &Patch) -> ContentHash {
     ContentHash(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// A place among the open requests.
+pub(crate) struct Place(#[expect(dead_code, reason = "held for what it stands for")] OwnedSemaphorePermit);
+
 /// The clients that wait for an answer of the core.
 #[derive(Default)]
 pub(crate) struct Waiting {
@@ -261,24 +287,31 @@ pub(crate) struct Waiting {
 #[derive(Default)]
 struct WaitingState {
     last: u64,
-    senders: BTreeMap<RequestId, oneshot::Sender<Answer>>,
+    waiters: BTreeMap<RequestId, Waiter>,
+}
+
+/// A client that waits. It keeps its place until the core has answered, even if it has gone away:
+/// what it asked for is still being done.
+struct Waiter {
+    sender: oneshot::Sender<Answer>,
+    _place: Option<Place>,
 }
 
 impl Waiting {
-    fn register(&self) -> (RequestId, oneshot::Receiver<Answer>) {
+    fn register(&self, place: Option<Place>) -> (RequestId, oneshot::Receiver<Answer>) {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.last += 1;
         let request = RequestId(state.last);
-        state.senders.insert(request, sender);
+        state.waiters.insert(request, Waiter { sender, _place: place });
         (request, receiver)
     }
 
     /// Tells a client; one that went away in the meantime does not hear it.
     pub(crate) fn answer(&self, request: RequestId, answer: Answer) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = state.senders.remove(&request) {
-            let _ = sender.send(answer);
+        if let Some(waiter) = state.waiters.remove(&request) {
+            let _ = waiter.sender.send(answer);
         }
     }
 }

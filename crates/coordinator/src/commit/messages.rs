@@ -344,6 +344,9 @@ pub enum Rejection {
     /// A store could not do it.
     #[error("{0}")]
     Unavailable(String),
+    /// Too many requests are open; said before the protocol hears of it.
+    #[error("too many requests are open")]
+    Overloaded,
 }
 
 /// How the core is.

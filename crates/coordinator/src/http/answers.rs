@@ -86,9 +86,10 @@ fn no_such_entity(id: &EntityId, consistency: Consistency) -> Box<Problem> {
     Box::new(Problem { consistency: Some(consistency), ..problem })
 }
 
-fn rejected(rejection: &Rejection) -> Box<Problem> {
+pub(super) fn rejected(rejection: &Rejection) -> Box<Problem> {
     let kind = match rejection {
         Rejection::Busy => ProblemType::Busy,
+        Rejection::Overloaded => ProblemType::Overloaded,
         Rejection::Halted | Rejection::Unavailable(_) => ProblemType::Unavailable,
     };
     Problem::new(kind, format!("{rejection}; nothing was done: try again later")).into()

@@ -19,7 +19,7 @@ use super::server::Limits;
 use super::{answers, body, operational};
 use crate::commit::IdempotencyKey;
 use crate::problem::{At, Problem, ProblemType};
-use crate::service::Coordinator;
+use crate::service::{Coordinator, Place};
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -60,6 +60,9 @@ pub(super) fn router(env: Env, coordinator: Coordinator, limits: Limits) -> Rout
 }
 
 async fn submit(State(service): State<Service>, request: Request) -> Result<Json<Outcome>, Box<Problem>> {
+    // Refused before the body is read, if it has to be; its place is taken when there is
+    // something to do, so that slow senders take none from others.
+    drop(place(&service)?);
     let (parts, body) = request.into_parts();
     let key = idempotency_key(&parts.headers)?;
     body::require_json(&parts.headers)?;
@@ -68,6 +71,11 @@ async fn submit(State(service): State<Service>, request: Request) -> Result<Json
     let patch = body::parse(&json)?.operations;
     let answer = service.coordinator.submit(key, patch).await.map_err(|error| body::invalid(&error))?;
     answers::submitted(answer).map(Json)
+}
+
+/// Takes a place among the open requests.
+pub(super) fn place(service: &Service) -> Result<Place, Box<Problem>> {
+    service.coordinator.admit().map_err(|rejection| answers::rejected(&rejection))
 }
 
 async fn outcome(
@@ -98,6 +106,7 @@ async fn read(
     match consistency {
         Consistency::Strong => answers::strong(&id, service.coordinator.read(id.clone()).await),
         Consistency::Eventual => {
+            let _place = place(&service)?;
             let view = service.coordinator.read_eventual(&id).await;
             answers::eventual(id, view)
         }

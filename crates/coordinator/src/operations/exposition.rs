@@ -169,6 +169,7 @@ fn decided(page: &mut Page, state: &State) {
     );
     page.counter("forgotten_total", state.forgotten, "Records that the retention removed.");
     page.counter("retention_postponed_total", state.postponed, "Passes of the retention that failed.");
+    page.counter("overloaded_total", state.overloaded, "Requests refused because too many were open.");
 }
 
 /// How it is at the moment.

@@ -363,7 +363,8 @@ impl Metrics {
             (_, Answer::Rejected(Rejection::Busy)) => "busy",
             (_, Answer::Rejected(Rejection::Unavailable(_))) => "unavailable",
             (_, Answer::Rejected(Rejection::Halted)) => "halted",
-            (_, Answer::Status(_)) => return,
+            // No answer of the core's to what it was asked.
+            (_, Answer::Rejected(Rejection::Overloaded) | Answer::Status(_)) => return,
         };
         *self.answers.entry((kind, name)).or_default() += 1;
         self.response_times.entry(kind).or_default().observe(now - at);

@@ -101,6 +101,8 @@ struct State {
     forgotten: u64,
     /// Passes of the retention that failed.
     postponed: u64,
+    /// Requests that were refused because too many were open.
+    overloaded: u64,
     checks: BTreeMap<&'static str, Check>,
     /// Where something was seen to differ between the stores, outside of a check.
     differences: u64,
@@ -123,6 +125,7 @@ impl Operations {
             commit: Metrics::default(),
             forgotten: 0,
             postponed: 0,
+            overloaded: 0,
             checks: BTreeMap::new(),
             differences: 0,
             last_difference: None,
@@ -156,6 +159,11 @@ impl Operations {
         let mut state = self.state();
         state.differences += 1;
         state.last_difference = Some((now, detail.to_owned()));
+    }
+
+    /// Says that a request was refused because too many were open.
+    pub(crate) fn refused_for_overload(&self) {
+        self.state().overloaded += 1;
     }
 
     /// How fresh an answer is that is read from the graph after this call.

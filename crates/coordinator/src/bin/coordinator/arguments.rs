@@ -88,6 +88,10 @@ pub struct Serve {
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub answer_timeout_ms: u64,
 
+    /// How many requests may be open; further ones are refused with 503 before anything is done.
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    pub requests_max: u32,
+
     /// For how long the outcome and the idempotency key of a settled transaction are kept, at
     /// least. After that a retry under the same key is a new transaction. Only the time counts
     /// during which a server is running.

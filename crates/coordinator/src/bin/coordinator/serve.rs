@@ -39,6 +39,7 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
         graph_ca,
         graph_timeout_ms,
         answer_timeout_ms,
+        requests_max,
         retention_hours,
         log_format,
     } = arguments;
@@ -60,6 +61,7 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
     let mut options = Options::new(data.path());
     options.commit.answer_timeout_ms = Millis(answer_timeout_ms);
     options.retention.keep = Millis(retention_hours * 60 * 60 * 1_000);
+    options.requests_max = usize::try_from(requests_max).expect("a pointer has 32 bits at least");
     options.graph_limit = Duration::from_millis(graph_timeout_ms);
     let coordinator = tokio::select! {
         biased;
