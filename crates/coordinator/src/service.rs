@@ -168,6 +168,8 @@ impl Coordinator {
             clock,
             waiting: waiting.clone(),
             operations: operations.clone(),
+            incarnation: opened.incarnation,
+            fenced: Mutex::default(),
             halt,
         };
         let core = operations::drive(&env, core, first, executor, operations.clone());
