@@ -186,12 +186,11 @@ impl Client {
     ///
     /// A read has no effect, so every error means only that there is no answer.
     pub async fn read_eventual(&self, id: &EntityId) -> Result<Option<EventualView>, ClientError> {
-        Ok(self.entity(id, Consistency::Eventual).await?.map(|entity| match entity {
-            Entity::Eventual(view) => view,
-            Entity::Strong(EntityView { id, kind, properties, links, .. }) => {
-                EventualView { id, kind, properties, links }
-            }
-        }))
+        match self.entity(id, Consistency::Eventual).await? {
+            None => Ok(None),
+            Some(Entity::Eventual(view)) => Ok(Some(view)),
+            Some(Entity::Strong(_)) => Err(ClientError::unknown("the server read at another tier than asked for")),
+        }
     }
 
     /// How the coordinator is.

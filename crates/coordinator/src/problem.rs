@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commit::AbortReason;
 use crate::http::Consistency;
+use crate::operations::Freshness;
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -229,6 +230,9 @@ pub struct Problem {
     /// The tier at which the entity was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<Consistency>,
+    /// How far a tier that is not strong can be believed that it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Freshness>,
 }
 
 impl Problem {
@@ -244,6 +248,7 @@ impl Problem {
             outcome: None,
             reason: None,
             consistency: None,
+            freshness: None,
         }
     }
 

@@ -12,12 +12,14 @@ use stores::sqlite::{OpenError, SqlFailure, is_passing};
 use stores::{GraphError, GraphStore};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use crate::access;
 use crate::commit::{
     Answer, Commit, Config, ConflictingIntents, ContentHash, IdempotencyKey, Input, Rejection, RequestId, Status,
     Submission,
 };
 use crate::executor::{self, CommitExecutor};
-use crate::ledger::LedgerError;
+use crate::ledger::{self, AuditEntry, LedgerError};
+use crate::neighbourhood::{self, Found, Part};
 use crate::operations::{self, CheckResult, Operations, START_CHECK, Watched, alerts};
 use crate::retention::{self, Retention, RetentionExecutor, RunningClock};
 use crate::start::{self, Contradiction, Finding};
@@ -210,6 +212,22 @@ impl Coordinator {
     /// read from a replica.
     pub async fn read_eventual(&self, entity: &EntityId) -> Result<Option<GraphView>, GraphError> {
         executor::view(self.graph.as_ref(), entity, self.graph_limit).await
+    }
+
+    /// The neighbourhood of an entity in the graph alone, read as [`read_eventual`](Self::read_eventual)
+    /// reads; `None` where there is no such entity.
+    pub async fn neighbourhood(&self, entity: &EntityId, part: &Part) -> Result<Option<Found>, GraphError> {
+        neighbourhood::explore(self.graph.as_ref(), self.graph_limit, entity, part).await
+    }
+
+    /// Up to `limit` entries of the audit trail after the one of this number, about one
+    /// transaction or about all of them.
+    pub async fn audit(&self, tx: Option<TxId>, after: u64, limit: u32) -> Result<Vec<AuditEntry>, Rejection> {
+        let entries = access::read(&self.ledger, move |sql| match tx {
+            Some(tx) => ledger::audit_of(sql, tx, after, limit),
+            None => ledger::audit_after(sql, after, limit),
+        });
+        entries.await.map_err(|error| Rejection::Unavailable(error.to_string()))
     }
 
     /// What became of a transaction. One whose record is older than the retention is one that

@@ -5,6 +5,10 @@
 //! | `POST /transactions` | runs the [`Transaction`] in the body under the `Idempotency-Key` |
 //! | `GET /transactions/{tx}` | what became of it: an [`Outcome`] |
 //! | `GET /entities/{id}?consistency=strong\|eventual` | an [`Entity`]; a `/` in the id may stand as `%2F` |
+//! | `GET /entities/{id}/neighbours?depth&limit&after` | what is around it: a [`Neighbourhood`] |
+//! | `GET /transactions/{tx}/audit?after&limit` | what was decided about it: an [`AuditPage`] |
+//! | `GET /audit?after&limit` | the same about all transactions |
+//! | `GET /in-doubt?after&limit` | what has no outcome yet: an [`InDoubtPage`] |
 //! | `GET /healthz` | a [`Health`]: 200 while it works, 503 when the process is about to end |
 //! | `GET /status` | the same, always 200 |
 //! | `GET /metrics` | what it has done, in Prometheus' text format |
@@ -24,7 +28,7 @@ mod routes;
 mod server;
 
 pub use api::{
-    Alerts, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, KEY_BYTES_MAX, KeyError, Outcome, Transaction,
-    outcome_path, parse_key,
+    Alerts, AuditPage, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, InDoubtPage, KEY_BYTES_MAX,
+    KeyError, Neighbourhood, Outcome, Transaction, outcome_path, parse_key,
 };
 pub use server::{Limits, serve};

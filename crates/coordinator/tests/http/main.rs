@@ -2,6 +2,7 @@
 //! test, and a client that speaks to servers which misbehave.
 
 mod api;
+mod browse;
 mod client;
 mod operations;
 mod shutdown;
