@@ -42,6 +42,8 @@ pub enum ProblemType {
     BodyTimeout,
     /// The body is not JSON by its media type.
     UnsupportedMediaType,
+    /// The server answers only those who know its token.
+    Unauthorized,
     /// The path leads nowhere.
     NoSuchRoute,
     /// The path knows other methods.
@@ -64,13 +66,14 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [ProblemType; 15] = [
+    pub const ALL: [ProblemType; 16] = [
         ProblemType::MalformedRequest,
         ProblemType::IdempotencyKeyInvalid,
         ProblemType::IdempotencyKeyReused,
         ProblemType::TooLarge,
         ProblemType::BodyTimeout,
         ProblemType::UnsupportedMediaType,
+        ProblemType::Unauthorized,
         ProblemType::NoSuchRoute,
         ProblemType::MethodNotAllowed,
         ProblemType::NoSuchEntity,
@@ -89,6 +92,7 @@ impl ProblemType {
             ProblemType::NoSuchRoute | ProblemType::NoSuchEntity | ProblemType::NoSuchTransaction => {
                 StatusCode::NOT_FOUND
             }
+            ProblemType::Unauthorized => StatusCode::UNAUTHORIZED,
             ProblemType::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ProblemType::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             ProblemType::Aborted => StatusCode::CONFLICT,
@@ -109,6 +113,7 @@ impl ProblemType {
             ProblemType::TooLarge => "The request is too large",
             ProblemType::BodyTimeout => "The request did not arrive in time",
             ProblemType::UnsupportedMediaType => "The request is not JSON",
+            ProblemType::Unauthorized => "The server does not know who asks",
             ProblemType::NoSuchRoute => "There is nothing at this path",
             ProblemType::MethodNotAllowed => "The path does not know this method",
             ProblemType::NoSuchEntity => "There is no such entity",
@@ -134,6 +139,7 @@ impl ProblemType {
             ProblemType::TooLarge => "too-large",
             ProblemType::BodyTimeout => "body-timeout",
             ProblemType::UnsupportedMediaType => "unsupported-media-type",
+            ProblemType::Unauthorized => "unauthorized",
             ProblemType::NoSuchRoute => "no-such-route",
             ProblemType::MethodNotAllowed => "method-not-allowed",
             ProblemType::NoSuchEntity => "no-such-entity",

@@ -14,6 +14,9 @@
 //! | `GET /metrics` | what it has done, in Prometheus' text format |
 //! | `GET /alerts` | what somebody has to look at: [`Alerts`] |
 //!
+//!
+//! A server that was given a [`Token`] answers only those who know it, but for `/healthz`.
+//!
 //! Whatever is not answered so is answered with a [`Problem`](crate::problem::Problem). The
 //! only exception is a request that is not HTTP, which the HTTP library answers by itself.
 //!
@@ -26,9 +29,12 @@ mod body;
 mod operational;
 mod routes;
 mod server;
+mod token;
 
 pub use api::{
     Alerts, AuditPage, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, InDoubtPage, KEY_BYTES_MAX,
     KeyError, Neighbourhood, Outcome, Transaction, outcome_path, parse_key,
 };
-pub use server::{Limits, serve};
+pub use routes::paths;
+pub use server::{Limits, Serving, serve};
+pub use token::{TOKEN_CHARS_MAX, TOKEN_CHARS_MIN, Token, TokenError};

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use super::api::{Consistency, Health, IDEMPOTENCY_KEY, Outcome, parse_key};
 use super::server::Limits;
+use super::token::{self, Token};
 use super::{answers, body, operational};
 use crate::commit::IdempotencyKey;
 use crate::problem::{At, Problem, ProblemType};
@@ -33,9 +34,9 @@ pub(super) struct Service {
 }
 
 /// A path, and what answers it.
-pub(super) struct Route {
-    /// As documents write it: a part in braces is one segment, in which `/` stands as `%2F`.
-    pub path: &'static str,
+struct Route {
+    /// See [`paths`].
+    path: &'static str,
     answer: fn() -> MethodRouter<Service>,
 }
 
@@ -44,7 +45,7 @@ pub(super) struct Route {
 pub(super) const NEIGHBOURS: &str = "/neighbours";
 
 /// Everything the API answers.
-pub(super) static ROUTES: &[Route] = &[
+static ROUTES: &[Route] = &[
     Route { path: "/transactions", answer: || post(submit) },
     Route { path: "/transactions/{tx}", answer: || get(outcome) },
     Route { path: "/entities/{id}", answer: || get(read) },
@@ -58,7 +59,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route { path: "/alerts", answer: || get(operational::alerts) },
 ];
 
-pub(super) fn router(env: Env, coordinator: Coordinator, limits: Limits) -> Router {
+pub(super) fn router(env: Env, coordinator: Coordinator, limits: Limits, token: Option<Token>) -> Router {
     let mount = |router: Router<Service>, route: &Route| {
         // An id is taken with its slashes as they are, too: what follows it is up to `read`.
         match route.path.split_once("{id}") {
@@ -72,6 +73,7 @@ pub(super) fn router(env: Env, coordinator: Coordinator, limits: Limits) -> Rout
         .fold(Router::new(), mount)
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(token, token::require))
         .layer(middleware::from_fn_with_state(env, date_and_log))
         .with_state(Service { coordinator, limits })
 }
@@ -140,8 +142,14 @@ async fn ask_health(coordinator: &Coordinator) -> Health {
     Health { version: env!("CARGO_PKG_VERSION").to_owned(), status: coordinator.status().await }
 }
 
+/// Every path, as documents write it: a part in braces is one segment, in which a `/` stands as
+/// `%2F`.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().map(|route| route.path)
+}
+
 async fn no_such_route(uri: Uri) -> Problem {
-    let paths: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+    let paths: Vec<&str> = paths().collect();
     Problem::new(ProblemType::NoSuchRoute, format!("{} is not one of {}", uri.path(), paths.join(", ")))
 }
 

@@ -7,4 +7,5 @@ mod client;
 mod operations;
 mod shutdown;
 mod support;
+mod token;
 mod trouble;
