@@ -14,6 +14,7 @@
 //! | `GET /metrics` | what it has done, in Prometheus' text format |
 //! | `GET /alerts` | what somebody has to look at: [`Alerts`] |
 //!
+//! | `GET /openapi.json` | all of this for programs |
 //!
 //! A server that was given a [`Token`] answers only those who know it, but for `/healthz`.
 //!

@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use env::Env;
 use graph::{EntityId, IdError, Millis, TxId};
-use http::header::DATE;
+use http::header::{CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -55,6 +55,7 @@ static ROUTES: &[Route] = &[
     Route { path: "/in-doubt", answer: || get(operational::in_doubt) },
     Route { path: "/healthz", answer: || get(health) },
     Route { path: "/status", answer: || get(status) },
+    Route { path: "/openapi.json", answer: || get(openapi) },
     Route { path: "/metrics", answer: || get(operational::metrics) },
     Route { path: "/alerts", answer: || get(operational::alerts) },
 ];
@@ -146,6 +147,13 @@ async fn ask_health(coordinator: &Coordinator) -> Health {
 /// `%2F`.
 pub fn paths() -> impl Iterator<Item = &'static str> {
     ROUTES.iter().map(|route| route.path)
+}
+
+/// The API in the form of OpenAPI 3.1.
+const OPENAPI: &str = include_str!("openapi.json");
+
+async fn openapi() -> Response {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], OPENAPI).into_response()
 }
 
 async fn no_such_route(uri: Uri) -> Problem {
