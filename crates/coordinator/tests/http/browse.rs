@@ -175,6 +175,31 @@ async fn what_a_fence_found_is_in_the_audit_trail() {
 }
 
 #[tokio::test]
+async fn nothing_is_acknowledged_that_the_audit_trail_does_not_have() {
+    for (action, status) in [("intended", 503), ("aborted", 503), ("committed", 504)] {
+        let server = Server::start().await;
+        server.post("k1", &create("a")).await.json();
+        let ledger = rusqlite::Connection::open(server.data.path().join(coordinator::LEDGER_FILE)).unwrap();
+        let trigger = format!(
+            "CREATE TRIGGER mute BEFORE INSERT ON audit WHEN new.action = '{action}'
+             BEGIN SELECT RAISE(ABORT, 'no room for the audit trail'); END"
+        );
+        ledger.execute_batch(&trigger).unwrap();
+        let id = if action == "aborted" { "a" } else { "b" };
+        assert_eq!(server.post("k2", &create(id)).await.problem().status, status, "{action}");
+        let states: Vec<String> = coordinator::ledger::log_entries(&ledger)
+            .unwrap()
+            .into_iter()
+            .filter(|entry| entry.key == "k2")
+            .map(|entry| entry.state)
+            .collect();
+        // What could not be audited did not happen; what had happened before stays.
+        let left: &[&str] = if action == "committed" { &["intended"] } else { &[] };
+        assert_eq!(states, left, "{action}");
+    }
+}
+
+#[tokio::test]
 async fn a_query_that_makes_no_sense_is_refused() {
     let server = Server::start().await;
     for (path, query) in [
