@@ -158,6 +158,7 @@ impl Coordinator {
         let (core, first) = Commit::recover(options.commit, opened.incarnation, opened.unresolved)?;
         let operations = Arc::new(Operations::new(options.alerts, &core, opened.findings.is_empty()));
         operations.report_check(START_CHECK, start_check(&opened.findings));
+        env.spawn(operations::announce(Arc::downgrade(&operations)));
         let waiting = Arc::new(Waiting::default());
         let (halt, halted) = watch::channel(None);
         let ledger = opened.ledger;

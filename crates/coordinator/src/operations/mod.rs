@@ -19,8 +19,9 @@ mod tests;
 mod watch;
 mod window;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use env::Step;
 use graph::{Millis, TxId};
@@ -112,6 +113,27 @@ struct State {
     /// Since when each transaction above the low-water mark has been under way, oldest first.
     begun: VecDeque<(TxId, Millis)>,
     graph_is_sound: bool,
+    /// The alerts that were firing when their changes were last asked for.
+    told: BTreeSet<AlertKind>,
+}
+
+/// How often somebody looks for alerts that begin or end.
+const ALERT_PERIOD: Duration = Duration::from_secs(10);
+
+/// Logs each alert that begins or ends, for as long as the process serves.
+pub(crate) async fn announce(operations: Weak<Operations>) {
+    loop {
+        tokio::time::sleep(ALERT_PERIOD).await;
+        let Some(operations) = operations.upgrade() else { return };
+        for Alert { alert, firing, detail } in operations.changes() {
+            let alert = alert.name();
+            if firing {
+                tracing::error!(alert, "ALERT: {detail}");
+            } else {
+                tracing::info!(alert, "the alert is over: {detail}");
+            }
+        }
+    }
 }
 
 /// The name of the check that every start makes.
@@ -133,6 +155,7 @@ impl Operations {
             last_begun,
             begun: core.open().map(|tx| (tx, Millis::ZERO)).collect(),
             graph_is_sound,
+            told: BTreeSet::new(),
         };
         Operations { config, started: Instant::now(), state: Mutex::new(state) }
     }
@@ -182,6 +205,22 @@ impl Operations {
     pub fn alerts(&self) -> Vec<Alert> {
         let now = self.now();
         alerts::evaluate(self.config, now, &self.state())
+    }
+
+    /// The alerts that began or ended since the last call.
+    pub(crate) fn changes(&self) -> Vec<Alert> {
+        let now = self.now();
+        let mut state = self.state();
+        let mut alerts = alerts::evaluate(self.config, now, &state);
+        alerts.retain(|alert| alert.firing != state.told.contains(&alert.alert));
+        for Alert { alert, firing, .. } in &alerts {
+            if *firing {
+                state.told.insert(*alert)
+            } else {
+                state.told.remove(alert)
+            };
+        }
+        alerts
     }
 
     /// What the commit protocol has decided so far.

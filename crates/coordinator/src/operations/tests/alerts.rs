@@ -181,3 +181,18 @@ async fn a_graph_that_lost_something_is_never_called_complete() {
     let (core, _) = Commit::recover(CONFIG, 2, vec![]).expect("a sound log");
     assert_eq!(Operations::new(Limits::default(), &core, false).freshness().complete, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_is_announced_when_it_begins_and_when_it_ends() {
+    let mut service = Service::start(vec![], Duration::ZERO);
+    let changes = |service: &Service| -> Vec<(AlertKind, bool)> {
+        service.operations.changes().into_iter().map(|alert| (alert.alert, alert.firing)).collect()
+    };
+    assert_eq!(changes(&service), []);
+    service.run(1, "taken").await;
+    assert_eq!(changes(&service), [(AlertKind::IdConflict, true)]);
+    service.run(1, "taken").await;
+    assert_eq!(changes(&service), []);
+    sleep(Duration::from_secs(300)).await;
+    assert_eq!(changes(&service), [(AlertKind::IdConflict, false)]);
+}
