@@ -2,6 +2,7 @@
 
 mod arguments;
 mod failure;
+mod secret;
 mod serve;
 mod status;
 
