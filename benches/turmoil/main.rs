@@ -105,7 +105,10 @@ fn compare(campaign: &mut Campaign<BiStore>, plans: &[Plan<Op>], rounds: usize) 
 
 /// Fault-free plans: three clients, random transactions and reads over a few entities.
 fn plans(operations: usize, seeds: u64) -> Vec<Plan<Op>> {
-    let text = format!("clients = 3\n\n[workload]\noperations = {operations}\nentities = 5\n");
+    // One latency for all messages, since turmoil draws them otherwise than squall does: so both simulate the same time.
+    let text = format!(
+        "clients = 3\n[network]\nlatency_ms_min = 3\nlatency_ms_max = 3\n[workload]\noperations = {operations}\nentities = 5\n"
+    );
     let scenario = parse_for::<BiStore>("a benchmark", &text).expect("it is a scenario");
     let system = BiStore::new(&scenario.system).expect("the system has these options");
     (0..seeds).map(|seed| expand(&scenario, &system, seed).expect("it can be expanded")).collect()

@@ -1,6 +1,6 @@
 //! What atomicity costs: a transaction of the coordinator against two bare commits.
 //!
-//!     cargo bench -p coordinator --bench commit -- [TRANSACTIONS]
+//!     cargo bench --bench commit -- [TRANSACTIONS]
 //!
 //! - *coordinator*: the production service with the embedded graph, both on real files, without HTTP: intent, decision
 //!   and outcome are three commits, each shared by whoever is there at the same moment;

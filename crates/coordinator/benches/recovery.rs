@@ -1,6 +1,6 @@
 //! How long a start takes that finds transactions in doubt.
 //!
-//!     cargo bench -p coordinator --bench recovery -- [ROUNDS]
+//!     cargo bench --bench recovery -- [ROUNDS]
 //!
 //! A data folder on a real disk holds so many intents without an outcome. The graph has decided half of them, those with
 //! even numbers, and knows nothing of the rest. Measured are a start, which returns when every one holds its locks, and

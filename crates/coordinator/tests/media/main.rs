@@ -5,4 +5,5 @@ mod damage;
 mod full;
 mod older;
 mod retention;
+mod syncs;
 mod world;
