@@ -1,9 +1,9 @@
 //! Entities.
 
 use graph::{Properties, Value};
-use stores::{Datum, Direction, GraphFault, Params, PropertyGraph, Rows, Statement};
+use stores::{Datum, Direction, GraphFault, Params, PropertyGraph, Rows, Statement, TextRange};
 
-use super::{cell, changed, find, limit, links, page, property_map, text};
+use super::{cell, changed, find, limit, links, property_map, text};
 
 pub(super) const LABEL: &str = "Entity";
 
@@ -97,13 +97,8 @@ pub static DUMP_ENTITIES: Statement = Statement {
 
 fn dump_entities(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
     let (after, limit) = (text(params, "after")?, limit(params)?);
-    let mut rows = Rows::new();
-    for node in graph.scan(LABEL)? {
-        let properties = graph.properties(node)?;
-        let id = cell(&properties, "id");
-        if id.as_text().is_some_and(|id| id > after) {
-            rows.push(vec![id, properties.into()]);
-        }
-    }
-    Ok(page(rows, limit))
+    let range = TextRange { after, before: None };
+    let nodes = graph.range(LABEL, "id", range, limit)?;
+    let row = |node| graph.properties(node).map(|properties| vec![cell(&properties, "id"), properties.into()]);
+    nodes.into_iter().map(row).collect()
 }
