@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use coordinator::commit::Config;
 use coordinator::http::Limits;
-use coordinator::retention;
 use coordinator::service::{Coordinator, Options as ServiceOptions, StartError};
 use coordinator::statements;
+use coordinator::{reconcile, retention};
 use env::Env;
 use graph::{ENTITY_LABEL, Millis, Value};
 use stores::GraphFault;
@@ -51,6 +51,12 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
             keep: Millis(options.retention_ms),
             period: Millis(options.retention_period_ms),
             ..retention::Config::default()
+        },
+        reconcile: reconcile::Config {
+            period: (options.validation_period_ms > 0).then_some(Millis(options.validation_period_ms)),
+            // Small, so that a pass takes several.
+            page: 2,
+            ..reconcile::Config::default()
         },
         graph_limit: Duration::from_millis(options.graph_limit_ms),
         prepare_limit: Duration::from_millis(8 * options.graph_limit_ms),

@@ -141,6 +141,8 @@ fn apply(state: &mut State, operation: &Operation, tx: Option<TxId>) -> bool {
         Operation::Unlink { from, kind, to } => {
             change(state, from, tx, |content| content.links.remove(&(kind.clone(), to.clone())).is_some())
         }
+        // No client may ask for it.
+        Operation::Restore { .. } => false,
     }
 }
 

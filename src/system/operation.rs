@@ -56,6 +56,7 @@ pub fn resources(operations: &[Operation]) -> impl Iterator<Item = &EntityId> {
     operations.iter().map(|operation| match operation {
         Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => id,
         Operation::Link { from, .. } | Operation::Unlink { from, .. } => from,
+        Operation::Restore { subject, .. } => subject.resource(),
     })
 }
 

@@ -197,6 +197,7 @@ mod tests {
                     Operation::Link { from, to, .. } if from == to => "link to itself",
                     Operation::Link { .. } => "link",
                     Operation::Unlink { .. } => "unlink",
+                    Operation::Restore { .. } => "restore",
                 }));
             }
         }
@@ -215,7 +216,7 @@ mod tests {
                 .filter_map(|operation| match operation {
                     Operation::Create { properties, .. } | Operation::Link { properties, .. } => Some(properties),
                     Operation::Update { set, .. } => Some(set),
-                    Operation::Delete { .. } | Operation::Unlink { .. } => None,
+                    Operation::Delete { .. } | Operation::Unlink { .. } | Operation::Restore { .. } => None,
                 })
                 .map(|properties| &properties["value"])
                 .collect();

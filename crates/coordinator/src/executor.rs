@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::{Env, Executor};
-use graph::{EntityId, TxId};
+use graph::{EntityId, Subject, TxId};
 use rusqlite::Connection;
 use stores::batch::{BatchError, Batcher};
 use stores::sqlite::SqlFailure;
@@ -12,12 +12,12 @@ use stores::{Call, GraphError, GraphStore, Rows};
 use tokio::sync::watch;
 
 use crate::access;
-use crate::commit::{Action, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report};
+use crate::commit::{Action, Answer, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report};
 use crate::ledger::{self, LedgerError, Moment};
 use crate::retention::RunningClock;
 use crate::service::Waiting;
 use crate::statements;
-use crate::view::GraphView;
+use crate::view::{Examined, GraphView};
 
 /// Reads an entity from the graph alone.
 pub(crate) async fn view(
@@ -41,7 +41,7 @@ pub(crate) struct CommitExecutor {
     pub graph: Arc<dyn GraphStore>,
     pub graph_limit: Duration,
     pub clock: RunningClock,
-    pub waiting: Arc<Waiting>,
+    pub waiting: Arc<Waiting<Answer>>,
     pub halt: watch::Sender<Option<String>>,
 }
 
@@ -86,7 +86,20 @@ impl CommitExecutor {
             }
             Action::Fence { tx } => self.fence(tx).await,
             Action::Load { entity } => self.load(id, entity).await,
+            Action::Examine { subject } => self.examine(subject).await,
+            Action::IntendRepair { intent, ground } => {
+                let now = self.now();
+                self.write(move |sql| ledger::intend_repair(sql, &intent, &ground, now)).await
+            }
         }
+    }
+
+    /// Both stores, one after the other: the locks make it one moment, as for a load.
+    async fn examine(&self, subject: Subject) -> Result<Report, Failure> {
+        let rows = self.transact(statements::examine(&subject)).await?;
+        let Examined { held, linked, loose } = Examined::from_rows(&subject, &rows);
+        let evidence = self.read(move |sql| ledger::evidence(sql, subject, held, linked, loose)).await?;
+        Ok(Report::Examined(evidence))
     }
 
     async fn fence(&self, tx: TxId) -> Result<Report, Failure> {

@@ -6,6 +6,7 @@
 //! | [`ledger`] | what it writes to SQLite |
 //! | [`statements`] | what it says to the graph |
 //! | [`retention`] | how long the log keeps what is settled, as a sans-IO core |
+//! | [`reconcile`] | whether both stores have the same, and what to do where they do not |
 //! | `executor` | carries out the commit core's effects on both stores |
 //! | `start` | what has to be true before the protocol begins |
 //! | [`service`] | a running coordinator, behind one handle |
@@ -18,6 +19,7 @@ mod executor;
 pub mod http;
 pub mod ledger;
 pub mod problem;
+pub mod reconcile;
 pub mod retention;
 pub mod service;
 mod start;

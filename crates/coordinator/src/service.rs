@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use env::{Env, Handle};
 use graph::{EntityId, Patch, PatchError, TxId};
-use sha2::{Digest, Sha256};
 use stores::batch::Batcher;
 use stores::sqlite::{OpenError, SqlFailure, is_passing};
 use stores::{GraphError, GraphStore};
@@ -17,6 +16,7 @@ use crate::commit::{
 };
 use crate::executor::{self, CommitExecutor};
 use crate::ledger::LedgerError;
+use crate::reconcile::{self, Reconcile, ReconcileExecutor, Summary};
 use crate::retention::{self, Retention, RetentionExecutor, RunningClock};
 use crate::start::{self, Contradiction, Finding};
 use crate::view::GraphView;
@@ -30,6 +30,8 @@ pub struct Options {
     pub commit: Config,
     /// How long the log keeps what is settled.
     pub retention: retention::Config,
+    /// How the stores are validated and reconciled.
+    pub reconcile: reconcile::Config,
     /// How long one transaction may take in the graph; the server is told the same.
     pub graph_limit: std::time::Duration,
     /// How long one attempt to prepare the graph at start may take, the creation of
@@ -44,6 +46,7 @@ impl Options {
             data: data.into(),
             commit: Config::default(),
             retention: retention::Config::default(),
+            reconcile: reconcile::Config::default(),
             graph_limit: std::time::Duration::from_secs(5),
             prepare_limit: std::time::Duration::from_secs(300),
         }
@@ -128,8 +131,12 @@ pub struct Coordinator {
     core: Handle<Commit>,
     #[expect(dead_code, reason = "held for its loop")]
     retention: Handle<Retention>,
-    waiting: Arc<Waiting>,
-    ledger: Batcher,
+    pub(crate) passes: Handle<Reconcile>,
+    waiting: Arc<Waiting<Answer>>,
+    pub(crate) summaries: Arc<Waiting<Summary>>,
+    pub(crate) last_summary: watch::Receiver<Option<Summary>>,
+    pub(crate) env: Env,
+    pub(crate) ledger: Batcher,
     graph: Arc<dyn GraphStore>,
     graph_limit: std::time::Duration,
     halted: watch::Receiver<Option<String>>,
@@ -161,7 +168,33 @@ impl Coordinator {
         let executor = RetentionExecutor { ledger: ledger.clone() };
         let retention = env::drive(&env, retention, env::Step::new(), Arc::new(executor));
         let (graph_limit, findings) = (options.graph_limit, opened.findings.into());
-        Ok(Coordinator { core, retention, waiting, ledger, graph, graph_limit, halted, findings })
+        let summaries = Arc::new(Waiting::default());
+        let (last, last_summary) = watch::channel(None);
+        let executor = ReconcileExecutor {
+            env: env.clone(),
+            ledger: ledger.clone(),
+            graph: graph.clone(),
+            graph_limit,
+            commit: core.clone(),
+            answers: waiting.clone(),
+            summaries: summaries.clone(),
+            last,
+        };
+        let passes = env::drive(&env, Reconcile::new(options.reconcile), env::Step::new(), Arc::new(executor));
+        Ok(Coordinator {
+            core,
+            retention,
+            passes,
+            waiting,
+            summaries,
+            last_summary,
+            env,
+            ledger,
+            graph,
+            graph_limit,
+            halted,
+            findings,
+        })
     }
 
     /// What the start found to be wrong with the stores and could go on with. It was logged
@@ -173,7 +206,7 @@ impl Coordinator {
     /// Runs a transaction. An error says which operation is malformed; nothing was begun.
     pub async fn submit(&self, key: IdempotencyKey, patch: Patch) -> Result<Answer, PatchError> {
         patch.validate()?;
-        let hash = content_hash(&patch);
+        let hash = ContentHash::of(&patch);
         let submission = Submission { key, hash, patch };
         Ok(self.ask(|request| Input::Submit { request, submission }).await)
     }
@@ -220,34 +253,31 @@ impl Coordinator {
         }
     }
 
-    async fn ask(&self, input: impl FnOnce(RequestId) -> Input) -> Answer {
+    pub(crate) async fn ask(&self, input: impl FnOnce(RequestId) -> Input) -> Answer {
         let (request, answer) = self.waiting.register();
         self.core.send(input(request));
         answer.await.expect("every request is answered before it is forgotten")
     }
 }
 
-/// SHA-256 of the operations in their canonical JSON, in hex.
-fn content_hash(patch: &Patch) -> ContentHash {
-    let text = serde_json::to_string(patch).expect("operations are always valid JSON");
-    let digest = Sha256::digest(text.as_bytes());
-    ContentHash(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+/// The clients that wait for an answer of a core.
+pub(crate) struct Waiting<A> {
+    state: Mutex<WaitingState<A>>,
 }
 
-/// The clients that wait for an answer of the core.
-#[derive(Default)]
-pub(crate) struct Waiting {
-    state: Mutex<WaitingState>,
-}
-
-#[derive(Default)]
-struct WaitingState {
+struct WaitingState<A> {
     last: u64,
-    senders: BTreeMap<RequestId, oneshot::Sender<Answer>>,
+    senders: BTreeMap<RequestId, oneshot::Sender<A>>,
 }
 
-impl Waiting {
-    fn register(&self) -> (RequestId, oneshot::Receiver<Answer>) {
+impl<A> Default for Waiting<A> {
+    fn default() -> Waiting<A> {
+        Waiting { state: Mutex::new(WaitingState { last: 0, senders: BTreeMap::new() }) }
+    }
+}
+
+impl<A> Waiting<A> {
+    pub(crate) fn register(&self) -> (RequestId, oneshot::Receiver<A>) {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.last += 1;
@@ -257,7 +287,7 @@ impl Waiting {
     }
 
     /// Tells a client; one that went away in the meantime does not hear it.
-    pub(crate) fn answer(&self, request: RequestId, answer: Answer) {
+    pub(crate) fn answer(&self, request: RequestId, answer: A) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = state.senders.remove(&request) {
             let _ = sender.send(answer);

@@ -4,12 +4,15 @@ use graph::{Millis, TxId};
 use rusqlite::{Connection, params};
 
 use super::record::{ABORTED, COMMITTED, INTENDED, LogRecord, damaged};
-use super::rows::{apply, apply_decided, slots};
+use super::rows::{apply, apply_decided, has_event, slots};
 use super::{EventSlot, LedgerError, Moment};
-use crate::commit::{AbortReason, ContentHash, Decision, IdempotencyKey, Intent, Report, Settled};
+use crate::commit::{AbortReason, ContentHash, Decision, Ground, IdempotencyKey, Intent, Report, Settled};
 
 /// In the audit trail only: the decision stood against rows that somebody else had changed.
 const OVERRODE: &str = "overrode";
+
+/// In the audit trail only: what a repair rests on.
+const REPAIR: &str = "repair";
 
 /// Writes an intent, or the abort of a transaction whose operations do not fit, or finds
 /// out that the key was used before.
@@ -47,6 +50,13 @@ pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, 
             Ok(Report::Refused(refusal))
         }
     }
+}
+
+/// Writes the intent of a repair, and into the audit trail what it rests on.
+pub fn intend_repair(sql: &Connection, intent: &Intent, ground: &Ground, now: Moment) -> Result<Report, LedgerError> {
+    let report = intend(sql, intent, now)?;
+    audit(sql, now.utc, intent.tx, REPAIR, &json(ground))?;
+    Ok(report)
 }
 
 /// Writes the outcome of an intended transaction, with its rows and events if it committed.
@@ -111,14 +121,15 @@ fn intended(record: &LogRecord) -> Result<(Intent, Vec<EventSlot>), LedgerError>
 fn append(sql: &Connection, intent: &Intent, slots: &[EventSlot]) -> Result<(), LedgerError> {
     let mut insert =
         sql.prepare_cached("INSERT INTO event (resource, sequence, tx, payload) VALUES (?1, ?2, ?3, ?4)")?;
-    for (operation, slot) in intent.patch.operations.iter().zip(slots) {
+    let with_slots = intent.patch.operations.iter().zip(slots);
+    for (operation, slot) in with_slots.filter(|(operation, _)| has_event(operation)) {
         let sequence = i64::try_from(slot.sequence).expect("sequence numbers fit into 63 bits");
         insert.execute(params![slot.resource.as_str(), sequence, intent.tx.to_string(), json(operation)])?;
     }
     Ok(())
 }
 
-fn audit(sql: &Connection, now: Millis, tx: TxId, action: &str, detail: &str) -> Result<(), LedgerError> {
+pub(super) fn audit(sql: &Connection, now: Millis, tx: TxId, action: &str, detail: &str) -> Result<(), LedgerError> {
     let at_ms = i64::try_from(now.0).unwrap_or(i64::MAX);
     sql.prepare_cached("INSERT INTO audit (at_ms, tx, action, detail) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
         at_ms,

@@ -5,10 +5,13 @@
 //! [`rows::apply`]: *intend* runs it to find out whether the operations fit and undoes it,
 //! *finish* runs it to keep.
 
+mod cases;
 mod checksum;
 mod forget;
+mod history;
 mod inspect;
 mod log;
+mod pages;
 mod record;
 mod rows;
 mod schema;
@@ -22,9 +25,11 @@ use std::fmt;
 use graph::{EntityId, Millis, TxId};
 use serde::{Deserialize, Serialize};
 
+pub use cases::{case, close_case, open_case, open_cases};
 pub use forget::forget;
 pub use inspect::{EventEntry, LogEntry, event_entries, log_entries, snapshot};
-pub use log::{finish, intend, look_up, unresolved};
+pub use log::{finish, intend, intend_repair, look_up, unresolved};
+pub use pages::{entities_after, evidence, links_after};
 pub use rows::{Row, load};
 pub use schema::MIGRATIONS;
 pub use setting::{

@@ -73,6 +73,36 @@ fn delete_entity(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows,
     Ok(changed(deleted))
 }
 
+/// Makes an entity what it is said to be, whatever it was: `content` has all its properties,
+/// `id` and `kind` among them.
+pub static PUT_ENTITY: Statement = Statement {
+    name: "put_entity",
+    cypher: "MERGE (n:Entity {id: $id}) SET n = $content RETURN count(n) AS changed",
+    columns: &["changed"],
+    run: put_entity,
+};
+
+fn put_entity(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let content = property_map(params, "content")?;
+    let nodes = find(graph, LABEL, "id", text(params, "id")?)?;
+    if nodes.is_empty() {
+        graph.create(&[LABEL], content)?;
+        return Ok(changed(1));
+    }
+    for node in &nodes {
+        graph.set_properties(*node, content.clone())?;
+    }
+    Ok(changed(nodes.len()))
+}
+
+/// How many entities of this id there are.
+pub static COUNT_ENTITY: Statement = Statement {
+    name: "count_entity",
+    cypher: "MATCH (n:Entity {id: $id}) RETURN count(n) AS entities",
+    columns: &["entities"],
+    run: |graph, params| Ok(changed(find(graph, LABEL, "id", text(params, "id")?)?.len())),
+};
+
 /// An entity's properties, `id` and `kind` among them; no row where there is none.
 pub static READ_ENTITY: Statement = Statement {
     name: "read_entity",
