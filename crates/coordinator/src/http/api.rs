@@ -6,6 +6,7 @@ use graph::{EntityId, Kind, Patch, Properties, TxId};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{AbortReason, Decision, EntityView, IdempotencyKey, LinkView, Settled, Status};
+use crate::reconcile::{Case, Policy};
 
 /// The header that carries a transaction's idempotency key.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -121,6 +122,22 @@ pub struct EventualView {
     pub properties: Properties,
     /// The links that leave it, sorted.
     pub links: Vec<LinkView>,
+}
+
+/// The body of `POST /reconciliations`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconciliation {
+    /// Who is right where the stores differ.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// What is left to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cases {
+    /// Open cases, oldest first.
+    pub cases: Vec<Case>,
 }
 
 /// How the coordinator is.

@@ -1,5 +1,6 @@
 //! Which request is answered by what.
 
+use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::extract::rejection::PathRejection;
@@ -9,23 +10,23 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use env::Env;
-use graph::{EntityId, IdError, Millis, TxId};
+use graph::{EntityId, Millis, TxId};
 use http::header::DATE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use serde::Deserialize;
 
-use super::api::{Consistency, Entity, Health, IDEMPOTENCY_KEY, Outcome, parse_key};
+use super::api::{Consistency, Entity, Health, IDEMPOTENCY_KEY, Outcome, Transaction, parse_key};
 use super::server::Limits;
-use super::{answers, body};
+use super::{answers, body, stores};
 use crate::commit::IdempotencyKey;
 use crate::problem::{At, Problem, ProblemType};
 use crate::service::Coordinator;
 
 /// What handlers work with.
 #[derive(Clone)]
-struct Service {
-    coordinator: Coordinator,
-    limits: Limits,
+pub(super) struct Service {
+    pub coordinator: Coordinator,
+    pub limits: Limits,
 }
 
 /// Everything the API answers.
@@ -36,6 +37,7 @@ pub(super) fn router(env: Env, coordinator: Coordinator, limits: Limits) -> Rout
         .route("/entities/{*id}", get(read))
         .route("/healthz", get(health))
         .route("/status", get(status))
+        .merge(stores::routes())
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(env, date_and_log))
@@ -48,7 +50,7 @@ async fn submit(State(service): State<Service>, request: Request) -> Result<Json
     body::require_json(&parts.headers)?;
     let Limits { body_bytes_max, body_read_timeout, .. } = service.limits;
     let json = body::read(&parts.headers, body, body_bytes_max, body_read_timeout).await?;
-    let patch = body::parse(&json)?.operations;
+    let Transaction { operations: patch } = body::parse(&json)?;
     let answer = service.coordinator.submit(key, patch).await.map_err(|error| body::invalid(&error))?;
     answers::submitted(answer).map(Json)
 }
@@ -106,7 +108,8 @@ async fn no_such_route(uri: Uri) -> Problem {
     Problem::new(
         ProblemType::NoSuchRoute,
         format!(
-            "{} is not one of /transactions, /transactions/{{tx}}, /entities/{{id}}, /healthz and /status",
+            "{} is not one of /transactions, /transactions/{{tx}}, /entities/{{id}}, /validations, /reconciliations, \
+             /cases, /cases/{{number}}/resolution, /healthz and /status",
             uri.path()
         ),
     )
@@ -133,14 +136,14 @@ fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Box<Problem>> 
     }
 }
 
-fn segment<T: std::str::FromStr<Err = IdError>>(
+pub(super) fn segment<T: std::str::FromStr<Err: fmt::Display>>(
     name: &str,
     segment: Result<Path<String>, PathRejection>,
 ) -> Result<T, Box<Problem>> {
     let malformed =
         |detail: String| Box::new(Problem::new(ProblemType::MalformedRequest, detail).at(At::Path(name.to_owned())));
     let Path(text) = segment.map_err(|rejection| malformed(rejection.body_text()))?;
-    text.parse().map_err(|error: IdError| malformed(error.to_string()))
+    text.parse().map_err(|error: T::Err| malformed(error.to_string()))
 }
 
 /// The last moment that an HTTP date can name, in milliseconds since the Unix epoch.
