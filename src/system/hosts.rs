@@ -104,6 +104,7 @@ async fn hide(graph: MemoryGraph, Hidden { entity, after_ms, for_ms }: Hidden) {
         Ok::<_, GraphFault>(Some(properties))
     });
     let Some(properties) = taken.expect("it has no links and nobody else writes to it") else { return };
+    let Some(for_ms) = for_ms else { return };
     tokio::time::sleep(Duration::from_millis(for_ms)).await;
     graph.autocommit(|graph| graph.create(&[ENTITY_LABEL], properties)).expect("its place is free");
 }

@@ -78,7 +78,7 @@ pub struct Options {
     /// How many of its last commits the graph has forgotten each time it starts, as a server does
     /// that acknowledges before it syncs.
     pub graph_forgets: usize,
-    /// An entity that somebody takes out of the graph by hand, and puts back.
+    /// An entity that somebody takes out of the graph by hand, and perhaps puts back.
     pub graph_hides: Option<Hidden>,
 }
 
@@ -90,8 +90,8 @@ pub struct Hidden {
     pub entity: EntityId,
     /// From when, counted from the start of the graph's process.
     pub after_ms: u64,
-    /// For how long.
-    pub for_ms: u64,
+    /// For how long; for good if nothing is said.
+    pub for_ms: Option<u64>,
 }
 
 impl Default for Options {

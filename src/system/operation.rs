@@ -1,6 +1,7 @@
 //! What a simulated client asks of the coordinator, as scenarios spell it.
 
 use coordinator::commit::EntityView;
+use coordinator::reconcile::{Policy, Summary};
 use graph::{EntityId, Operation, TxId};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,13 @@ pub enum Op {
         /// Which.
         entity: EntityId,
     },
+    /// A comparison of both stores.
+    Validate {},
+    /// A repair of what differs between them.
+    Reconcile {
+        /// Who is right.
+        policy: Policy,
+    },
 }
 
 fn is_zero(count: &u32) -> bool {
@@ -49,6 +57,8 @@ pub enum Ret {
         /// Whether the entity was there.
         found: bool,
     },
+    /// What a comparison or a repair of both stores found.
+    Compared(Box<Summary>),
 }
 
 /// The entities that the operations append an event to, one an operation: for a link the one that it leaves.
@@ -81,6 +91,8 @@ mod tests {
             ),
             (Op::Read { entity: alice.clone() }, json!({ "read": { "entity": "alice" } })),
             (Op::Peek { entity: alice }, json!({ "peek": { "entity": "alice" } })),
+            (Op::Validate {}, json!({ "validate": {} })),
+            (Op::Reconcile { policy: Policy::Log }, json!({ "reconcile": { "policy": "log" } })),
         ] {
             assert_eq!(serde_json::to_value(&op).unwrap(), spelt);
             assert_eq!(serde_json::from_value::<Op>(spelt).unwrap(), op);
@@ -92,7 +104,7 @@ mod tests {
         let refused = |spelt: serde_json::Value| serde_json::from_value::<Op>(spelt).unwrap_err().to_string();
         assert_eq!(
             refused(json!({ "write": { "entity": "alice" } })),
-            "unknown variant `write`, expected one of `submit`, `read`, `peek`"
+            "unknown variant `write`, expected one of `submit`, `read`, `peek`, `validate`, `reconcile`"
         );
         assert_eq!(refused(json!({ "read": { "id": "alice" } })), "unknown field `id`, expected `entity`");
     }

@@ -157,7 +157,7 @@ mod tests {
     fn written(op: &Op) -> &[Operation] {
         match op {
             Op::Submit { operations, .. } => operations,
-            Op::Read { .. } | Op::Peek { .. } => &[],
+            Op::Read { .. } | Op::Peek { .. } | Op::Validate {} | Op::Reconcile { .. } => &[],
         }
     }
 
@@ -187,6 +187,7 @@ mod tests {
                 kinds.insert(match op {
                     Op::Read { .. } => "read",
                     Op::Peek { .. } => "peek",
+                    Op::Validate {} | Op::Reconcile { .. } => "pass",
                     Op::Submit { operations, .. } if operations.len() > 1 => "several",
                     Op::Submit { .. } => "one",
                 });

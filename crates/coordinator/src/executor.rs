@@ -99,7 +99,7 @@ impl CommitExecutor {
         let rows = self.transact(statements::examine(&subject)).await?;
         let Examined { held, linked, loose } = Examined::from_rows(&subject, &rows);
         let evidence = self.read(move |sql| ledger::evidence(sql, subject, held, linked, loose)).await?;
-        Ok(Report::Examined(evidence))
+        Ok(Report::Examined(Box::new(evidence)))
     }
 
     async fn fence(&self, tx: TxId) -> Result<Report, Failure> {

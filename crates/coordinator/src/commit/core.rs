@@ -228,7 +228,7 @@ impl Commit {
             (EffectId::Examine(request), Report::Examined(evidence)) => {
                 self.end_read(request, Answer::Examined(evidence), step);
             }
-            (EffectId::Review(tx), Report::Examined(evidence)) => self.reviewed(tx, evidence, step),
+            (EffectId::Review(tx), Report::Examined(evidence)) => self.reviewed(tx, *evidence, step),
             (EffectId::LookUp(request), Report::LookedUp(settled)) => {
                 if let Some(LookUp { tx, .. }) = self.look_ups.remove(&request) {
                     step.reply(request, settled.map_or(Answer::NoSuchTransaction(tx), Answer::Settled));

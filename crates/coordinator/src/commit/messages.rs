@@ -260,7 +260,7 @@ pub enum Report {
     /// The outcome of a transaction, or none was ever recorded.
     LookedUp(Option<Settled>),
     /// What both stores and the events say.
-    Examined(Evidence),
+    Examined(Box<Evidence>),
 }
 
 /// How an effect failed.
@@ -400,7 +400,7 @@ pub enum Answer {
     /// No transaction of this name ever began, or its record is older than the retention.
     NoSuchTransaction(TxId),
     /// What both stores and the events say.
-    Examined(Evidence),
+    Examined(Box<Evidence>),
     /// What became of a repair that began no transaction.
     Reviewed(Reviewed),
     /// How the core is.

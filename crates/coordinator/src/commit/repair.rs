@@ -31,8 +31,8 @@ use crate::reconcile::{Evidence, Order, Verdict, judge};
 
 type CommitStep = Step<CommitEffect, Mark>;
 
-/// How the key of a repair begins. The space keeps clients from having such a key.
-const KEY_PREFIX: &str = "repair by ";
+/// How the key of a repair begins. A client's key is ASCII, so none has this.
+const KEY_PREFIX: &str = "repair·";
 
 impl IdempotencyKey {
     /// Whether it is the key of a repair, for which no client asked.
@@ -64,7 +64,7 @@ impl Commit {
     ) {
         self.serial += 1;
         let tx = TxId { incarnation: self.incarnation, serial: self.serial };
-        let key = IdempotencyKey(format!("{KEY_PREFIX}{order}: {tx}"));
+        let key = IdempotencyKey(format!("{KEY_PREFIX}{order}·{tx}"));
         let locks = keys(&subject);
         let patch = Patch { operations: Vec::new() };
         let intent = Intent { tx, key: key.clone(), hash: ContentHash::of(&patch), patch };

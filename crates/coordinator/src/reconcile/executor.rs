@@ -41,7 +41,7 @@ impl Executor<Reconcile> for ReconcileExecutor {
             }
             ReconcileEffect::Examine { subject } => {
                 match self.ask(|request| commit::Input::Examine { request, subject }).await {
-                    Answer::Examined(evidence) => Input::Examined(evidence),
+                    Answer::Examined(evidence) => Input::Examined(*evidence),
                     Answer::Rejected(rejection) => failed(rejection.to_string()),
                     answer => panic!("the core answered an examination with {answer:?}"),
                 }

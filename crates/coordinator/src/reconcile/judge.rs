@@ -166,8 +166,8 @@ impl fmt::Display for Authority {
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Order::Policy(policy) => write!(f, "policy {policy}"),
-            Order::Operator(authority) => write!(f, "operator, for {authority}"),
+            Order::Policy(policy) => write!(f, "policy:{policy}"),
+            Order::Operator(authority) => write!(f, "operator:{authority}"),
         }
     }
 }

@@ -155,10 +155,7 @@ async fn every_repair_is_in_the_log_in_the_audit_trail_and_has_its_marker() {
     assert_eq!(ground["evidence"]["graph"]["present"]["properties"]["x"], 7, "what was overwritten is not lost");
     let entries = coordinator::ledger::log_entries(&shell).unwrap();
     let entry = entries.iter().find(|entry| entry.tx == tx).unwrap();
-    assert_eq!(
-        (entry.key.as_str(), entry.state.as_str()),
-        (format!("repair by policy log: {tx}").as_str(), "committed")
-    );
+    assert_eq!((entry.key.as_str(), entry.state.as_str()), (format!("repair·policy:log·{tx}").as_str(), "committed"));
     assert!(world.graph.snapshot().nodes().iter().any(|node| node.id == tx.to_string()), "the marker");
     drop(shell);
     world.kill(coordinator);

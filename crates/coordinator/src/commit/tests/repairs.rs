@@ -52,7 +52,7 @@ fn a_repair_reads_under_its_locks_and_is_then_a_transaction_like_any_other() {
     let mut bench = Bench::new();
     bench.repair(1, "a", BY_LOG);
     bench.assert_asks(&[EffectId::Review(tx(1))]);
-    bench.done(EffectId::Review(tx(1)), Report::Examined(lost("a")));
+    bench.done(EffectId::Review(tx(1)), Report::Examined(Box::new(lost("a"))));
     let (intent, ground) = bench.intended();
     let restore = Operation::Restore { subject: Subject::Entity(entity("a")), content: Some(content()), logged: true };
     assert_eq!(intent.patch, Patch { operations: vec![restore] });
@@ -78,7 +78,7 @@ fn a_repair_waits_for_the_transaction_that_has_the_entity_in_its_hands() {
     bench.assert_asks(&[EffectId::Finish(first)]);
     bench.done(EffectId::Finish(first), Report::Finished);
     assert_eq!(bench.asked(), [EffectId::Review(tx(2))], "only now are the stores read");
-    bench.done(EffectId::Review(tx(2)), Report::Examined(agreed("a")));
+    bench.done(EffectId::Review(tx(2)), Report::Examined(Box::new(agreed("a"))));
     bench.assert_answers(&[(2, Answer::Reviewed(Reviewed::Agreed))]);
     bench.assert_idle();
 }
@@ -89,7 +89,7 @@ fn a_transaction_waits_for_the_repair() {
     bench.repair(1, "a", BY_LOG);
     bench.submit(2, "k", "a");
     bench.assert_asks(&[]);
-    bench.done(EffectId::Review(tx(1)), Report::Examined(lost("a")));
+    bench.done(EffectId::Review(tx(1)), Report::Examined(Box::new(lost("a"))));
     bench.done(EffectId::Intend(tx(1)), Report::Intended);
     bench.done(EffectId::Decide(tx(1), 1), Report::Decided);
     bench.assert_asks(&[EffectId::Finish(tx(1))]);
@@ -103,12 +103,12 @@ fn of_two_repairs_the_second_finds_nothing_left_to_do() {
     bench.repair(1, "a", BY_LOG);
     bench.repair(2, "a", Order::Policy(Policy::Sql));
     bench.assert_asks(&[]);
-    bench.done(EffectId::Review(tx(1)), Report::Examined(lost("a")));
+    bench.done(EffectId::Review(tx(1)), Report::Examined(Box::new(lost("a"))));
     bench.done(EffectId::Intend(tx(1)), Report::Intended);
     bench.done(EffectId::Decide(tx(1), 1), Report::Decided);
     bench.done(EffectId::Finish(tx(1)), Report::Finished);
     assert_eq!(bench.asked(), [EffectId::Review(tx(2))]);
-    bench.done(EffectId::Review(tx(2)), Report::Examined(agreed("a")));
+    bench.done(EffectId::Review(tx(2)), Report::Examined(Box::new(agreed("a"))));
     bench.assert_answers(&[(2, Answer::Reviewed(Reviewed::Agreed))]);
     bench.assert_idle();
 }
@@ -117,12 +117,12 @@ fn of_two_repairs_the_second_finds_nothing_left_to_do() {
 fn what_no_policy_decides_is_answered_with_what_was_found() {
     let mut bench = Bench::new();
     bench.repair(1, "a", Order::Policy(Policy::Graph));
-    bench.done(EffectId::Review(tx(1)), Report::Examined(lost("a")));
+    bench.done(EffectId::Review(tx(1)), Report::Examined(Box::new(lost("a"))));
     let (reason, evidence) = (Reason::WouldDelete(tx(99)), Box::new(lost("a")));
     bench.assert_answers(&[(1, Answer::Reviewed(Reviewed::Undecided { reason, evidence }))]);
     bench.assert_idle();
     bench.repair(2, "a", Order::Operator(Authority::Graph));
-    bench.done(EffectId::Review(tx(2)), Report::Examined(lost("a")));
+    bench.done(EffectId::Review(tx(2)), Report::Examined(Box::new(lost("a"))));
     let (intent, _) = bench.intended();
     let restore = Operation::Restore { subject: Subject::Entity(entity("a")), content: None, logged: false };
     assert_eq!(intent.patch.operations, [restore]);
@@ -132,7 +132,7 @@ fn what_no_policy_decides_is_answered_with_what_was_found() {
 fn a_repair_whose_outcome_nobody_knows_is_fenced_like_any_transaction() {
     let mut bench = Bench::new();
     bench.repair(1, "a", BY_LOG);
-    bench.done(EffectId::Review(tx(1)), Report::Examined(lost("a")));
+    bench.done(EffectId::Review(tx(1)), Report::Examined(Box::new(lost("a"))));
     bench.done(EffectId::Intend(tx(1)), Report::Intended);
     bench.failed(EffectId::Decide(tx(1), 1), Failure::Constraint);
     bench.assert_asks(&[EffectId::Fence(tx(1), 1)]);
@@ -158,7 +158,7 @@ fn a_repair_that_is_still_reading_has_no_name_yet() {
     bench.repair(1, "a", BY_LOG);
     bench.tell(NOW + CONFIG.answer_timeout_ms, Input::Timeout);
     bench.assert_answers(&[(1, Answer::Unknown(None))]);
-    bench.done(EffectId::Review(tx(1)), Report::Examined(agreed("a")));
+    bench.done(EffectId::Review(tx(1)), Report::Examined(Box::new(agreed("a"))));
     bench.assert_answers(&[]);
     bench.assert_idle();
 }
@@ -172,7 +172,7 @@ fn a_comparison_shares_with_readers_and_waits_for_writers_of_either_end() {
     bench.assert_asks(&[EffectId::Examine(RequestId(2))]);
     bench.submit(3, "k", "b");
     bench.assert_asks(&[]);
-    let evidence = Evidence { subject: link, ..agreed("a") };
+    let evidence = Box::new(Evidence { subject: link, ..agreed("a") });
     bench.done(EffectId::Examine(RequestId(2)), Report::Examined(evidence.clone()));
     assert_eq!(bench.asked(), [EffectId::Intend(tx(1))], "one strong read is all that a writer waits for");
     assert_eq!(bench.answers(), [(2, Answer::Examined(evidence))]);
