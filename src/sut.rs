@@ -101,6 +101,11 @@ pub trait System: Sized + Send + Sync + 'static {
     /// `id` is its number in the history, the same for the same plan.
     fn perform(&self, client: ClientHost, id: OpId, op: Self::Op) -> LocalFuture<Outcome<Self::Ret>>;
 
+    /// Whether an answer says that the operation was not done: it is counted among those that failed.
+    fn is_refusal(_ret: &Self::Ret) -> bool {
+        false
+    }
+
     /// Makes `count` operations for each of the named clients, for a scenario that asks for
     /// a random workload; `options` are the workload's own words.
     fn workload(

@@ -90,7 +90,7 @@ pub fn judge<S: System>(system: &S, record: &Record<S::Op, S::Ret>, tell: bool) 
         seed: record.plan.seed,
         violations,
         checked,
-        operations: count(record),
+        operations: count::<S>(record),
         faults: record.faults.clone(),
         fired: record.fired.clone(),
         marks: record.marks.clone(),
@@ -108,12 +108,13 @@ pub fn judge<S: System>(system: &S, record: &Record<S::Op, S::Ret>, tell: bool) 
     }
 }
 
-fn count<Op, Ret>(record: &Record<Op, Ret>) -> Operations {
+fn count<S: System>(record: &Record<S::Op, S::Ret>) -> Operations {
     let mut operations = Operations::default();
     let mut open = 0;
     for event in record.history.events() {
-        match event.kind {
+        match &event.kind {
             EventKind::Invoke(_) => open += 1,
+            EventKind::Ok(ret) if S::is_refusal(ret) => operations.fail += 1,
             EventKind::Ok(_) => operations.ok += 1,
             EventKind::Fail(_) => operations.fail += 1,
             EventKind::Info(_) => operations.info += 1,

@@ -4,6 +4,7 @@ mod failures;
 mod list;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod sources;
 mod sweep;
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use report::Format;
 
 use crate::campaign::{LogLevel, Setup, program};
 use crate::sut::System;
@@ -61,7 +64,7 @@ pub enum Command {
     /// Run scenarios under many seeds and judge what came out
     #[command(
         after_help = "Examples:\n  squall run\n  squall run scenarios/crash_after_decide.toml --seeds 0..1000\n  \
-                            squall run --jobs 1 --verify all\n\nExit codes: 0 passed, 1 violation found, 2 usage or input, \
+                            squall run --jobs 1 --verify all\n  squall run --format junit > junit.xml\n\nExit codes: 0 passed, 1 violation found, 2 usage or input, \
                             3 the harness itself failed"
     )]
     Run(RunArgs),
@@ -104,6 +107,9 @@ pub struct RunArgs {
     /// Where capsules of failures are written
     #[arg(long, default_value = "failures", value_name = "DIR")]
     pub failures: PathBuf,
+    /// How to tell what came out
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
     /// How runs are isolated
     #[command(flatten)]
     pub isolation: IsolationArgs,

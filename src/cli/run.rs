@@ -5,22 +5,27 @@ use std::ops::ControlFlow;
 
 use super::failures;
 use super::progress;
+use super::report::{Missing, Report};
 use super::sources::{Expected, Source, find};
 use super::table::{Row, render};
 use super::verify::{elsewhere, explain};
-use super::{Ended, Failure, HARNESS, PASSED, RunArgs, VIOLATED};
+use super::{Ended, Failure, HARNESS, RunArgs};
 use crate::campaign::{Campaign, Detail, Setup};
 use crate::plan::Plan;
 use crate::sut::System;
 use crate::verdict::Verdict;
 
-/// From how many seeds on a mark, or a fault that a profile may draw, must have shown in one of them.
+/// From how many seeds on a mark, or a fault that the scenario names, must have shown in one of them.
 ///
 /// With fewer, not having met it says nothing about the scenario.
 const SEEDS_ENOUGH: u64 = 20;
 
+/// How often a profile must have planned a fault for it to be strange that none of them took effect. Some never can: they
+/// strike who is down, or where nobody comes by.
+const STRIKES_ENOUGH: u64 = 20;
+
 pub fn run<S: System>(arguments: RunArgs) -> Ended {
-    let RunArgs { scenarios, seeds, jobs, verify, failures: folder, isolation } = arguments;
+    let RunArgs { scenarios, seeds, jobs, verify, failures: folder, format, isolation } = arguments;
     let sources: Vec<Source<S>> = find(&scenarios)?;
     let mut plans = Vec::new();
     let mut owners = Vec::new();
@@ -32,12 +37,12 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     }
     let setup = isolation.setup(jobs);
     let mut campaign = Campaign::<S>::start(setup).map_err(Failure::harness)?;
-    println!("{} plans; {}", plans.len(), campaign.choice().sentence);
+    format.tell(&format!("{} plans; {}\n", plans.len(), campaign.choice().sentence));
 
     let started = interpose::real_monotonic();
     let progress = progress::bar(plans.len() as u64);
-    let mut rows: Vec<Row> =
-        sources.iter().map(|source| Row { name: source.name().to_owned(), ..Row::default() }).collect();
+    let row = |source: &Source<S>| Row { name: source.name().to_owned(), source: source.argument(), ..Row::default() };
+    let mut rows: Vec<Row> = sources.iter().map(row).collect();
     let mut verdicts: BTreeMap<usize, Verdict> = BTreeMap::new();
     let mut broken = Vec::new();
     let ran = campaign.run(&plans, Detail::default(), |index, result| {
@@ -53,49 +58,51 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     });
     progress.finish_and_clear();
     ran.map_err(Failure::harness)?;
-    print!("{}", render(&rows, interpose::real_monotonic() - started));
+    let wall = interpose::real_monotonic() - started;
     if let Some(first) = broken.first() {
+        format.tell(&render(&rows, wall));
         return Err(Failure::harness(format!("{first} ({} runs in all had no verdict)", broken.len())));
     }
 
-    let sample = (0..plans.len()).filter(|index| verify.wants(owners[*index], plans[*index].seed)).collect();
-    let differing = verify_again::<S>(&plans, &verdicts, sample, setup)?;
-    let missing = missing(&sources, &rows, seeds.end - seeds.start)?;
-    for line in &missing {
-        println!("{} {line}", console::style("missing").red().bold());
+    let sample: Vec<usize> =
+        (0..plans.len()).filter(|index| verify.wants(owners[*index], plans[*index].seed)).collect();
+    let verified = sample.len();
+    let (differences, differing) = verify_again::<S>(&plans, &verdicts, &sample, setup)?;
+    let mut planned = vec![BTreeMap::new(); sources.len()];
+    for (plan, owner) in plans.iter().zip(&owners) {
+        for fault in &plan.faults {
+            *planned[*owner].entry(fault.fault.name()).or_default() += 1;
+        }
     }
+    let missing = missing(&sources, &rows, &planned, seeds.end - seeds.start)?;
     let runs = verdicts.iter().map(|(index, verdict)| (&plans[*index], verdict));
-    let commands = failures::tell::<S>(runs, &folder)?;
-    if let Some(message) = differing {
-        return Err(Failure { code: HARNESS, message });
+    let failures = failures::collect::<S>(runs, &folder)?;
+    let report = Report { system: S::NAME, rows, wall, verified, differences, differing, missing, failures };
+    report.print(format);
+    match report.differing {
+        Some(message) => Err(Failure { code: HARNESS, message }),
+        None => Ok(report.exit_code()),
     }
-    if let Some(command) = commands.first() {
-        println!("\n{command}");
-        return Ok(VIOLATED);
-    }
-    if !missing.is_empty() {
-        return Ok(VIOLATED);
-    }
-    println!("{}", console::style("passed").green().bold());
-    Ok(PASSED)
 }
 
 /// Runs a sample once more, in other processes with random addresses and other runs before it, and says what to tell of
-/// the runs that came out differently: of the first why, of the others which.
+/// the runs that came out differently: how many; of the first why, of the others which.
 fn verify_again<S: System>(
     plans: &[Plan<S::Op>],
     verdicts: &BTreeMap<usize, Verdict>,
-    sample: Vec<usize>,
+    sample: &[usize],
     setup: Setup,
-) -> Result<Option<String>, Failure> {
+) -> Result<(usize, Option<String>), Failure> {
     if sample.is_empty() {
-        return Ok(None);
+        return Ok((0, None));
     }
     // Backwards, so that each has other runs before it than the first time.
     let again: Vec<Plan<S::Op>> = sample.iter().rev().map(|index| plans[*index].clone()).collect();
     let mut campaign = Campaign::<S>::start(elsewhere(setup)).map_err(Failure::harness)?;
+    let progress = progress::bar(again.len() as u64);
     let mut differing = Vec::new();
     let ran = campaign.run(&again, Detail::default(), |index, result| {
+        progress.inc(1);
         let plan = &again[index];
         let first = &verdicts[&sample[sample.len() - 1 - index]];
         let same = result.as_ref().is_ok_and(|second| second.byte_digest == first.byte_digest);
@@ -105,38 +112,45 @@ fn verify_again<S: System>(
         }
         ControlFlow::Continue(())
     });
+    progress.finish_and_clear();
     ran.map_err(Failure::harness)?;
-    println!("{} of {} runs verified: {} differences", sample.len(), plans.len(), differing.len());
-    let Some(((plan, first, second), others)) = differing.split_first() else { return Ok(None) };
+    let Some(((plan, first, second), others)) = differing.split_first() else { return Ok((0, None)) };
     let mut told = explain::<S>(plan, setup, [first, second])?;
     for (plan, ..) in others {
         told += &format!("\nnor is {} with seed {}", plan.scenario, plan.seed);
     }
-    Ok(Some(told))
+    Ok((differing.len(), Some(told)))
 }
 
 /// What a scenario is there for and no run reached.
-fn missing<S: System>(sources: &[Source<S>], rows: &[Row], seeds: u64) -> Result<Vec<String>, Failure> {
+fn missing<S: System>(
+    sources: &[Source<S>],
+    rows: &[Row],
+    planned: &[BTreeMap<&str, u64>],
+    seeds: u64,
+) -> Result<Vec<Missing>, Failure> {
     let mut missing = Vec::new();
-    for (source, row) in sources.iter().zip(rows) {
-        let Expected { steps, kinds } = source.expected_faults()?;
+    for ((source, row), planned) in sources.iter().zip(rows).zip(planned) {
+        let Expected { steps, kinds, named } = source.expected_faults()?;
         let enough = seeds >= SEEDS_ENOUGH;
         let plan = source.plan(0)?;
+        let mut tell = |what: String| missing.push(Missing { scenario: row.name.clone(), what });
         for (planned, _) in plan.faults.iter().take(steps).zip(&row.fired).filter(|(_, count)| **count == 0) {
-            missing.push(format!("{}: {} {} never took effect", row.name, planned.fault.name(), planned.at));
+            tell(format!("{} {} never took effect", planned.fault.name(), planned.at));
         }
-        let kinds = kinds.iter().filter(|_| enough);
-        for fault in kinds.filter(|fault| row.faults.get(*fault).is_none_or(|count| *count == 0)) {
-            missing.push(format!("{}: fault {fault} never took effect", row.name));
+        let strikes = |kind: &str| planned.get(kind).copied().unwrap_or(0);
+        let wanted = kinds.iter().filter(|kind| if named { enough } else { strikes(kind) >= STRIKES_ENOUGH });
+        for fault in wanted.filter(|fault| row.faults.get(*fault).is_none_or(|count| *count == 0)) {
+            tell(format!("fault {fault} never took effect"));
         }
         for mark in plan.marks.iter().filter(|mark| enough && !row.marks.contains_key(*mark)) {
-            missing.push(format!("{}: no seed reached the mark {mark}", row.name));
+            tell(format!("no seed reached the mark {mark}"));
         }
         for (check, _) in row.checked.iter().filter(|(_, count)| **count == 0) {
-            missing.push(format!("{}: check {check} examined nothing", row.name));
+            tell(format!("check {check} examined nothing"));
         }
         if row.operations.ok == 0 {
-            missing.push(format!("{}: no operation of a client succeeded", row.name));
+            tell("no operation of a client succeeded".to_owned());
         }
     }
     Ok(missing)

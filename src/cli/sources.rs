@@ -81,11 +81,16 @@ impl<S: System> Source<S> {
                 let system = S::new(&scenario.system).map_err(Failure::usage)?;
                 let steps = scenario.steps.iter().filter(|step| matches!(step, Step::Fault(_))).count();
                 match &scenario.expect.faults {
-                    Some(kinds) => Ok(Expected { steps: 0, kinds: kinds.iter().cloned().collect() }),
-                    None => Ok(Expected { steps, kinds: scenario.expected_faults(&Topology::of(&system)) }),
+                    Some(kinds) => Ok(Expected { steps: 0, kinds: kinds.iter().cloned().collect(), named: true }),
+                    None => {
+                        let kinds = scenario.expected_faults(&Topology::of(&system));
+                        Ok(Expected { steps, kinds, named: false })
+                    }
                 }
             }
-            Source::Function { plan, .. } => Ok(Expected { steps: plan(0).faults.len(), kinds: BTreeSet::new() }),
+            Source::Function { plan, .. } => {
+                Ok(Expected { steps: plan(0).faults.len(), kinds: BTreeSet::new(), named: false })
+            }
         }
     }
 }
@@ -96,6 +101,8 @@ pub struct Expected {
     pub steps: usize,
     /// The kinds that must take effect, whichever fault it is.
     pub kinds: BTreeSet<String>,
+    /// Whether the scenario names those kinds, or they are all that it can make.
+    pub named: bool,
 }
 
 /// Finds and reads what the user named, or everything there is.

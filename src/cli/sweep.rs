@@ -254,9 +254,10 @@ impl<S: System> Sweep<S> {
         }
         self.failed.sort_by(|(one, _), (other, _)| one.cmp(other));
         let failed: Vec<_> = self.failed.iter().map(|(case, verdict)| (self.plan(case), verdict)).collect();
-        let commands = failures::tell::<S>(failed.iter().map(|(plan, verdict)| (plan, *verdict)), folder)?;
-        if let Some(command) = commands.first() {
-            println!("\n{command}");
+        let failures = failures::collect::<S>(failed.iter().map(|(plan, verdict)| (plan, *verdict)), folder)?;
+        failures.iter().for_each(|failed| print!("{failed}"));
+        if let Some(failed) = failures.first() {
+            println!("\n{}", failed.command());
         }
         let passed = console::style("passed").green().bold();
         match self.matrix.coverage() {

@@ -1,6 +1,6 @@
 //! The table that `run` prints: one scenario, one line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -11,10 +11,14 @@ use crate::verdict::{Operations, Verdict};
 pub struct Row {
     /// The scenario.
     pub name: String,
+    /// Its file, or its name where it is written in Rust.
+    pub source: String,
     /// How many runs ended.
     pub runs: u64,
     /// How many of them broke a promise.
     pub failed: u64,
+    /// How many broke each property.
+    pub violated: BTreeMap<String, u64>,
     /// What became of the clients' operations.
     pub operations: Operations,
     /// How often each kind of fault took effect.
@@ -34,6 +38,10 @@ impl Row {
     pub fn add(&mut self, verdict: &Verdict) {
         self.runs += 1;
         self.failed += u64::from(!verdict.violations.is_empty());
+        let properties: BTreeSet<&str> = verdict.violations.iter().map(|violation| &*violation.property).collect();
+        for property in properties {
+            *self.violated.entry(property.to_owned()).or_default() += 1;
+        }
         self.operations.ok += verdict.operations.ok;
         self.operations.fail += verdict.operations.fail;
         self.operations.info += verdict.operations.info;

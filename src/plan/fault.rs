@@ -102,7 +102,11 @@ pub enum Fault {
         host: String,
         /// The file.
         file: String,
-        /// How many bits, anywhere in the file.
+        /// Where: in the few bytes behind any occurrence of this text, so that a kind of record is hit wherever the
+        /// file keeps it; without it anywhere in the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+        /// How many bits.
         #[serde(default = "first", skip_serializing_if = "is_first")]
         bits: u64,
         /// How long it stays down.
@@ -300,8 +304,12 @@ impl fmt::Display for Fault {
             Fault::SlowDisk { host, extra_ms, for_ms } => {
                 write!(f, "{name} on {host} by {extra_ms} ms for {for_ms} ms")
             }
-            Fault::BitRot { host, file, bits, restart_after_ms } => {
-                write!(f, "{name} of {bits} bits in {file} on {host}, restart after {restart_after_ms} ms")
+            Fault::BitRot { host, file, after, bits, restart_after_ms } => {
+                write!(f, "{name} of {bits} bits in {file} on {host}")?;
+                if let Some(text) = after {
+                    write!(f, " after {text:?}")?;
+                }
+                write!(f, ", restart after {restart_after_ms} ms")
             }
             Fault::Truncation { host, file, keep_percent, restart_after_ms } => {
                 write!(f, "{name} of {file} on {host} to {keep_percent} %, restart after {restart_after_ms} ms")

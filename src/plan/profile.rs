@@ -130,8 +130,8 @@ const CLOCKS: &[Share] = &[
     share("stall", 30, 2, draw::stall),
 ];
 
-/// A kind is in three or four seeds of ten, so that a seed has a handful of all of them. What takes a host away strikes up
-/// to three times, everything else up to twice.
+/// A kind is in a quarter to four tenths of the seeds, so that most seeds have four to eight of them, and twenty have all.
+/// What takes a host away strikes up to three times, everything else up to twice.
 const SWARM: &[Share] = &[
     share("kill", 40, 3, draw::kill),
     share("power_cut", 40, 3, draw::power_cut),
@@ -142,14 +142,14 @@ const SWARM: &[Share] = &[
     share("delay", 40, 2, draw::delay),
     share("reorder", 40, 2, draw::reorder),
     share("duplicate", 40, 2, draw::duplicate),
-    share("read_error", 10, 1, draw::read_error),
-    share("short_read", 10, 1, draw::short_read),
-    share("write_error", 10, 2, draw::write_error),
-    share("sync_error", 15, 2, draw::sync_error),
-    share("disk_full", 15, 2, draw::disk_full),
-    share("slow_disk", 20, 2, draw::slow_disk),
+    share("read_error", 30, 2, draw::read_error),
+    share("short_read", 30, 2, draw::short_read),
+    share("write_error", 30, 3, draw::write_error),
+    share("sync_error", 30, 2, draw::sync_error),
+    share("disk_full", 25, 2, draw::disk_full),
+    share("slow_disk", 25, 2, draw::slow_disk),
     share("clock_skew", 30, 2, draw::clock_skew),
-    share("clock_drift", 20, 1, draw::clock_drift),
+    share("clock_drift", 30, 2, draw::clock_drift),
 ];
 
 impl Profile {

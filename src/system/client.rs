@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use coordinator::client::{Client, ClientError};
-use coordinator::commit::{Decision, IdempotencyKey, Settled};
+use coordinator::commit::{AbortReason, Decision, IdempotencyKey, Settled};
 use coordinator::reconcile::Summary;
 use env::Env;
 use graph::{EntityId, Patch};
@@ -100,6 +100,9 @@ async fn submit(
         }
         let error = match send(client, coordinator, key, patch).await {
             Ok(Settled { tx, decision: Decision::Committed }) => return Outcome::Ok(Ret::Committed { tx }),
+            Ok(Settled { tx, decision: Decision::Aborted { reason: AbortReason::Refused(refusal) } }) => {
+                return Outcome::Ok(Ret::Refused { tx, refusal });
+            }
             Ok(Settled { tx, decision: Decision::Aborted { reason } }) => {
                 return Outcome::Fail(format!("{tx} aborted: {reason}"));
             }

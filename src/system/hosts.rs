@@ -40,7 +40,6 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
     bolt.connect_timeout = Duration::from_millis(options.graph_limit_ms / 2);
     let graph = Arc::new(BoltGraph::new(env.clone(), bolt)?);
     let service = ServiceOptions {
-        data: "/data".into(),
         commit: Config {
             decide_attempts_max: options.decide_attempts,
             backoff_ms: Millis(20),
@@ -60,6 +59,7 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
         },
         graph_limit: Duration::from_millis(options.graph_limit_ms),
         prepare_limit: Duration::from_millis(8 * options.graph_limit_ms),
+        ..ServiceOptions::new("/data")
     };
     let coordinator = Coordinator::start(env.clone(), service, graph).await?;
     let listener = env.listen(&format!("0.0.0.0:{HTTP_PORT}")).await?;

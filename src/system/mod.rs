@@ -166,6 +166,10 @@ impl System for BiStore {
         Box::pin(client::perform(client, id, op, self.options.clone()))
     }
 
+    fn is_refusal(ret: &Ret) -> bool {
+        matches!(ret, Ret::Refused { .. })
+    }
+
     fn workload(
         &self,
         options: &serde_json::Value,

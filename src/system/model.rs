@@ -48,7 +48,15 @@ impl Model for Entities {
 
     fn step(&self, state: &State, op: &Op, ret: Option<&Ret>) -> Vec<State> {
         match (op, ret) {
-            // Only a commit has an effect; a refusal is recorded as a failure.
+            // Who is told that his transaction does not fit must have been at a moment at which it did not.
+            (Op::Submit { operations, .. }, Some(Ret::Refused { .. })) => {
+                if after(state, operations, None).is_empty() {
+                    vec![state.clone()]
+                } else {
+                    Vec::new()
+                }
+            }
+            // Of the others only a commit has an effect; not to have been done for another reason is a failure.
             (Op::Submit { operations, .. }, None) => after(state, operations, None),
             (Op::Submit { operations, .. }, Some(Ret::Committed { tx })) => after(state, operations, Some(*tx)),
             (Op::Read { entity }, Some(Ret::Entity(view))) => {

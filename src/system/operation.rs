@@ -2,7 +2,7 @@
 
 use coordinator::commit::EntityView;
 use coordinator::reconcile::{Policy, Summary};
-use graph::{EntityId, Operation, TxId};
+use graph::{EntityId, Operation, Refusal, TxId};
 use serde::{Deserialize, Serialize};
 
 /// An operation of a client.
@@ -49,6 +49,13 @@ pub enum Ret {
     Committed {
         /// Its name.
         tx: TxId,
+    },
+    /// It was not done, and never will be: an operation did not fit the entities as they stood.
+    Refused {
+        /// Its name.
+        tx: TxId,
+        /// What did not fit.
+        refusal: Refusal,
     },
     /// The entity, or none.
     Entity(Option<EntityView>),

@@ -1,5 +1,7 @@
 //! What a machine finds changed on its medium when it comes back.
 
+use std::collections::BTreeSet;
+
 use super::state::{HostId, State};
 use crate::plan::Fault;
 
@@ -19,7 +21,7 @@ impl State {
         for index in std::mem::take(&mut self.hosts[host.0].damage) {
             let (fault, _) = self.faults.get(index);
             let done = match fault.clone() {
-                Fault::BitRot { file, bits, .. } => self.rot(host, index, &file, bits),
+                Fault::BitRot { file, after, bits, .. } => self.rot(host, index, &file, after.as_deref(), bits),
                 Fault::Truncation { file, keep_percent, .. } => self.truncate(host, &file, keep_percent),
                 Fault::StaleImage { file, .. } => self.bring_back(host, index, file.as_deref()),
                 Fault::Forget { commits, .. } => {
@@ -38,12 +40,13 @@ impl State {
         }
     }
 
-    fn rot(&mut self, host: HostId, index: usize, file: &str, bits: u64) -> Option<String> {
+    fn rot(&mut self, host: HostId, index: usize, file: &str, after: Option<&str>, bits: u64) -> Option<String> {
         let disk = self.hosts[host.0].disk()?.clone();
-        let len = disk.read_file(file)?.len() as u64;
+        let places = places(&disk.read_file(file)?, after);
         let mut flipped = Vec::new();
-        for _ in 0..if len == 0 { 0 } else { bits } {
-            let (offset, bit) = (self.faults.draw_below(index, len), self.faults.draw_below(index, 8) as u8);
+        for _ in 0..if places.is_empty() { 0 } else { bits } {
+            let offset = places[self.faults.draw_below(index, places.len() as u64) as usize];
+            let bit = self.faults.draw_below(index, 8) as u8;
             disk.corrupt(file, offset, bit).ok()?;
             flipped.push(format!("{offset}.{bit}"));
         }
@@ -67,5 +70,37 @@ impl State {
             None => disk.restore(&image),
         }
         (disk.snapshot() != before).then(|| format!("{} came back older", file.unwrap_or("all files")))
+    }
+}
+
+/// How far behind a text its flipped bits are, in bytes.
+const REACH: usize = 32;
+
+/// The bytes of a file in which a bit may flip: all, or those behind each occurrence of a text.
+fn places(content: &[u8], after: Option<&str>) -> Vec<u64> {
+    let Some(text) = after.map(str::as_bytes) else { return (0..content.len() as u64).collect() };
+    let ends = content.windows(text.len()).enumerate().filter(|(_, window)| *window == text);
+    let reaches = ends.map(|(start, _)| start + text.len()..content.len().min(start + text.len() + REACH));
+    let places: BTreeSet<usize> = reaches.flatten().collect();
+    places.into_iter().map(|place| place as u64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_text_a_bit_may_flip_anywhere() {
+        assert_eq!(places(b"abc", None), [0, 1, 2]);
+        assert!(places(b"", None).is_empty());
+    }
+
+    #[test]
+    fn with_a_text_only_what_follows_it_is_hit() {
+        assert_eq!(places(b"key:ab", Some("key:")), [4, 5]);
+        assert_eq!(places(b"kkk", Some("k")), [1, 2], "each place once");
+        assert!(places(b"key", Some("key:")).is_empty());
+        let content = [b"key:".as_slice(), &[0; 2 * REACH]].concat();
+        assert_eq!(places(&content, Some("key:")), (4..4 + REACH as u64).collect::<Vec<_>>());
     }
 }

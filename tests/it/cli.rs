@@ -50,3 +50,19 @@ fn what_there_is_can_be_listed() {
         assert!(stdout.contains(part), "{part:?} is missing:\n{stdout}");
     }
 }
+
+#[test]
+fn what_programs_read_is_all_that_the_standard_output_has() {
+    let run = |format| run(&["run", "scenarios/refused_operation.toml", "--seeds", "0..20", "--format", format]);
+    let Ran { code, stdout, stderr } = run("json");
+    let report: serde_json::Value = serde_json::from_str(&stdout).expect("it is one document");
+    assert_eq!((code, &report["runs"], &report["exit_code"]), (0, &20.into(), &0.into()), "{report}");
+    assert_eq!(report["scenarios"][0]["name"], "refused_operation");
+    assert!(stderr.contains("20 plans"), "{stderr}");
+    let Ran { code, stdout, .. } = run("junit");
+    assert_eq!(code, 0);
+    assert!(stdout.starts_with("<?xml") && stdout.trim_end().ends_with("</testsuites>"), "{stdout}");
+    assert!(stdout.contains(r#"<testsuite name="refused_operation""#) && !stdout.contains("<failure"), "{stdout}");
+    let Ran { stdout, .. } = run("github");
+    assert!(stdout.ends_with("passed\n") && !stdout.contains("::error"), "{stdout}");
+}

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use env::{Connection, Env};
 use graph::{EntityId, Patch, TxId};
-use http::header::{CONNECTION, CONTENT_TYPE, HOST};
-use http::{Method, Request, StatusCode, Uri};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -120,7 +120,14 @@ pub struct Client {
     env: Env,
     address: String,
     timeout: Duration,
+    /// What it says about who it is: the value of the header.
+    authorization: Option<HeaderValue>,
 }
+
+/// The text cannot be the token of any server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a token consists of visible ASCII characters without spaces")]
+pub struct NotAToken;
 
 impl Client {
     /// A client of the coordinator at `host:port`, each of whose calls takes `timeout` at most.
@@ -128,7 +135,18 @@ impl Client {
     /// The time-out should be longer than the coordinator's own for an answer: then it is
     /// the coordinator that says "unknown", with the name of the transaction.
     pub fn new(env: Env, address: impl Into<String>, timeout: Duration) -> Client {
-        Client { env, address: address.into(), timeout }
+        Client { env, address: address.into(), timeout, authorization: None }
+    }
+
+    /// The same client, which knows the server's token.
+    ///
+    /// It goes over the wire as it is, on every connection: whoever can read the network reads it.
+    pub fn with_token(self, token: &str) -> Result<Client, NotAToken> {
+        let visible = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        let header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| visible);
+        let mut header = header.ok_or(NotAToken)?;
+        header.set_sensitive(true);
+        Ok(Client { authorization: Some(header), ..self })
     }
 
     /// Runs a transaction. After [`ClientError::Unknown`] the same call gives the outcome of
@@ -189,12 +207,11 @@ impl Client {
     ///
     /// A read has no effect, so every error means only that there is no answer.
     pub async fn read_eventual(&self, id: &EntityId) -> Result<Option<EventualView>, ClientError> {
-        Ok(self.entity(id, Consistency::Eventual).await?.map(|entity| match entity {
-            Entity::Eventual(view) => view,
-            Entity::Strong(EntityView { id, kind, properties, links, .. }) => {
-                EventualView { id, kind, properties, links }
-            }
-        }))
+        match self.entity(id, Consistency::Eventual).await? {
+            None => Ok(None),
+            Some(Entity::Eventual(view)) => Ok(Some(view)),
+            Some(Entity::Strong(_)) => Err(ClientError::unknown("the server read at another tier than asked for")),
+        }
     }
 
     /// How the coordinator is.
@@ -273,6 +290,10 @@ impl Client {
     /// Sends a request and reads the answer, both before the deadline.
     async fn call(&self, request: http::request::Builder, body: Vec<u8>) -> Result<Answer, ClientError> {
         let deadline = Instant::now() + self.timeout;
+        let request = match &self.authorization {
+            Some(authorization) => request.header(AUTHORIZATION, authorization),
+            None => request,
+        };
         let request = request
             .header(HOST, &self.address)
             .header(CONNECTION, "close")

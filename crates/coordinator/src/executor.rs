@@ -1,6 +1,7 @@
 //! Carries out the effects of the commit core on the real stores.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use env::{Env, Executor};
@@ -13,7 +14,8 @@ use tokio::sync::watch;
 
 use crate::access;
 use crate::commit::{Action, Answer, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report};
-use crate::ledger::{self, LedgerError, Moment};
+use crate::ledger::{self, LedgerError, Moment, Resolution};
+use crate::operations::Operations;
 use crate::retention::RunningClock;
 use crate::service::Waiting;
 use crate::statements;
@@ -42,6 +44,10 @@ pub(crate) struct CommitExecutor {
     pub graph_limit: Duration,
     pub clock: RunningClock,
     pub waiting: Arc<Waiting<Answer>>,
+    pub operations: Arc<Operations>,
+    pub incarnation: u64,
+    /// What fences found, for the audit of the transactions that they were for.
+    pub fenced: Mutex<BTreeMap<TxId, bool>>,
     pub halt: watch::Sender<Option<String>>,
 }
 
@@ -74,17 +80,28 @@ impl CommitExecutor {
             }
             Action::Finish { tx, decision } => {
                 let now = self.now();
-                self.write(move |sql| ledger::finish(sql, tx, &decision, now)).await
+                let resolution = self.resolution(tx);
+                let finish = move |sql: &Connection| {
+                    ledger::audit_resolution(sql, tx, resolution, now)?;
+                    ledger::finish(sql, tx, &decision, now)
+                };
+                self.write(finish).await
             }
             Action::LookUp { tx } => {
                 let settled = self.read(move |sql| ledger::look_up(sql, tx)).await?;
                 Ok(Report::LookedUp(settled))
             }
             Action::Decide { tx, patch } => {
-                self.transact(statements::decide(tx, &patch)).await?;
+                self.decide(id, statements::decide(tx, &patch)).await?;
                 Ok(Report::Decided)
             }
-            Action::Fence { tx } => self.fence(tx).await,
+            Action::Fence { tx } => {
+                let report = self.fence(tx).await?;
+                if let Report::Fenced { committed } = report {
+                    self.fenced.lock().unwrap_or_else(PoisonError::into_inner).insert(tx, committed);
+                }
+                Ok(report)
+            }
             Action::Load { entity } => self.load(id, entity).await,
             Action::Examine { subject } => self.examine(subject).await,
             Action::IntendRepair { intent, ground } => {
@@ -100,6 +117,21 @@ impl CommitExecutor {
         let Examined { held, linked, loose } = Examined::from_rows(&subject, &rows);
         let evidence = self.read(move |sql| ledger::evidence(sql, subject, held, linked, loose)).await?;
         Ok(Report::Examined(Box::new(evidence)))
+    }
+
+    /// How it came to the outcome that is about to be written.
+    fn resolution(&self, tx: TxId) -> Resolution {
+        let fenced = self.fenced.lock().unwrap_or_else(PoisonError::into_inner).remove(&tx);
+        Resolution { recovered_by: (tx.incarnation != self.incarnation).then_some(self.incarnation), fenced }
+    }
+
+    async fn decide(&self, id: EffectId, calls: Vec<Call>) -> Result<(), Failure> {
+        let decided = self.graph.execute(calls, self.graph_limit).await;
+        if let (Err(error @ GraphError::Unexpected { .. }), EffectId::Decide(tx, 1)) = (&decided, id) {
+            // It fits SQLite, and no earlier attempt can have changed the graph.
+            self.operations.report_difference(&format!("{tx}: {error}"));
+        }
+        decided.map(|_| ()).map_err(graph_failure)
     }
 
     async fn fence(&self, tx: TxId) -> Result<Report, Failure> {
@@ -137,6 +169,7 @@ impl CommitExecutor {
         };
         let reason = format!("{finding} entity {entity}: the stores were changed by somebody else");
         tracing::error!(?id, "{reason}");
+        self.operations.report_difference(&reason);
         Err(Failure::Refused { reason, retryable: false })
     }
 

@@ -6,6 +6,8 @@
 //! | [`ledger`] | what it writes to SQLite |
 //! | [`statements`] | what it says to the graph |
 //! | [`retention`] | how long the log keeps what is settled, as a sans-IO core |
+//! | [`neighbourhood`] | what is around an entity, in the graph |
+//! | [`operations`] | metrics and alerts: what the protocol decided, counted |
 //! | [`reconcile`] | whether both stores have the same, and what to do where they do not |
 //! | `executor` | carries out the commit core's effects on both stores |
 //! | `start` | what has to be true before the protocol begins |
@@ -18,6 +20,8 @@ pub mod data_dir;
 mod executor;
 pub mod http;
 pub mod ledger;
+pub mod neighbourhood;
+pub mod operations;
 pub mod problem;
 pub mod reconcile;
 pub mod retention;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commit::AbortReason;
 use crate::http::Consistency;
+use crate::operations::Freshness;
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -41,6 +42,8 @@ pub enum ProblemType {
     BodyTimeout,
     /// The body is not JSON by its media type.
     UnsupportedMediaType,
+    /// The server answers only those who know its token.
+    Unauthorized,
     /// The path leads nowhere.
     NoSuchRoute,
     /// The path knows other methods.
@@ -59,6 +62,8 @@ pub enum ProblemType {
     Busy,
     /// A store cannot do it at the moment: nothing was done.
     Unavailable,
+    /// Too many requests are open: nothing was done.
+    Overloaded,
     /// The transaction has an outcome or may get one; nobody knows it yet.
     OutcomeUnknown,
 }
@@ -72,6 +77,7 @@ impl ProblemType {
         ProblemType::TooLarge,
         ProblemType::BodyTimeout,
         ProblemType::UnsupportedMediaType,
+        ProblemType::Unauthorized,
         ProblemType::NoSuchRoute,
         ProblemType::MethodNotAllowed,
         ProblemType::NoSuchEntity,
@@ -81,6 +87,7 @@ impl ProblemType {
         ProblemType::Aborted,
         ProblemType::Busy,
         ProblemType::Unavailable,
+        ProblemType::Overloaded,
         ProblemType::OutcomeUnknown,
     ];
 
@@ -92,13 +99,14 @@ impl ProblemType {
             | ProblemType::NoSuchEntity
             | ProblemType::NoSuchTransaction
             | ProblemType::NoSuchCase => StatusCode::NOT_FOUND,
+            ProblemType::Unauthorized => StatusCode::UNAUTHORIZED,
             ProblemType::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ProblemType::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             ProblemType::Aborted | ProblemType::CaseNotResolvable => StatusCode::CONFLICT,
             ProblemType::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ProblemType::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ProblemType::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            ProblemType::Busy | ProblemType::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ProblemType::Busy | ProblemType::Unavailable | ProblemType::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             ProblemType::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -112,6 +120,7 @@ impl ProblemType {
             ProblemType::TooLarge => "The request is too large",
             ProblemType::BodyTimeout => "The request did not arrive in time",
             ProblemType::UnsupportedMediaType => "The request is not JSON",
+            ProblemType::Unauthorized => "The server does not know who asks",
             ProblemType::NoSuchRoute => "There is nothing at this path",
             ProblemType::MethodNotAllowed => "The path does not know this method",
             ProblemType::NoSuchEntity => "There is no such entity",
@@ -121,6 +130,7 @@ impl ProblemType {
             ProblemType::Aborted => "The transaction was aborted",
             ProblemType::Busy => "The entities are in use",
             ProblemType::Unavailable => "The coordinator cannot do this at the moment",
+            ProblemType::Overloaded => "Too many requests are open",
             ProblemType::OutcomeUnknown => "The outcome of the transaction is not known yet",
         }
     }
@@ -138,6 +148,7 @@ impl ProblemType {
             ProblemType::TooLarge => "too-large",
             ProblemType::BodyTimeout => "body-timeout",
             ProblemType::UnsupportedMediaType => "unsupported-media-type",
+            ProblemType::Unauthorized => "unauthorized",
             ProblemType::NoSuchRoute => "no-such-route",
             ProblemType::MethodNotAllowed => "method-not-allowed",
             ProblemType::NoSuchEntity => "no-such-entity",
@@ -147,6 +158,7 @@ impl ProblemType {
             ProblemType::Aborted => "aborted",
             ProblemType::Busy => "busy",
             ProblemType::Unavailable => "unavailable",
+            ProblemType::Overloaded => "overloaded",
             ProblemType::OutcomeUnknown => "outcome-unknown",
         }
     }
@@ -235,6 +247,9 @@ pub struct Problem {
     /// The tier at which the entity was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<Consistency>,
+    /// How far a tier that is not strong can be believed that it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Freshness>,
 }
 
 impl Problem {
@@ -250,6 +265,7 @@ impl Problem {
             outcome: None,
             reason: None,
             consistency: None,
+            freshness: None,
         }
     }
 
@@ -273,7 +289,10 @@ impl fmt::Display for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let retry = matches!(self.kind, ProblemType::Busy | ProblemType::Unavailable | ProblemType::OutcomeUnknown);
+        let retry = matches!(
+            self.kind,
+            ProblemType::Busy | ProblemType::Unavailable | ProblemType::Overloaded | ProblemType::OutcomeUnknown
+        );
         // RFC 8631: the resource that says how it stands.
         let link = self.outcome.as_ref().map(|path| format!("<{path}>; rel=\"status\""));
         let mut response = (self.kind.status(), Json(self)).into_response();

@@ -9,13 +9,17 @@ use graph::{EntityId, Patch, PatchError, TxId};
 use stores::batch::Batcher;
 use stores::sqlite::{OpenError, SqlFailure, is_passing};
 use stores::{GraphError, GraphStore};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use crate::access;
 use crate::commit::{
-    Answer, Commit, Config, ConflictingIntents, ContentHash, IdempotencyKey, Input, RequestId, Status, Submission,
+    Answer, Commit, Config, ConflictingIntents, ContentHash, IdempotencyKey, Input, Rejection, RequestId, Status,
+    Submission,
 };
 use crate::executor::{self, CommitExecutor};
-use crate::ledger::LedgerError;
+use crate::ledger::{self, AuditEntry, LedgerError};
+use crate::neighbourhood::{self, Found, Part};
+use crate::operations::{self, CheckResult, Operations, START_CHECK, Watched, alerts};
 use crate::reconcile::{self, Reconcile, ReconcileExecutor, Summary};
 use crate::retention::{self, Retention, RetentionExecutor, RunningClock};
 use crate::start::{self, Contradiction, Finding};
@@ -37,6 +41,11 @@ pub struct Options {
     /// How long one attempt to prepare the graph at start may take, the creation of
     /// constraints included; then it is tried again.
     pub prepare_limit: std::time::Duration,
+    /// How many requests may be open, those included whose clients have gone away; further ones
+    /// are refused. At least 1.
+    pub requests_max: usize,
+    /// When somebody has to look.
+    pub alerts: alerts::Config,
 }
 
 impl Options {
@@ -49,6 +58,8 @@ impl Options {
             reconcile: reconcile::Config::default(),
             graph_limit: std::time::Duration::from_secs(5),
             prepare_limit: std::time::Duration::from_secs(300),
+            requests_max: 512,
+            alerts: alerts::Config::default(),
         }
     }
 }
@@ -128,13 +139,15 @@ impl StartError {
 /// A running coordinator. Cheap to clone; it ends when the last clone is gone.
 #[derive(Clone)]
 pub struct Coordinator {
-    core: Handle<Commit>,
+    core: Handle<Watched<Commit, Operations>>,
     #[expect(dead_code, reason = "held for its loop")]
-    retention: Handle<Retention>,
+    retention: Handle<Watched<Retention, Operations>>,
     pub(crate) passes: Handle<Reconcile>,
+    operations: Arc<Operations>,
     waiting: Arc<Waiting<Answer>>,
     pub(crate) summaries: Arc<Waiting<Summary>>,
     pub(crate) last_summary: watch::Receiver<Option<Summary>>,
+    places: Arc<Semaphore>,
     pub(crate) env: Env,
     pub(crate) ledger: Batcher,
     graph: Arc<dyn GraphStore>,
@@ -150,6 +163,9 @@ impl Coordinator {
     pub async fn start(env: Env, options: Options, graph: Arc<dyn GraphStore>) -> Result<Coordinator, StartError> {
         let opened = start::open(&env, &options, graph.as_ref()).await?;
         let (core, first) = Commit::recover(options.commit, opened.incarnation, opened.unresolved)?;
+        let operations = Arc::new(Operations::new(options.alerts, &core, opened.findings.is_empty()));
+        operations.report_check(START_CHECK, start_check(&opened.findings));
+        env.spawn(operations::announce(Arc::downgrade(&operations)));
         let waiting = Arc::new(Waiting::default());
         let (halt, halted) = watch::channel(None);
         let ledger = opened.ledger;
@@ -161,13 +177,17 @@ impl Coordinator {
             graph_limit: options.graph_limit,
             clock,
             waiting: waiting.clone(),
+            operations: operations.clone(),
+            incarnation: opened.incarnation,
+            fenced: Mutex::default(),
             halt,
         };
-        let core = env::drive(&env, core, first, Arc::new(executor));
+        let core = operations::drive(&env, core, first, executor, operations.clone());
         let retention = Retention::new(options.retention, opened.running);
         let executor = RetentionExecutor { ledger: ledger.clone() };
-        let retention = env::drive(&env, retention, env::Step::new(), Arc::new(executor));
+        let retention = operations::drive(&env, retention, env::Step::new(), executor, operations.clone());
         let (graph_limit, findings) = (options.graph_limit, opened.findings.into());
+        let places = Arc::new(Semaphore::new(options.requests_max));
         let summaries = Arc::new(Waiting::default());
         let (last, last_summary) = watch::channel(None);
         let executor = ReconcileExecutor {
@@ -185,7 +205,9 @@ impl Coordinator {
             core,
             retention,
             passes,
+            operations,
             waiting,
+            places,
             summaries,
             last_summary,
             env,
@@ -195,6 +217,11 @@ impl Coordinator {
             halted,
             findings,
         })
+    }
+
+    /// Its metrics and alerts.
+    pub fn operations(&self) -> &Operations {
+        &self.operations
     }
 
     /// What the start found to be wrong with the stores and could go on with. It was logged
@@ -208,12 +235,12 @@ impl Coordinator {
         patch.validate()?;
         let hash = ContentHash::of(&patch);
         let submission = Submission { key, hash, patch };
-        Ok(self.ask(|request| Input::Submit { request, submission }).await)
+        Ok(self.ask_in_turn(|request| Input::Submit { request, submission }).await)
     }
 
     /// Reads an entity, linearizably, from both stores.
     pub async fn read(&self, entity: EntityId) -> Answer {
-        self.ask(|request| Input::Read { request, entity }).await
+        self.ask_in_turn(|request| Input::Read { request, entity }).await
     }
 
     /// Reads an entity from the graph alone, without locks: it may show a transaction that
@@ -223,15 +250,31 @@ impl Coordinator {
         executor::view(self.graph.as_ref(), entity, self.graph_limit).await
     }
 
+    /// The neighbourhood of an entity in the graph alone, read as [`read_eventual`](Self::read_eventual)
+    /// reads; `None` where there is no such entity.
+    pub async fn neighbourhood(&self, entity: &EntityId, part: &Part) -> Result<Option<Found>, GraphError> {
+        neighbourhood::explore(self.graph.as_ref(), self.graph_limit, entity, part).await
+    }
+
+    /// Up to `limit` entries of the audit trail after the one of this number, about one
+    /// transaction or about all of them.
+    pub async fn audit(&self, tx: Option<TxId>, after: u64, limit: u32) -> Result<Vec<AuditEntry>, Rejection> {
+        let entries = access::read(&self.ledger, move |sql| match tx {
+            Some(tx) => ledger::audit_of(sql, tx, after, limit),
+            None => ledger::audit_after(sql, after, limit),
+        });
+        entries.await.map_err(|error| Rejection::Unavailable(error.to_string()))
+    }
+
     /// What became of a transaction. One whose record is older than the retention is one that
     /// never began.
     pub async fn outcome(&self, tx: TxId) -> Answer {
-        self.ask(|request| Input::Outcome { request, tx }).await
+        self.ask_in_turn(|request| Input::Outcome { request, tx }).await
     }
 
     /// How the protocol is.
     pub async fn status(&self) -> Status {
-        match self.ask(|request| Input::Inspect { request }).await {
+        match self.ask(None, |request| Input::Inspect { request }).await {
             Answer::Status(status) => status,
             answer => panic!("the core answered a question about its status with {answer:?}"),
         }
@@ -253,12 +296,36 @@ impl Coordinator {
         }
     }
 
-    pub(crate) async fn ask(&self, input: impl FnOnce(RequestId) -> Input) -> Answer {
-        let (request, answer) = self.waiting.register();
+    /// Takes a place among the open requests, held until the value is dropped, or refuses.
+    pub(crate) fn admit(&self) -> Result<Place, Rejection> {
+        let place = self.places.clone().try_acquire_owned();
+        place.map(Place).map_err(|_| {
+            self.operations.refused_for_overload();
+            Rejection::Overloaded
+        })
+    }
+
+    async fn ask_in_turn(&self, input: impl FnOnce(RequestId) -> Input) -> Answer {
+        match self.admit() {
+            Ok(place) => self.ask(Some(place), input).await,
+            Err(rejection) => Answer::Rejected(rejection),
+        }
+    }
+
+    pub(crate) async fn ask(&self, place: Option<Place>, input: impl FnOnce(RequestId) -> Input) -> Answer {
+        let (request, answer) = self.waiting.register(place);
         self.core.send(input(request));
         answer.await.expect("every request is answered before it is forgotten")
     }
 }
+
+fn start_check(findings: &[Finding]) -> CheckResult {
+    let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    CheckResult::failed(findings.len() as u64, text.join("; "))
+}
+
+/// A place among the open requests.
+pub(crate) struct Place(#[expect(dead_code, reason = "held for what it stands for")] OwnedSemaphorePermit);
 
 /// The clients that wait for an answer of a core.
 pub(crate) struct Waiting<A> {
@@ -267,30 +334,37 @@ pub(crate) struct Waiting<A> {
 
 struct WaitingState<A> {
     last: u64,
-    senders: BTreeMap<RequestId, oneshot::Sender<A>>,
+    waiters: BTreeMap<RequestId, Waiter<A>>,
 }
 
 impl<A> Default for Waiting<A> {
     fn default() -> Waiting<A> {
-        Waiting { state: Mutex::new(WaitingState { last: 0, senders: BTreeMap::new() }) }
+        Waiting { state: Mutex::new(WaitingState { last: 0, waiters: BTreeMap::new() }) }
     }
 }
 
+/// A client that waits. It keeps its place until the core has answered, even if it has gone away:
+/// what it asked for is still being done.
+struct Waiter<A> {
+    sender: oneshot::Sender<A>,
+    _place: Option<Place>,
+}
+
 impl<A> Waiting<A> {
-    pub(crate) fn register(&self) -> (RequestId, oneshot::Receiver<A>) {
+    pub(crate) fn register(&self, place: Option<Place>) -> (RequestId, oneshot::Receiver<A>) {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.last += 1;
         let request = RequestId(state.last);
-        state.senders.insert(request, sender);
+        state.waiters.insert(request, Waiter { sender, _place: place });
         (request, receiver)
     }
 
     /// Tells a client; one that went away in the meantime does not hear it.
     pub(crate) fn answer(&self, request: RequestId, answer: A) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = state.senders.remove(&request) {
-            let _ = sender.send(answer);
+        if let Some(waiter) = state.waiters.remove(&request) {
+            let _ = waiter.sender.send(answer);
         }
     }
 }

@@ -121,6 +121,13 @@ pub fn links_after(after: Option<[&str; 3]>, limit: u32) -> Vec<Call> {
     vec![read(&DUMP_LINKS, [("from", from.into()), ("kind", kind.into()), ("to", to.into()), ("limit", limit.into())])]
 }
 
+/// The statements that read the links of entities, those that leave it and then those that
+/// enter it for each.
+pub fn read_links(ids: &[EntityId]) -> Vec<Call> {
+    let both = |id: &EntityId| [&READ_LINKS_OUT, &READ_LINKS_IN].map(|links| read(links, [("id", id.as_str().into())]));
+    ids.iter().flat_map(both).collect()
+}
+
 /// The statement that reads who has claimed the graph, if anybody.
 pub fn read_store() -> Vec<Call> {
     vec![read(&READ_STORE, [])]

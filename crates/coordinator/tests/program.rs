@@ -210,6 +210,61 @@ fn a_listener_for_other_machines_has_to_be_asked_for() {
     assert!(logs.contains("WITHOUT AUTHENTICATION"), "{logs}");
 }
 
+/// The first line of a server's output: where it listens.
+fn listening(process: &mut Child) -> ServerUrl {
+    let mut line = String::new();
+    BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    line.trim_end().strip_prefix("listening on ").unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_listener_for_other_machines_is_fine_with_a_token() {
+    let data = tempfile::tempdir().unwrap();
+    let token = "0123456789abcdef";
+    let mut process = coordinator(&["serve", "--listen", "0.0.0.0:0", "--token-env", "SQUALL_TEST_TOKEN", "--data"])
+        .arg(data.path())
+        .env("SQUALL_TEST_TOKEN", token)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let url = listening(&mut process).to_string().replace("0.0.0.0", "127.0.0.1");
+    let status = |arguments: &[&str], token: &str| {
+        coordinator(&["status", "--url", &url]).args(arguments).env("SQUALL_TEST_TOKEN", token).output().unwrap()
+    };
+    assert!(status(&["--token-env", "SQUALL_TEST_TOKEN"], token).status.success());
+    for wrong in [status(&[], token), status(&["--token-env", "SQUALL_TEST_TOKEN"], "another-token-of-16")] {
+        let (code, message) = failed(&wrong);
+        assert_eq!(code, Some(1));
+        assert!(message.contains("--token-env"), "{message}");
+    }
+    process.kill().unwrap();
+    let output = process.wait_with_output().unwrap();
+    let logs = String::from_utf8(output.stderr).unwrap();
+    assert!(logs.contains("put TLS in front") && !logs.contains("WITHOUT AUTHENTICATION"), "{logs}");
+    assert!(!logs.contains(token), "{logs}");
+}
+
+#[test]
+fn a_token_that_is_none_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    for (token, expected) in
+        [(None, "SQUALL_TEST_TOKEN"), (Some("short"), "16 to 512"), (Some("a b"), "without spaces")]
+    {
+        let mut command =
+            coordinator(&["serve", "--listen", "127.0.0.1:0", "--token-env", "SQUALL_TEST_TOKEN", "--data"]);
+        command.arg(data.path()).env_remove("SQUALL_TEST_TOKEN");
+        if let Some(token) = token {
+            command.env("SQUALL_TEST_TOKEN", token);
+        }
+        let output = command.output().unwrap();
+        let (code, message) = failed(&output);
+        assert_eq!(code, Some(2));
+        assert!(message.contains(expected) && message.contains("help: "), "{message}");
+    }
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0, "it left something behind");
+}
+
 #[test]
 fn a_port_in_use_is_named() {
     let data = tempfile::tempdir().unwrap();

@@ -234,7 +234,13 @@ fn extents(fault: &Fault, place: &Place<'_>) -> Result<(), ScenarioError> {
             percent("percent", *figure, 1..=100)?;
             at_most.map_or(Ok(()), |most| some("at_most", most))
         }
-        Fault::BitRot { bits, .. } => some("bits", *bits),
+        Fault::BitRot { after, bits, .. } => {
+            let is_blank = after.as_ref().is_some_and(String::is_empty);
+            ensure(!is_blank, || {
+                place.key("after").error("`after` is empty", "leave it out to hit the file anywhere")
+            })?;
+            some("bits", *bits)
+        }
         Fault::Truncation { keep_percent, .. } => percent("keep_percent", *keep_percent, 0..=99),
         Fault::Forget { commits, .. } => some("commits", *commits),
         Fault::ClockSkew { by_ms, .. } => some("by_ms", by_ms.unsigned_abs()),

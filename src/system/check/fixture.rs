@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use graph::{EntityId, Kind, Operation, Patch, Properties, Snapshot, TxId, Value};
+use graph::{EntityId, Kind, Operation, Patch, Properties, Refusal, Snapshot, TxId, Value};
 
 use super::CoordinatorRecord;
 use crate::check::{Checker, Fingerprint};
@@ -174,7 +174,7 @@ impl Run {
     pub fn refuse(&mut self, operations: Vec<Operation>) -> TxId {
         let op = self.submit(operations);
         let tx = self.abort(op);
-        self.fail(op, format!("{tx} aborted: entity {} exists already", self.alice));
+        self.ok(op, Ret::Refused { tx, refusal: Refusal::EntityExists(self.alice.clone()) });
         tx
     }
 

@@ -65,6 +65,22 @@ impl Checker<CoordinatorRecord> for Honesty {
                     let expected = format!("{}, which wrote what {} was shown, committed", view.tx, event.op);
                     ("shown what did not commit", expected, describe(line))
                 }
+                EventKind::Ok(Ret::Refused { tx, .. }) => {
+                    verdict.checked += 1;
+                    match by_op(event.op) {
+                        Some(line) if line.tx == *tx && line.state == "aborted" => continue,
+                        // A refusal leaves nothing in the graph by which its loss could be noticed.
+                        None if media_broke(record) => continue,
+                        // A refusal that is not in the log is forgotten, and the next retry is executed.
+                        None => {
+                            ("told aborted, and the log forgot it", format!("{tx} aborted for ever"), describe(None))
+                        }
+                        line => {
+                            let expected = format!("{tx} never takes effect: its client was told that it does not fit");
+                            ("told that it failed, and it did not", expected, describe(line))
+                        }
+                    }
+                }
                 EventKind::Fail(reason) if submissions.contains_key(&key_of(event.op)) => {
                     verdict.checked += 1;
                     let line = by_op(event.op);
@@ -72,7 +88,6 @@ impl Checker<CoordinatorRecord> for Honesty {
                         (Some(tx), Some(line)) if line.tx == tx && line.state == "aborted" => continue,
                         (None, None) => continue,
                         (None, Some(line)) if line.state == "aborted" => continue,
-                        // A refusal leaves nothing in the graph by which its loss could be noticed.
                         (Some(_), None) if media_broke(record) => continue,
                         // An abort that is not in the log is forgotten, and the next retry is executed.
                         (Some(tx), None) => {
@@ -110,6 +125,8 @@ fn describe(line: Option<&LogLine>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use graph::Refusal;
+
     use super::super::fixture::{CASTS, Run, caught, passed};
     use super::*;
     use crate::plan::{Fault, PlannedFault, Trigger};
@@ -174,7 +191,8 @@ mod tests {
         caught(&Honesty, "told that it failed, and it did not", |run| {
             let op = run.submit(vec![run.create(&run.bob, 7)]);
             run.abort(op);
-            run.fail(op, format!("{} aborted: entity {} exists already", run.log[0].tx, run.bob));
+            let refusal = Refusal::EntityExists(run.bob.clone());
+            run.ok(op, Ret::Refused { tx: run.log[0].tx, refusal });
         });
     }
 

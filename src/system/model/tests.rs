@@ -397,3 +397,16 @@ fn random_transactions_fit_often_enough_to_mean_something() {
     }
     assert!(fitted > 200 && refused > 200 && links > 50 && deletions > 20, "{fitted} {refused} {links} {deletions}");
 }
+
+#[test]
+fn a_refusal_needs_a_state_that_it_does_not_fit() {
+    let refused = |state: &State, operations: Vec<Operation>| {
+        let refusal = graph::Refusal::EntityExists(id("alice"));
+        let submit = Op::Submit { operations, retries: 0 };
+        Entities.step(state, &submit, Some(&Ret::Refused { tx: tx(9), refusal }))
+    };
+    let with_alice = run([&[create("alice")]]).unwrap();
+    assert_eq!(refused(&with_alice, vec![create("alice")]), std::slice::from_ref(&with_alice));
+    assert!(refused(&with_alice, vec![create("bob")]).is_empty());
+    assert!(refused(&Entities.initial(), vec![create("alice")]).is_empty());
+}

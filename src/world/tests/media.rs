@@ -11,7 +11,7 @@ fn disk(kind: DiskKind, at_most: Option<u64>) -> Fault {
 }
 
 fn rot(file: &str, bits: u64) -> Fault {
-    Fault::BitRot { host: "server".to_owned(), file: file.to_owned(), bits, restart_after_ms: 50 }
+    Fault::BitRot { host: "server".to_owned(), file: file.to_owned(), after: None, bits, restart_after_ms: 50 }
 }
 
 fn truncation(file: &str, keep_percent: u64) -> Fault {

@@ -141,6 +141,26 @@ impl Commit {
         }
     }
 
+    /// The last transaction that began, or would have; serial 0 before the first of this process.
+    pub fn last_begun(&self) -> TxId {
+        TxId { incarnation: self.incarnation, serial: self.serial }
+    }
+
+    /// The contiguous low-water mark: every transaction up to this one is over, those of earlier
+    /// processes included. Serial 0 stands for all that began before that start.
+    pub fn low_water(&self) -> TxId {
+        match self.transactions.first_key_value() {
+            // Serials count from 1.
+            Some((first, _)) => TxId { serial: first.serial - 1, ..*first },
+            None => self.last_begun(),
+        }
+    }
+
+    /// The transactions that have no outcome yet, those that wait for locks included, in their order.
+    pub fn open(&self) -> impl Iterator<Item = TxId> + '_ {
+        self.transactions.keys().copied()
+    }
+
     fn submit(&mut self, now: Millis, request: RequestId, submission: Submission, step: &mut CommitStep) {
         let waiter = Waiter { request, answer_by: now + self.config.answer_timeout_ms };
         if let Some(tx) = self.keys.get(&submission.key) {

@@ -419,6 +419,9 @@ pub enum Rejection {
     /// A store could not do it.
     #[error("{0}")]
     Unavailable(String),
+    /// Too many requests are open; said before the protocol hears of it.
+    #[error("too many requests are open")]
+    Overloaded,
 }
 
 /// How the core is.
@@ -509,4 +512,28 @@ impl Mark {
         "repairing",
         "undecided",
     ];
+    /// Its name, one of [`NAMES`](Self::NAMES).
+    pub fn name(&self) -> &'static str {
+        match self {
+            Mark::Joined(_) => "joined",
+            Mark::Waited(_) => "waited",
+            Mark::GaveUp(_) => "gave_up",
+            Mark::Deduplicated(_) => "deduplicated",
+            Mark::KeyReused(_) => "key_reused",
+            Mark::Refused(_) => "refused",
+            Mark::Decided(_) => "decided",
+            Mark::Resent(_) => "resent",
+            Mark::Retried(_) => "retried",
+            Mark::MarkerStood(_) => "marker_stood",
+            Mark::Fenced(_) => "fenced",
+            Mark::RolledForward(_) => "rolled_forward",
+            Mark::RolledBack(_) => "rolled_back",
+            Mark::Recovered(_) => "recovered",
+            Mark::AnsweredUnknown(_) => "answered_unknown",
+            Mark::Committed(_) => "committed",
+            Mark::Aborted(_) => "aborted",
+            Mark::Unfinished(_) => "unfinished",
+            Mark::LogUncertain(_) => "log_uncertain",
+        }
+    }
 }

@@ -5,6 +5,7 @@ use stores::GraphError;
 
 use super::api::{Consistency, Entity, EventualView, Outcome, outcome_path};
 use crate::commit::{Answer, Decision, Rejection};
+use crate::operations::Freshness;
 use crate::problem::{Problem, ProblemType};
 use crate::view::GraphView;
 
@@ -71,14 +72,29 @@ pub(super) fn strong(id: &EntityId, answer: Answer) -> Result<Entity, Box<Proble
 }
 
 /// The answer to an eventual read.
-pub(super) fn eventual(id: EntityId, view: Result<Option<GraphView>, GraphError>) -> Result<Entity, Box<Problem>> {
+pub(super) fn eventual(
+    id: EntityId,
+    view: Result<Option<GraphView>, GraphError>,
+    freshness: Freshness,
+) -> Result<Entity, Box<Problem>> {
     match view {
         Ok(Some(GraphView { kind, properties, links })) => {
-            Ok(Entity::Eventual(EventualView { id, kind, properties, links }))
+            Ok(Entity::Eventual(EventualView { id, kind, properties, links, freshness }))
         }
-        Ok(None) => Err(no_such_entity(&id, Consistency::Eventual)),
-        Err(error) => Err(Problem::new(ProblemType::Unavailable, error.to_string()).into()),
+        Ok(None) => Err(not_in_the_graph(&id, freshness)),
+        Err(error) => Err(unavailable(error)),
     }
+}
+
+/// There is no such entity in the graph, as far as that is known.
+pub(super) fn not_in_the_graph(id: &EntityId, freshness: Freshness) -> Box<Problem> {
+    let problem = no_such_entity(id, Consistency::Eventual);
+    Box::new(Problem { freshness: Some(freshness), ..*problem })
+}
+
+/// A store that was asked past the protocol did not answer.
+pub(super) fn unavailable(error: impl std::fmt::Display) -> Box<Problem> {
+    Problem::new(ProblemType::Unavailable, error.to_string()).into()
 }
 
 fn no_such_entity(id: &EntityId, consistency: Consistency) -> Box<Problem> {
@@ -86,9 +102,10 @@ fn no_such_entity(id: &EntityId, consistency: Consistency) -> Box<Problem> {
     Box::new(Problem { consistency: Some(consistency), ..problem })
 }
 
-fn rejected(rejection: &Rejection) -> Box<Problem> {
+pub(super) fn rejected(rejection: &Rejection) -> Box<Problem> {
     let kind = match rejection {
         Rejection::Busy => ProblemType::Busy,
+        Rejection::Overloaded => ProblemType::Overloaded,
         Rejection::Halted | Rejection::Unavailable(_) => ProblemType::Unavailable,
     };
     Problem::new(kind, format!("{rejection}; nothing was done: try again later")).into()

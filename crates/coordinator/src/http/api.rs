@@ -6,6 +6,9 @@ use graph::{EntityId, Kind, Patch, Properties, TxId};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{AbortReason, Decision, EntityView, IdempotencyKey, LinkView, Settled, Status};
+use crate::ledger::AuditEntry;
+use crate::neighbourhood::{Neighbour, Place};
+use crate::operations::{Alert, Freshness, InDoubt};
 use crate::reconcile::{Case, Policy};
 
 /// The header that carries a transaction's idempotency key.
@@ -122,6 +125,8 @@ pub struct EventualView {
     pub properties: Properties,
     /// The links that leave it, sorted.
     pub links: Vec<LinkView>,
+    /// What it is sure to show.
+    pub freshness: Freshness,
 }
 
 /// The body of `POST /reconciliations`.
@@ -150,6 +155,55 @@ pub struct Health {
     pub status: Status,
 }
 
+/// The transactions that are in doubt, in their order. It is the state of one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InDoubtPage {
+    /// Each of them.
+    pub in_doubt: Vec<InDoubt>,
+    /// What to ask for as `after` to get those that follow; null at the end.
+    pub next: Option<TxId>,
+}
+
+/// A part of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditPage {
+    /// Its entries, oldest first.
+    pub entries: Vec<AuditEntry>,
+    /// What to ask for as `after` to get those that follow; null at the end.
+    pub next: Option<u64>,
+}
+
+/// The neighbourhood of an entity: what can be reached from it by links, whichever way they
+/// point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbourhood {
+    /// The entity in its middle.
+    pub id: EntityId,
+    /// The tier at which it was read. Each distance is one reading of the graph, so a link that
+    /// came meanwhile may show at one distance and not at the next.
+    pub consistency: Consistency,
+    /// The largest distance that was looked at.
+    pub depth: u32,
+    /// Those in it, the near ones first, then by id.
+    pub neighbours: Vec<Neighbour>,
+    /// What to ask for as `after` to get those that follow; null at the end.
+    pub next: Option<Place>,
+    /// Whether there are more entities than are ever looked at, so that some of the largest
+    /// distances are missing.
+    pub truncated: bool,
+    /// What it is sure to show.
+    pub freshness: Freshness,
+}
+
+/// The answer of `GET /alerts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alerts {
+    /// How many of them are firing.
+    pub firing: u64,
+    /// All of them, those that are quiet too.
+    pub alerts: Vec<Alert>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,7 +221,7 @@ mod tests {
 
     #[test]
     fn an_entity_keeps_its_numbers_and_says_its_tier() {
-        let json = r#"{"consistency":"eventual","id":"a/b","kind":"k","properties":{"f":1.0,"i":-9223372036854775808},"links":[]}"#;
+        let json = r#"{"consistency":"eventual","id":"a/b","kind":"k","properties":{"f":1.0,"i":-9223372036854775808},"links":[],"freshness":{"indexed_up_to":"tx-1-2","delay_seconds":0.25,"complete":null}}"#;
         let entity: Entity = serde_json::from_str(json).unwrap();
         assert!(matches!(entity, Entity::Eventual(_)));
         assert_eq!(serde_json::to_string(&entity).unwrap(), json);

@@ -5,12 +5,22 @@
 //! | `POST /transactions` | runs the [`Transaction`] in the body under the `Idempotency-Key` |
 //! | `GET /transactions/{tx}` | what became of it: an [`Outcome`] |
 //! | `GET /entities/{id}?consistency=strong\|eventual` | an [`Entity`]; a `/` in the id may stand as `%2F` |
+//! | `GET /entities/{id}/neighbours?depth&limit&after` | what is around it: a [`Neighbourhood`] |
+//! | `GET /transactions/{tx}/audit?after&limit` | what was decided about it: an [`AuditPage`] |
+//! | `GET /audit?after&limit` | the same about all transactions |
+//! | `GET /in-doubt?after&limit` | what has no outcome yet: an [`InDoubtPage`] |
 //! | `POST /validations` | compares both stores: a [`Summary`](crate::reconcile::Summary) |
 //! | `POST /reconciliations` | repairs by the policy of the [`Reconciliation`] in the body: a summary as well |
 //! | `GET /cases?after=NUMBER` | what is left to a person: [`Cases`], a hundred at most |
 //! | `POST /cases/{number}/resolution` | does what the person decided, a [`Resolution`](crate::reconcile::Resolution): the [`Case`](crate::reconcile::Case) |
 //! | `GET /healthz` | a [`Health`]: 200 while it works, 503 when the process is about to end |
 //! | `GET /status` | the same, always 200 |
+//! | `GET /metrics` | what it has done, in Prometheus' text format |
+//! | `GET /alerts` | what somebody has to look at: [`Alerts`] |
+//!
+//! | `GET /openapi.json` | all of this for programs |
+//!
+//! A server that was given a [`Token`] answers only those who know it, but for `/healthz`.
 //!
 //! Whatever is not answered so is answered with a [`Problem`](crate::problem::Problem). The
 //! only exception is a request that is not HTTP, which the HTTP library answers by itself.
@@ -21,12 +31,16 @@
 mod answers;
 mod api;
 mod body;
+mod operational;
 mod routes;
 mod server;
 mod stores;
+mod token;
 
 pub use api::{
-    Cases, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, KEY_BYTES_MAX, KeyError, Outcome,
-    Reconciliation, Transaction, outcome_path, parse_key,
+    Alerts, AuditPage, Cases, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, InDoubtPage, KEY_BYTES_MAX,
+    KeyError, Neighbourhood, Outcome, Reconciliation, Transaction, outcome_path, parse_key,
 };
-pub use server::{Limits, serve};
+pub use routes::paths;
+pub use server::{Limits, Serving, serve};
+pub use token::{TOKEN_CHARS_MAX, TOKEN_CHARS_MIN, Token, TokenError};

@@ -6,21 +6,26 @@ use std::time::{Duration, UNIX_EPOCH};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::middleware::{self, Next};
-use axum::response::Response;
-use axum::routing::{get, post};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use env::Env;
 use graph::{EntityId, Millis, TxId};
-use http::header::DATE;
+use http::header::{CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::api::{Consistency, Entity, Health, IDEMPOTENCY_KEY, Outcome, Transaction, parse_key};
+use super::api::{Consistency, Health, IDEMPOTENCY_KEY, Outcome, Transaction, parse_key};
 use super::server::Limits;
-use super::{answers, body, stores};
+use super::token::{self, Token};
+use super::{answers, body, operational, stores};
 use crate::commit::IdempotencyKey;
 use crate::problem::{At, Problem, ProblemType};
-use crate::service::Coordinator;
+use crate::service::{Coordinator, Place};
+
+/// A segment of the path, if it can be decoded.
+pub(super) type Segment = Result<Path<String>, PathRejection>;
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -29,22 +34,60 @@ pub(super) struct Service {
     pub limits: Limits,
 }
 
+/// A path, and what answers it.
+struct Route {
+    /// See [`paths`].
+    path: &'static str,
+    answer: fn() -> MethodRouter<Service>,
+}
+
+/// The end of a path that asks for what is around an entity. An entity whose id ends so is read
+/// with that slash as `%2F`.
+pub(super) const NEIGHBOURS: &str = "/neighbours";
+
 /// Everything the API answers.
-pub(super) fn router(env: Env, coordinator: Coordinator, limits: Limits) -> Router {
-    Router::new()
-        .route("/transactions", post(submit))
-        .route("/transactions/{tx}", get(outcome))
-        .route("/entities/{*id}", get(read))
-        .route("/healthz", get(health))
-        .route("/status", get(status))
-        .merge(stores::routes())
+static ROUTES: &[Route] = &[
+    Route { path: "/transactions", answer: || post(submit) },
+    Route { path: "/transactions/{tx}", answer: || get(outcome) },
+    Route { path: "/entities/{id}", answer: || get(read) },
+    Route { path: "/entities/{id}/neighbours", answer: || get(read) },
+    Route { path: "/transactions/{tx}/audit", answer: || get(operational::audit_of) },
+    Route { path: "/audit", answer: || get(operational::audit) },
+    Route { path: "/in-doubt", answer: || get(operational::in_doubt) },
+    Route { path: "/validations", answer: || post(stores::validate) },
+    Route { path: "/reconciliations", answer: || post(stores::reconcile) },
+    Route { path: "/cases", answer: || get(stores::cases) },
+    Route { path: "/cases/{number}/resolution", answer: || post(stores::resolve) },
+    Route { path: "/healthz", answer: || get(health) },
+    Route { path: "/status", answer: || get(status) },
+    Route { path: "/openapi.json", answer: || get(openapi) },
+    Route { path: "/metrics", answer: || get(operational::metrics) },
+    Route { path: "/alerts", answer: || get(operational::alerts) },
+];
+
+pub(super) fn router(env: Env, coordinator: Coordinator, limits: Limits, token: Option<Token>) -> Router {
+    let mount = |router: Router<Service>, route: &Route| {
+        // An id is taken with its slashes as they are, too: what follows it is up to `read`.
+        match route.path.split_once("{id}") {
+            Some((before, "")) => router.route(&format!("{before}{{*id}}"), (route.answer)()),
+            Some(_) => router,
+            None => router.route(route.path, (route.answer)()),
+        }
+    };
+    ROUTES
+        .iter()
+        .fold(Router::new(), mount)
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(token, token::require))
         .layer(middleware::from_fn_with_state(env, date_and_log))
         .with_state(Service { coordinator, limits })
 }
 
 async fn submit(State(service): State<Service>, request: Request) -> Result<Json<Outcome>, Box<Problem>> {
+    // Refused before the body is read, if it has to be; its place is taken when there is
+    // something to do, so that slow senders take none from others.
+    drop(place(&service)?);
     let (parts, body) = request.into_parts();
     let key = idempotency_key(&parts.headers)?;
     body::require_json(&parts.headers)?;
@@ -55,10 +98,12 @@ async fn submit(State(service): State<Service>, request: Request) -> Result<Json
     answers::submitted(answer).map(Json)
 }
 
-async fn outcome(
-    State(service): State<Service>,
-    tx: Result<Path<String>, PathRejection>,
-) -> Result<Json<Outcome>, Box<Problem>> {
+/// Takes a place among the open requests.
+pub(super) fn place(service: &Service) -> Result<Place, Box<Problem>> {
+    service.coordinator.admit().map_err(|rejection| answers::rejected(&rejection))
+}
+
+async fn outcome(State(service): State<Service>, tx: Segment) -> Result<Json<Outcome>, Box<Problem>> {
     let tx = segment::<TxId>("tx", tx)?;
     answers::looked_up(service.coordinator.outcome(tx).await).map(Json)
 }
@@ -70,24 +115,23 @@ struct ReadQuery {
     consistency: Consistency,
 }
 
-async fn read(
-    State(service): State<Service>,
-    id: Result<Path<String>, PathRejection>,
-    uri: Uri,
-) -> Result<Json<Entity>, Box<Problem>> {
+async fn read(State(service): State<Service>, id: Segment, uri: Uri) -> Result<Response, Box<Problem>> {
+    // An id may contain slashes as they are, so no pattern tells these two apart.
+    if uri.path().strip_prefix("/entities/").is_some_and(|path| path.ends_with(NEIGHBOURS)) {
+        return operational::neighbours(&service, id, &uri).await.map(IntoResponse::into_response);
+    }
     let id = segment::<EntityId>("id", id)?;
-    let Query(ReadQuery { consistency }) = Query::try_from_uri(&uri).map_err(|rejection| {
-        let at = At::Query(uri.query().unwrap_or_default().to_owned());
-        Box::new(Problem::new(ProblemType::MalformedRequest, rejection.body_text()).at(at))
-    })?;
+    let ReadQuery { consistency } = query(&uri)?;
     match consistency {
         Consistency::Strong => answers::strong(&id, service.coordinator.read(id.clone()).await),
         Consistency::Eventual => {
+            let _place = place(&service)?;
+            let freshness = service.coordinator.operations().freshness();
             let view = service.coordinator.read_eventual(&id).await;
-            answers::eventual(id, view)
+            answers::eventual(id, view, freshness)
         }
     }
-    .map(Json)
+    .map(|entity| Json(entity).into_response())
 }
 
 async fn health(State(service): State<Service>) -> (StatusCode, Json<Health>) {
@@ -104,15 +148,22 @@ async fn ask_health(coordinator: &Coordinator) -> Health {
     Health { version: env!("CARGO_PKG_VERSION").to_owned(), status: coordinator.status().await }
 }
 
+/// Every path, as documents write it: a part in braces is one segment, in which a `/` stands as
+/// `%2F`.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().map(|route| route.path)
+}
+
+/// The API in the form of OpenAPI 3.1.
+const OPENAPI: &str = include_str!("openapi.json");
+
+async fn openapi() -> Response {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], OPENAPI).into_response()
+}
+
 async fn no_such_route(uri: Uri) -> Problem {
-    Problem::new(
-        ProblemType::NoSuchRoute,
-        format!(
-            "{} is not one of /transactions, /transactions/{{tx}}, /entities/{{id}}, /validations, /reconciliations, \
-             /cases, /cases/{{number}}/resolution, /healthz and /status",
-            uri.path()
-        ),
-    )
+    let paths: Vec<&str> = paths().collect();
+    Problem::new(ProblemType::NoSuchRoute, format!("{} is not one of {}", uri.path(), paths.join(", ")))
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
@@ -136,10 +187,16 @@ fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Box<Problem>> 
     }
 }
 
-pub(super) fn segment<T: std::str::FromStr<Err: fmt::Display>>(
-    name: &str,
-    segment: Result<Path<String>, PathRejection>,
-) -> Result<T, Box<Problem>> {
+/// Reads the query; each of its parameters has to be known.
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Box<Problem>> {
+    let query = Query::try_from_uri(uri).map_err(|rejection| {
+        let at = At::Query(uri.query().unwrap_or_default().to_owned());
+        Box::new(Problem::new(ProblemType::MalformedRequest, rejection.body_text()).at(at))
+    });
+    query.map(|Query(query)| query)
+}
+
+pub(super) fn segment<T: std::str::FromStr<Err: fmt::Display>>(name: &str, segment: Segment) -> Result<T, Box<Problem>> {
     let malformed =
         |detail: String| Box::new(Problem::new(ProblemType::MalformedRequest, detail).at(At::Path(name.to_owned())));
     let Path(text) = segment.map_err(|rejection| malformed(rejection.body_text()))?;

@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::routes;
+use super::token::Token;
 use crate::service::Coordinator;
 
 /// How long to wait after a failure to accept: out of file descriptors, as a rule.
@@ -46,6 +47,22 @@ impl Default for Limits {
     }
 }
 
+/// How a server serves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Serving {
+    /// What a client may use up.
+    pub limits: Limits,
+    /// What a client has to know; none serves whoever can connect.
+    pub token: Option<Token>,
+}
+
+/// Whoever can connect, within these limits.
+impl From<Limits> for Serving {
+    fn from(limits: Limits) -> Serving {
+        Serving { limits, token: None }
+    }
+}
+
 /// How far the server's end has come, as its connections are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
@@ -65,10 +82,11 @@ pub async fn serve<T>(
     env: Env,
     mut listener: Box<dyn Listener>,
     coordinator: Coordinator,
-    limits: Limits,
+    serving: impl Into<Serving>,
     stop: impl Future<Output = T>,
 ) -> T {
-    let router = routes::router(env.clone(), coordinator, limits);
+    let Serving { limits, token } = serving.into();
+    let router = routes::router(env.clone(), coordinator, limits, token);
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     // Each connection holds a receiver, so when there is none left, all have ended.
     let phases = watch::Sender::new(Phase::Serving);

@@ -3,17 +3,15 @@
 //! A pass is answered when it is over, which takes as long as reading both stores takes. It goes
 //! on, and is reported in the log, if the client leaves.
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Query, Request, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::extract::{Query, Request, State};
+use axum::Json;
 use http::Uri;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::api::{Cases, Reconciliation};
 use super::body;
-use super::routes::{Service, segment};
+use super::routes::{Segment, Service, segment};
 use super::server::Limits;
 use crate::problem::{At, Problem, ProblemType};
 use crate::reconcile::{Case, Resolution, ResolveError, Summary};
@@ -21,19 +19,11 @@ use crate::reconcile::{Case, Resolution, ResolveError, Summary};
 /// How many cases a page has at most.
 const CASES_MAX: u32 = 100;
 
-pub(super) fn routes() -> Router<Service> {
-    Router::new()
-        .route("/validations", post(validate))
-        .route("/reconciliations", post(reconcile))
-        .route("/cases", get(cases))
-        .route("/cases/{number}/resolution", post(resolve))
-}
-
-async fn validate(State(service): State<Service>) -> Json<Summary> {
+pub(super) async fn validate(State(service): State<Service>) -> Json<Summary> {
     Json(service.coordinator.validate().await)
 }
 
-async fn reconcile(State(service): State<Service>, request: Request) -> Result<Json<Summary>, Box<Problem>> {
+pub(super) async fn reconcile(State(service): State<Service>, request: Request) -> Result<Json<Summary>, Box<Problem>> {
     let Reconciliation { policy } = sent(&service.limits, request).await?;
     Ok(Json(service.coordinator.reconcile(policy).await))
 }
@@ -45,7 +35,7 @@ struct CasesQuery {
     after: u64,
 }
 
-async fn cases(State(service): State<Service>, uri: Uri) -> Result<Json<Cases>, Box<Problem>> {
+pub(super) async fn cases(State(service): State<Service>, uri: Uri) -> Result<Json<Cases>, Box<Problem>> {
     let Query(CasesQuery { after }) = Query::try_from_uri(&uri).map_err(|rejection| {
         let at = At::Query(uri.query().unwrap_or_default().to_owned());
         Box::new(Problem::new(ProblemType::MalformedRequest, rejection.body_text()).at(at))
@@ -55,9 +45,9 @@ async fn cases(State(service): State<Service>, uri: Uri) -> Result<Json<Cases>, 
     Ok(Json(Cases { cases }))
 }
 
-async fn resolve(
+pub(super) async fn resolve(
     State(service): State<Service>,
-    number: Result<Path<String>, PathRejection>,
+    number: Segment,
     request: Request,
 ) -> Result<Json<Case>, Box<Problem>> {
     let number = segment::<u64>("number", number)?;

@@ -3,13 +3,10 @@
 use graph::{Millis, TxId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::log::audit;
+use super::audit::{self, AuditAction};
 use super::schema::CASES;
 use super::{LedgerError, Record};
 use crate::reconcile::{Case, Ending, Evidence, Reason};
-
-/// In the audit trail only: a person decided about a case.
-const RESOLVED: &str = "resolved";
 
 const COLUMNS: &str = "number, evidence, reason, found_ms, ending";
 
@@ -75,7 +72,7 @@ pub fn close_case(
         .prepare_cached("UPDATE operator_case SET ending = ?2 WHERE number = ?1 AND ending IS NULL")?
         .execute(params![column, json(ending)])?;
     if let (1, Some(tx)) = (closed, tx) {
-        audit(sql, utc, tx, RESOLVED, &format!(r#"{{"case":{number},"ending":{}}}"#, json(ending)))?;
+        audit::write(sql, utc, tx, AuditAction::Resolved, &format!(r#"{{"case":{number},"ending":{}}}"#, json(ending)))?;
     }
     Ok(closed == 1)
 }

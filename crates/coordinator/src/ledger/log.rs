@@ -1,18 +1,13 @@
 //! The log: intents, outcomes, and what a start reads from it.
 
-use graph::{Millis, TxId};
+use graph::TxId;
 use rusqlite::{Connection, params};
 
+use super::audit::{self, AuditAction};
 use super::record::{ABORTED, COMMITTED, INTENDED, LogRecord, damaged};
 use super::rows::{apply, apply_decided, has_event, slots};
 use super::{EventSlot, LedgerError, Moment};
 use crate::commit::{AbortReason, ContentHash, Decision, Ground, IdempotencyKey, Intent, Report, Settled};
-
-/// In the audit trail only: the decision stood against rows that somebody else had changed.
-const OVERRODE: &str = "overrode";
-
-/// In the audit trail only: what a repair rests on.
-const REPAIR: &str = "repair";
 
 /// Writes an intent, or the abort of a transaction whose operations do not fit, or finds
 /// out that the key was used before.
@@ -39,14 +34,14 @@ pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, 
     match fits(sql, intent, &slots)? {
         Ok(()) => {
             record.insert(sql)?;
-            audit(sql, now.utc, intent.tx, INTENDED, "")?;
+            audit::write(sql, now.utc, intent.tx, AuditAction::Intended, "")?;
             Ok(Report::Intended)
         }
         Err(refusal) => {
             let reason = AbortReason::Refused(refusal.clone());
             let none: &[EventSlot] = &[];
             LogRecord { slots: json(none), ..settled(record, ABORTED, Some(&reason), now) }.insert(sql)?;
-            audit(sql, now.utc, intent.tx, ABORTED, &reason.to_string())?;
+            audit::write(sql, now.utc, intent.tx, AuditAction::Aborted, &reason.to_string())?;
             Ok(Report::Refused(refusal))
         }
     }
@@ -55,7 +50,7 @@ pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, 
 /// Writes the intent of a repair, and into the audit trail what it rests on.
 pub fn intend_repair(sql: &Connection, intent: &Intent, ground: &Ground, now: Moment) -> Result<Report, LedgerError> {
     let report = intend(sql, intent, now)?;
-    audit(sql, now.utc, intent.tx, REPAIR, &json(ground))?;
+    audit::write(sql, now.utc, intent.tx, AuditAction::Repair, &json(ground))?;
     Ok(report)
 }
 
@@ -66,15 +61,15 @@ pub fn finish(sql: &Connection, tx: TxId, decision: &Decision, now: Moment) -> R
     match decision {
         Decision::Committed => {
             for refusal in apply_decided(sql, tx, &intent.patch, &slots)? {
-                audit(sql, now.utc, tx, OVERRODE, &refusal.to_string())?;
+                audit::write(sql, now.utc, tx, AuditAction::Overrode, &refusal.to_string())?;
             }
             append(sql, &intent, &slots)?;
             settled(record, COMMITTED, None, now).update(sql)?;
-            audit(sql, now.utc, tx, COMMITTED, "")?;
+            audit::write(sql, now.utc, tx, AuditAction::Committed, "")?;
         }
         Decision::Aborted { reason } => {
             settled(record, ABORTED, Some(reason), now).update(sql)?;
-            audit(sql, now.utc, tx, ABORTED, &reason.to_string())?;
+            audit::write(sql, now.utc, tx, AuditAction::Aborted, &reason.to_string())?;
         }
     }
     Ok(Report::Finished)
@@ -126,17 +121,6 @@ fn append(sql: &Connection, intent: &Intent, slots: &[EventSlot]) -> Result<(), 
         let sequence = i64::try_from(slot.sequence).expect("sequence numbers fit into 63 bits");
         insert.execute(params![slot.resource.as_str(), sequence, intent.tx.to_string(), json(operation)])?;
     }
-    Ok(())
-}
-
-pub(super) fn audit(sql: &Connection, now: Millis, tx: TxId, action: &str, detail: &str) -> Result<(), LedgerError> {
-    let at_ms = i64::try_from(now.0).unwrap_or(i64::MAX);
-    sql.prepare_cached("INSERT INTO audit (at_ms, tx, action, detail) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-        at_ms,
-        tx.to_string(),
-        action,
-        detail
-    ])?;
     Ok(())
 }
 

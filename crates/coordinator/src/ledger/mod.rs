@@ -5,6 +5,7 @@
 //! [`rows::apply`]: *intend* runs it to find out whether the operations fit and undoes it,
 //! *finish* runs it to keep.
 
+mod audit;
 mod cases;
 mod checksum;
 mod forget;
@@ -25,6 +26,7 @@ use std::fmt;
 use graph::{EntityId, Millis, TxId};
 use serde::{Deserialize, Serialize};
 
+pub use audit::{AuditAction, AuditEntry, Resolution, audit_after, audit_of, audit_resolution};
 pub use cases::{case, close_case, open_case, open_cases};
 pub use forget::forget;
 pub use inspect::{EventEntry, LogEntry, event_entries, log_entries, snapshot};
@@ -88,6 +90,8 @@ pub enum Record {
     Entity(EntityId),
     /// An entry of the table of settings.
     Setting(String),
+    /// An entry of the audit trail.
+    Audit(u64),
     /// A whole table: its index does not fit it.
     Table(&'static str),
 }
@@ -108,6 +112,7 @@ impl fmt::Display for Record {
             Record::Tx(tx) => tx.fmt(f),
             Record::Entity(id) => write!(f, "entity {id}"),
             Record::Setting(name) => write!(f, "setting {name}"),
+            Record::Audit(entry) => write!(f, "audit entry {entry}"),
             Record::Table(name) => write!(f, "table {name}"),
         }
     }

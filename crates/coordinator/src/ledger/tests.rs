@@ -354,3 +354,72 @@ fn pages_are_in_order_and_go_on_where_the_last_one_ended() {
     assert_eq!(links(None), ["link a -[k]-> aa", "link a -[k]-> b"]);
     assert_eq!(links(Some(["a", "k", "b"])), ["link a -[z]-> a"]);
 }
+
+/// The actions and numbers of the whole audit trail.
+fn trail(sql: &Connection) -> Vec<(u64, AuditAction)> {
+    audit_after(sql, 0, 1_000).unwrap().into_iter().map(|entry| (entry.entry, entry.action)).collect()
+}
+
+#[test]
+fn the_audit_trail_says_how_it_came_to_an_outcome() {
+    let sql = ledger();
+    intended(&sql, 1);
+    let resolution = Resolution { recovered_by: Some(2), fenced: Some(true) };
+    audit_resolution(&sql, tx(1), resolution, at(5)).unwrap();
+    finish(&sql, tx(1), &Decision::Committed, at(5)).unwrap();
+    let told: Vec<(AuditAction, String)> =
+        audit_of(&sql, tx(1), 0, 10).unwrap().into_iter().map(|entry| (entry.action, entry.detail)).collect();
+    assert_eq!(
+        told,
+        [
+            (AuditAction::Intended, String::new()),
+            (AuditAction::Recovered, "by start 2".to_owned()),
+            (AuditAction::Fenced, "its marker says committed".to_owned()),
+            (AuditAction::Committed, String::new()),
+        ]
+    );
+    assert_eq!(audit_of(&sql, tx(2), 0, 10).unwrap(), []);
+}
+
+#[test]
+fn what_is_rolled_back_leaves_no_gap_in_the_audit_trail() {
+    let sql = ledger();
+    committed(&sql, 1, 1);
+    for undo in ["ROLLBACK", "ROLLBACK TO work; RELEASE work; COMMIT"] {
+        sql.execute_batch("BEGIN; SAVEPOINT work").unwrap();
+        committed(&sql, 2, 2);
+        sql.execute_batch(undo).unwrap();
+    }
+    intended(&sql, 3);
+    let expected = [AuditAction::Intended, AuditAction::Committed, AuditAction::Intended];
+    assert_eq!(trail(&sql), (1..).zip(expected).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_decision_that_had_to_override_rows_is_in_the_audit_trail() {
+    let sql = ledger();
+    intended(&sql, 1);
+    sql.execute_batch("INSERT INTO entity VALUES ('e1', 'thing', '{}', 7, 'tx-9-9')").unwrap();
+    finish(&sql, tx(1), &Decision::Committed, at(5)).unwrap();
+    assert_eq!(trail(&sql)[1..], [(2, AuditAction::Overrode), (3, AuditAction::Committed)]);
+}
+
+#[test]
+fn pages_of_the_audit_trail_follow_each_other() {
+    let sql = ledger();
+    (1..=5).for_each(|serial| committed(&sql, serial, serial));
+    let numbers = |after, limit| -> Vec<u64> {
+        audit_after(&sql, after, limit).unwrap().into_iter().map(|entry| entry.entry).collect()
+    };
+    assert_eq!((numbers(0, 3), numbers(3, 3), numbers(9, 3)), (vec![1, 2, 3], vec![4, 5, 6], vec![10]));
+    assert!(numbers(u64::MAX, 3).is_empty());
+}
+
+#[test]
+fn an_audit_entry_that_nobody_wrote_is_damage() {
+    let sql = ledger();
+    committed(&sql, 1, 1);
+    sql.execute_batch("UPDATE audit SET action = 'blessed' WHERE entry = 2").unwrap();
+    let error = audit_of(&sql, tx(1), 0, 10).unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("audit entry 2"), "{error}");
+}

@@ -90,7 +90,7 @@ impl ReconcileExecutor {
     }
 
     async fn ask(&self, input: impl FnOnce(commit::RequestId) -> commit::Input) -> Answer {
-        let (request, answer) = self.answers.register();
+        let (request, answer) = self.answers.register(None);
         self.commit.send(input(request));
         answer.await.expect("every request is answered before it is forgotten")
     }

@@ -115,11 +115,11 @@ impl Coordinator {
 
     /// Repairs one entity or link, if the stores differ about it.
     pub async fn repair(&self, subject: Subject, order: Order) -> Repaired {
-        repaired(self.ask(|request| commit::Input::Repair { request, subject, order }).await)
+        repaired(self.ask(None, |request| commit::Input::Repair { request, subject, order }).await)
     }
 
     async fn examine(&self, subject: Subject) -> Answer {
-        self.ask(|request| commit::Input::Examine { request, subject }).await
+        self.ask(None, |request| commit::Input::Examine { request, subject }).await
     }
 
     async fn case(&self, number: u64) -> Result<Option<Case>, BatchError<LedgerError>> {
@@ -127,7 +127,7 @@ impl Coordinator {
     }
 
     async fn pass(&self, task: Task) -> Summary {
-        let (request, summary) = self.summaries.register();
+        let (request, summary) = self.summaries.register(None);
         self.passes.send(Input::Run { request, task });
         summary.await.expect("every pass is reported before it is forgotten")
     }

@@ -27,6 +27,7 @@ async fn a_committed_transaction_is_seen_at_every_tier() {
     assert_eq!(server.get("/entities/a?consistency=strong").await.json(), strong);
     let mut eventual = view;
     eventual["consistency"] = json!("eventual");
+    eventual["freshness"] = json!({"indexed_up_to": "tx-1-1", "delay_seconds": 0.0, "complete": true});
     assert_eq!(server.get("/entities/a?consistency=eventual").await.json(), eventual);
 }
 

@@ -2,7 +2,11 @@
 //! test, and a client that speaks to servers which misbehave.
 
 mod api;
+mod browse;
 mod client;
+mod openapi;
+mod operations;
 mod shutdown;
 mod support;
+mod token;
 mod trouble;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator::client::Client;
-use coordinator::http::{Limits, serve};
+use coordinator::http::{Limits, Serving, serve};
 use coordinator::problem::Problem;
 use coordinator::service::{Coordinator, Options};
 use env::{BoxFuture, Env, Production};
@@ -93,7 +93,8 @@ impl Server {
         Server::start_with(impatient, Limits::default()).await
     }
 
-    pub async fn start_with(tune: impl FnOnce(&mut Options), limits: Limits) -> Server {
+    pub async fn start_with(tune: impl FnOnce(&mut Options), serving: impl Into<Serving>) -> Server {
+        let serving = serving.into();
         let (env, data) = (production(), tempfile::tempdir().unwrap());
         let graph = EmbeddedGraph::open(&env, &data.path().join("graph.db"), Check::Skip).await.unwrap();
         let (mood, moods) = watch::channel(Mood::Willing);
@@ -107,7 +108,7 @@ impl Server {
         env.spawn({
             let env = env.clone();
             async move {
-                serve(env, listener, coordinator, limits, stopped).await.unwrap();
+                serve(env, listener, coordinator, serving, stopped).await.unwrap();
                 let _ = end.send(());
             }
         });

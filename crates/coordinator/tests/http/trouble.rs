@@ -1,6 +1,8 @@
 //! What a coordinator answers when its stores fail it.
 
-use coordinator::http::Outcome;
+use std::time::Duration;
+
+use coordinator::http::{Limits, Outcome};
 use coordinator::problem::ProblemType;
 use serde_json::json;
 
@@ -110,4 +112,65 @@ fn alter_ledger(server: &Server, sql: &str) {
     let ledger = rusqlite::Connection::open(server.data.path().join(coordinator::LEDGER_FILE)).unwrap();
     ledger.busy_timeout(PATIENCE).unwrap();
     ledger.execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn too_many_requests_are_refused_before_anything_is_begun() {
+    let tune = |options: &mut coordinator::service::Options| {
+        options.requests_max = 2;
+        options.commit.answer_timeout_ms.0 = 300;
+        options.commit.backoff_ms.0 = 5;
+        options.graph_limit = Duration::from_millis(20);
+    };
+    let server = Server::start_with(tune, Limits::default()).await;
+    server.mood.send_replace(Mood::Silent);
+    let (first, second) = (create("a"), create("b"));
+    let (first, second, refused) = tokio::join!(server.post("k1", &first), server.post("k2", &second), async {
+        until_open(&server, 2).await;
+        let refused = [
+            server.post("k3", &create("c")).await,
+            // Its body never comes.
+            server
+                .send("POST /transactions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n")
+                .await,
+            server.get("/entities/c").await,
+            server.get("/entities/c?consistency=eventual").await,
+            server.get("/transactions/tx-1-1").await,
+        ];
+        for open_to_all in ["/healthz", "/status", "/metrics", "/alerts"] {
+            assert_eq!(server.get(open_to_all).await.status, 200, "{open_to_all}");
+        }
+        refused
+    });
+    for reply in refused {
+        let problem = reply.problem();
+        assert_eq!((problem.kind, problem.status), (ProblemType::Overloaded, 503), "{problem}");
+        assert_eq!(reply.header("retry-after"), Some("1"));
+    }
+    assert_eq!([first.status, second.status], [504, 504]);
+
+    server.mood.send_replace(Mood::Willing);
+    assert_eq!(server.post("k3", &create("c")).await.json()["state"], "committed");
+    let page = server.get("/metrics").await;
+    assert!(page.body().contains("\ncoordinator_overloaded_total 5\n"), "{}", page.body());
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_keeps_its_place_until_its_transaction_is_answered() {
+    let tune = |options: &mut coordinator::service::Options| options.requests_max = 1;
+    let server = Server::start_with(tune, Limits::default()).await;
+    server.mood.send_replace(Mood::Silent);
+    let gone = create("a");
+    tokio::select! {
+        biased;
+        reply = server.post("k1", &gone) => panic!("an answer of a silent graph: {reply:?}"),
+        () = until_open(&server, 1) => {}
+    }
+    assert_eq!(server.get("/entities/b").await.problem().kind, ProblemType::Overloaded);
+}
+
+async fn until_open(server: &Server, count: u64) {
+    while server.get("/status").await.json()["open"] != count {
+        tokio::task::yield_now().await;
+    }
 }

@@ -335,6 +335,14 @@ fn faults_that_would_do_nothing() {
       |                                                                                       ^
       = help: write a number from 1 up
     "#);
+    assert_snapshot!(refusal(r#"bit_rot = { host = "coordinator", file = "/data/log", after = "", restart_after_ms = 9 }"#), @r#"
+    `after` is empty
+     --> scenarios/story.toml:3:88
+      |
+    3 |   { at_ms = 3, fault = { bit_rot = { host = "coordinator", file = "/data/log", after = "", restart_after_ms = 9 } } },
+      |                                                                                        ^^
+      = help: leave it out to hit the file anywhere
+    "#);
     assert_snapshot!(
         refusal(r#"truncation = { host = "coordinator", file = "/data/log", keep_percent = 100, restart_after_ms = 9 }"#),
         @r#"

@@ -65,11 +65,8 @@ fn fault() -> impl Strategy<Value = Fault> {
         (host(), ms()).prop_map(|(client, for_ms)| Fault::Duplicate { client, for_ms }),
         disk_fault(),
         (host(), ms(), ms()).prop_map(|(host, extra_ms, for_ms)| Fault::SlowDisk { host, extra_ms, for_ms }),
-        (host(), text(), 1..9_u64, ms()).prop_map(|(host, file, bits, restart_after_ms)| Fault::BitRot {
-            host,
-            file,
-            bits,
-            restart_after_ms
+        (host(), text(), option::of(text()), 1..9_u64, ms()).prop_map(|(host, file, after, bits, restart_after_ms)| {
+            Fault::BitRot { host, file, after, bits, restart_after_ms }
         }),
         (host(), text(), 0..100_u64, ms()).prop_map(|(host, file, keep_percent, restart_after_ms)| Fault::Truncation {
             host,

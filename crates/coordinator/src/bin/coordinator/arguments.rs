@@ -32,12 +32,16 @@ Examples:
   coordinator serve --data ./data
   coordinator serve --data ./data --listen 127.0.0.1:0 --log-format json
   SQUALL_GRAPH_PASSWORD=… coordinator serve --data ./data --graph bolt://neo4j@127.0.0.1:7687
+  TOKEN=… coordinator serve --data ./data --listen 0.0.0.0:7400 --token-env TOKEN
   GRAPH=… coordinator serve --data ./data --graph bolt+s://graph.example/db --graph-password-env GRAPH
 
 A transaction:
   curl -i http://127.0.0.1:7400/transactions -H 'Content-Type: application/json' -H 'Idempotency-Key: k1' \\
     -d '{\"operations\": [{\"create\": {\"id\": \"alice\", \"kind\": \"person\", \"properties\": {\"age\": 7}}}]}'
   curl -i http://127.0.0.1:7400/entities/alice
+
+The whole API is at /openapi.json, metrics for Prometheus are at /metrics, and what somebody has
+to look at is at /alerts.
 
 Logs go to stderr, filtered by RUST_LOG (default: info). Once it serves, it prints the line
 `listening on http://ADDR` to stdout. It stops at SIGTERM or ctrl-c, after the open requests;
@@ -159,7 +163,13 @@ pub struct Serve {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7400")]
     pub listen: String,
 
-    /// Listen on an address that other machines reach. There is no authentication: whoever
+    /// The environment variable that holds the token which clients have to send as
+    /// `Authorization: Bearer TOKEN`, at least 16 characters. /healthz alone needs none. It goes
+    /// over the wire as it is: beyond this machine, put TLS in front.
+    #[arg(long, value_name = "VAR")]
+    pub token_env: Option<String>,
+
+    /// Listen on an address that other machines reach although there is no token: whoever
     /// reaches it can read and change everything.
     #[arg(long)]
     pub allow_remote: bool,
@@ -170,6 +180,10 @@ pub struct Serve {
     /// After how long a client is told that the outcome is not known yet.
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub answer_timeout_ms: u64,
+
+    /// How many requests may be open; further ones are refused with 503 before anything is done.
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    pub requests_max: u32,
 
     /// For how long the outcome and the idempotency key of a settled transaction are kept, at
     /// least. After that a retry under the same key is a new transaction. Only the time counts
@@ -191,6 +205,10 @@ pub struct Status {
     /// The server.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7400")]
     pub url: ServerUrl,
+
+    /// The environment variable that holds the server's token, if it was started with one.
+    #[arg(long, value_name = "VAR")]
+    pub token_env: Option<String>,
 
     /// How long to wait for its answer.
     #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]

@@ -3,6 +3,7 @@
 mod arguments;
 mod failure;
 mod maintain;
+mod secret;
 mod serve;
 mod status;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator::data_dir::{DataDir, DataDirError};
-use coordinator::http::{self, Limits};
+use coordinator::http::{self, Limits, Serving, Token};
 use coordinator::service::{Coordinator, Options, StartError};
 use env::{Env, Listener, Production};
 use graph::Millis;
@@ -20,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Graph, GraphChoice, LogFormat, Serve};
 use crate::failure::Failure;
+use crate::secret;
 
 /// The name of the embedded graph within the data folder.
 const GRAPH_FILE: &str = "graph.db";
@@ -33,15 +34,19 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
     let Serve {
         data,
         listen,
+        token_env,
         allow_remote,
         graph,
         answer_timeout_ms,
+        requests_max,
         retention_hours,
         validate_every_minutes,
         log_format,
     } = arguments;
     start_logging(log_format)?;
-    if !allow_remote && !is_loopback(&listen) {
+    let token = token_env.as_deref().map(secret::token).transpose()?;
+    let guard = Guard { token, allow_remote };
+    if !guard.admits(&listen) {
         return Err(remote(&listen));
     }
     let mut signals = Signals::listen()?;
@@ -53,6 +58,7 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
     options.commit.answer_timeout_ms = Millis(answer_timeout_ms);
     options.retention.keep = Millis(retention_hours * 60 * 60 * 1_000);
     options.reconcile.period = (validate_every_minutes > 0).then_some(Millis(validate_every_minutes * 60 * 1_000));
+    options.requests_max = usize::try_from(requests_max).expect("a pointer has 32 bits at least");
     options.graph_limit = graph_limit;
     let coordinator = tokio::select! {
         biased;
@@ -64,12 +70,12 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
         Failure::other(format!("cannot listen on {listen}: {error}"))
             .help("name another address with --listen, or port 0 to have one chosen")
     })?;
-    announce(listener.as_ref(), &listen, allow_remote)?;
+    announce(listener.as_ref(), &listen, guard)?;
 
     let limits = Limits { drain_timeout: Duration::from_millis(answer_timeout_ms) + DRAIN_MARGIN, ..Limits::default() };
     let (tell_to_stop, told_to_stop) = oneshot::channel();
     let until = coordinator.clone();
-    let served = http::serve(env, listener, coordinator, limits, async {
+    let served = http::serve(env, listener, coordinator, Serving { limits, token }, async {
         tokio::select! {
             biased;
             Ok(()) = told_to_stop => None,
@@ -119,22 +125,41 @@ fn is_loopback(address: &str) -> bool {
     }
 }
 
-fn remote(address: &str) -> Failure {
-    Failure::input(format!("{address} may be reached by other machines, and there is no authentication"))
-        .help("listen on 127.0.0.1, or say --allow-remote where the network itself keeps others out")
+/// What keeps strangers out.
+#[derive(Clone, Copy)]
+struct Guard {
+    token: Option<Token>,
+    /// The user says that something else does.
+    allow_remote: bool,
 }
 
-fn announce(listener: &dyn Listener, asked_for: &str, allow_remote: bool) -> Result<(), Failure> {
+impl Guard {
+    /// Whether it is enough for this address.
+    fn admits(self, address: &str) -> bool {
+        self.token.is_some() || self.allow_remote || is_loopback(address)
+    }
+}
+
+fn remote(address: &str) -> Failure {
+    Failure::input(format!("{address} may be reached by other machines, and there is no authentication")).help(
+        "name the environment variable that holds a token with --token-env, listen on 127.0.0.1, or say --allow-remote \
+         where the network itself keeps others out",
+    )
+}
+
+fn announce(listener: &dyn Listener, asked_for: &str, guard: Guard) -> Result<(), Failure> {
     let address = listener.local_address();
-    if !is_loopback(&address) {
-        // `localhost` is a name like any other: see what became of it.
-        if !allow_remote {
-            return Err(remote(&format!("{asked_for} ({address})")));
-        }
+    // `localhost` is a name like any other: see what became of it.
+    if !guard.admits(&address) {
+        return Err(remote(&format!("{asked_for} ({address})")));
+    }
+    if !is_loopback(&address) && guard.token.is_none() {
         tracing::warn!(
             address,
             "REACHABLE BY OTHER MACHINES WITHOUT AUTHENTICATION: whoever connects can read and change everything"
         );
+    } else if !is_loopback(&address) {
+        tracing::warn!(address, "the token and everything else go over the network as they are: put TLS in front");
     }
     tracing::info!(address, "serving");
     // Whoever started it may not care where it listens.

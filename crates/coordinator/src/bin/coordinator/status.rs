@@ -3,19 +3,27 @@
 use std::io::Write;
 use std::time::Duration;
 
-use coordinator::client::Client;
+use coordinator::client::{Client, ClientError};
+use coordinator::problem::ProblemType;
 use env::{Env, Production};
 
 use crate::arguments::Status;
 use crate::failure::Failure;
+use crate::secret;
 
 /// Prints how the server is, as JSON.
 pub async fn status(arguments: Status) -> Result<(), Failure> {
-    let Status { url, timeout_ms } = arguments;
+    let Status { url, token_env, timeout_ms } = arguments;
     let client = Client::new(Env::new(Production), url.address(), Duration::from_millis(timeout_ms));
+    let client = secret::with_token(client, token_env.as_deref())?;
     let health = client.status().await.map_err(|error| {
-        Failure::other(format!("no status from {url}: {error}"))
-            .help("is the coordinator running there? `coordinator serve` prints where it listens")
+        let help = match &error {
+            ClientError::Refused(problem) if problem.kind == ProblemType::Unauthorized => {
+                "name the environment variable that holds the server's token with --token-env"
+            }
+            _ => "is the coordinator running there? `coordinator serve` prints where it listens",
+        };
+        Failure::other(format!("no status from {url}: {error}")).help(help)
     })?;
     let json = serde_json::to_string_pretty(&health).expect("a status is always valid JSON");
     writeln!(std::io::stdout(), "{json}").map_err(|error| Failure::other(format!("failed to print: {error}")))

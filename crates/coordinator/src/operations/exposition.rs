@@ -1,0 +1,213 @@
+//! Prometheus' text format, version 0.0.4.
+//!
+//! Every series that can ever exist is written from the start, with a zero: a counter that
+//! appears only with its first event has no increase that anybody could see.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use graph::Millis;
+
+use super::{Histogram, State, alerts};
+use crate::commit::Status;
+
+/// Which way a metric goes.
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// A page in the making.
+struct Page(String);
+
+type Labels<'a> = &'a [(&'a str, &'a str)];
+
+impl Page {
+    /// Begins a metric.
+    fn metric(&mut self, name: &'static str, kind: Kind, help: &str) -> Metric<'_> {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        self.line(format_args!("# HELP coordinator_{name} {help}"));
+        self.line(format_args!("# TYPE coordinator_{name} {kind}"));
+        Metric { page: self, name }
+    }
+
+    fn counter(&mut self, name: &'static str, value: u64, help: &str) {
+        self.metric(name, Kind::Counter, help).sample(&[], value);
+    }
+
+    fn gauge(&mut self, name: &'static str, value: u64, help: &str) {
+        self.metric(name, Kind::Gauge, help).sample(&[], value);
+    }
+
+    fn seconds(&mut self, name: &'static str, value: Millis, help: &str) {
+        self.metric(name, Kind::Gauge, help).sample(&[], Seconds(value));
+    }
+
+    /// A counter for each value of one label.
+    fn counters(&mut self, name: &'static str, label: &str, counts: &BTreeMap<&'static str, u64>, help: &str) {
+        let mut metric = self.metric(name, Kind::Counter, help);
+        for (value, count) in counts {
+            metric.sample(&[(label, value)], *count);
+        }
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        writeln!(self.0, "{line}").expect("a string takes everything");
+    }
+}
+
+/// A metric of the page.
+struct Metric<'a> {
+    page: &'a mut Page,
+    name: &'static str,
+}
+
+impl Metric<'_> {
+    fn sample(&mut self, labels: Labels<'_>, value: impl std::fmt::Display) {
+        self.part("", labels, value);
+    }
+
+    fn part(&mut self, suffix: &str, labels: Labels<'_>, value: impl std::fmt::Display) {
+        let text: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+        let labels = if text.is_empty() { String::new() } else { format!("{{{}}}", text.join(",")) };
+        let name = self.name;
+        self.page.line(format_args!("coordinator_{name}{suffix}{labels} {value}"));
+    }
+
+    fn histogram(&mut self, labels: Labels<'_>, histogram: &Histogram) {
+        let up_to = |bound: &str| [labels, &[("le", bound)]].concat().into_iter().map(own).collect::<Vec<_>>();
+        let count = histogram.count();
+        let bounds = histogram.cumulative().map(|(bound, count)| (Seconds(bound).to_string(), count));
+        for (bound, count) in bounds.chain([("+Inf".to_owned(), count)]) {
+            let labels = up_to(&bound);
+            let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (&**name, &**value)).collect();
+            self.part("_bucket", &labels, count);
+        }
+        self.part("_sum", labels, Seconds(histogram.sum()));
+        self.part("_count", labels, count);
+    }
+}
+
+fn own((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+/// A span of time as Prometheus counts it.
+struct Seconds(Millis);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Millis(ms) = self.0;
+        write!(f, "{}.{:03}", ms / 1_000, ms % 1_000)
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+}
+
+pub(super) fn render(config: alerts::Config, now: Millis, state: &State, status: Status) -> String {
+    let mut page = Page(String::new());
+    page.metric("build_info", Kind::Gauge, "The version that is running; always 1.")
+        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.seconds("uptime_seconds", now, "For how long the process has been serving.");
+    decided(&mut page, state);
+    under_way(&mut page, now, state, status);
+    judged(&mut page, config, now, state);
+    page.0
+}
+
+/// What the protocol has done.
+fn decided(page: &mut Page, state: &State) {
+    let metrics = &state.commit;
+    page.counters("decisions_total", "decision", metrics.decisions(), "Decisions of the commit protocol.");
+    page.counters(
+        "transactions_total",
+        "outcome",
+        metrics.settled(),
+        "Transactions that got their outcome from this process; all but committed are aborts.",
+    );
+    let mut requests = page.metric(
+        "requests_total",
+        Kind::Counter,
+        "Requests that the protocol answered. A retry of a settled transaction is answered repeated.",
+    );
+    for ((kind, answer), count) in metrics.answers() {
+        requests.sample(&[("request", kind.name()), ("answer", answer)], *count);
+    }
+    page.metric(
+        "transaction_duration_seconds",
+        Kind::Histogram,
+        "From holding its locks to its outcome, for transactions that this process began.",
+    )
+    .histogram(&[], metrics.durations());
+    let mut times = page.metric(
+        "request_duration_seconds",
+        Kind::Histogram,
+        "From a request to its answer, waiting for locks included.",
+    );
+    for (kind, histogram) in metrics.response_times() {
+        times.histogram(&[("request", kind.name())], histogram);
+    }
+    page.counters(
+        "id_conflicts_total",
+        "kind",
+        metrics.conflicts(),
+        "Ids of entities that were taken, and idempotency keys that belonged to other operations.",
+    );
+    page.counters(
+        "recovered_total",
+        "outcome",
+        metrics.recovered(),
+        "Transactions of earlier processes that this one settled.",
+    );
+    page.counter("forgotten_total", state.forgotten, "Records that the retention removed.");
+    page.counter("retention_postponed_total", state.postponed, "Passes of the retention that failed.");
+    page.counter("overloaded_total", state.overloaded, "Requests refused because too many were open.");
+}
+
+/// How it is at the moment.
+fn under_way(page: &mut Page, now: Millis, state: &State, status: Status) {
+    let metrics = &state.commit;
+    let (count, oldest) = metrics.doubt(now);
+    page.gauge("in_doubt", count, "Transactions whose intent is durable and that have no outcome yet.");
+    page.seconds("in_doubt_oldest_age_seconds", oldest, "For how long the oldest of them has been in doubt.");
+    page.gauge("recovering", metrics.recovering(), "Those of them that an earlier process began.");
+    page.seconds(
+        "recovery_seconds",
+        metrics.recovery_time(now),
+        "How long it took, or has taken so far, to settle what earlier processes had left.",
+    );
+    page.gauge("open", status.open, "Transactions that hold their locks.");
+    page.gauge("waiting", status.waiting, "Transactions and reads that wait for locks.");
+    page.gauge("halted", u64::from(status.halted), "1 when the process is about to end, to recover from its log.");
+}
+
+/// What is wrong with it.
+fn judged(page: &mut Page, config: alerts::Config, now: Millis, state: &State) {
+    let mut checks = page.metric("checks_total", Kind::Counter, "Checks of the stores, by what became of them.");
+    for (name, check) in &state.checks {
+        checks.sample(&[("check", name), ("result", "passed")], check.passed);
+        checks.sample(&[("check", name), ("result", "failed")], check.failed);
+    }
+    let mut findings =
+        page.metric("check_findings", Kind::Gauge, "What each check found the last time; 0 when it passed.");
+    for (name, check) in &state.checks {
+        findings.sample(&[("check", name)], check.last.findings);
+    }
+    page.counter(
+        "store_differences_total",
+        state.differences,
+        "Reads and transactions in the course of which the stores were seen to differ.",
+    );
+    let mut firing = page.metric("alert_firing", Kind::Gauge, "1 when the alert is firing, as GET /alerts explains.");
+    for alert in alerts::evaluate(config, now, state) {
+        firing.sample(&[("alert", alert.alert.name())], u64::from(alert.firing));
+    }
+}

@@ -1,0 +1,306 @@
+//! What whoever runs a coordinator sees of it: metrics, alerts, how fresh an answer is.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`metrics`] | counts what the commit core decided; a pure fold over its inputs, effects and marks |
+//! | [`alerts`] | judges the counts |
+//! | [`exposition`] | writes them in Prometheus' text format |
+//! | [`watch`] | sits between a core and its driver and feeds the fold |
+//!
+//! Nothing here is counted where it happens. [`Metrics`] is told what the core was told and what
+//! it answered, in the same order, so whoever has a record of that comes to the same numbers.
+
+pub mod alerts;
+mod exposition;
+mod histogram;
+pub mod metrics;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use env::Step;
+use graph::{Millis, TxId};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+pub use alerts::{Alert, AlertKind};
+pub use histogram::{BOUNDS_MS, Histogram};
+pub use metrics::{InDoubt, Metrics, RequestKind};
+pub(crate) use watch::{Watched, drive};
+
+use crate::commit::{self, Commit, CommitEffect, Status};
+use crate::retention::{self, Retention, RetentionEffect};
+
+/// What the numbers of one process are kept in, for all who add to them or ask.
+pub struct Operations {
+    config: alerts::Config,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+/// A check of the stores that has run: what it is called, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// How many differences or defects it found; a check that found none has passed.
+    pub findings: u64,
+    /// What a person should know about them; empty when it passed.
+    pub detail: String,
+}
+
+impl CheckResult {
+    /// A check that found nothing wrong.
+    pub fn passed() -> CheckResult {
+        CheckResult { findings: 0, detail: String::new() }
+    }
+
+    /// A check that found so many things wrong.
+    pub fn failed(findings: u64, detail: impl Into<String>) -> CheckResult {
+        CheckResult { findings, detail: detail.into() }
+    }
+}
+
+/// How often a check passed and failed, and what it found last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// How often it found nothing.
+    pub passed: u64,
+    /// How often it found something.
+    pub failed: u64,
+    /// What it found the last time.
+    pub last: CheckResult,
+}
+
+/// How much of what was acknowledged an answer is sure to show, where it is not linearizable.
+///
+/// A transaction is in the graph before anybody hears that it committed. So what is read from
+/// the graph shows every transaction up to [`indexed_up_to`](Self::indexed_up_to), and may show
+/// or lack each one after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freshness {
+    /// The contiguous low-water mark: this transaction and every one before it has its outcome,
+    /// and the answer shows it. Serial 0 stands for all that began before that start of the
+    /// coordinator.
+    pub indexed_up_to: TxId,
+    /// For how long the oldest transaction above the mark has been under way; 0 where there is none.
+    #[serde(rename = "delay_seconds", with = "seconds")]
+    pub delay: Millis,
+    /// Whether the mark was the last transaction that had begun, so that nothing can be
+    /// missing. Null where nobody can say: the graph is known to have lost what it had acknowledged.
+    pub complete: Option<bool>,
+}
+
+/// Everything that is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct State {
+    commit: Metrics,
+    /// Records that the retention removed.
+    forgotten: u64,
+    /// Passes of the retention that failed.
+    postponed: u64,
+    /// Requests that were refused because too many were open.
+    overloaded: u64,
+    checks: BTreeMap<&'static str, Check>,
+    /// Where something was seen to differ between the stores, outside of a check.
+    differences: u64,
+    last_difference: Option<(Millis, String)>,
+    low_water: TxId,
+    last_begun: TxId,
+    /// Since when each transaction above the low-water mark has been under way, oldest first.
+    begun: VecDeque<(TxId, Millis)>,
+    graph_is_sound: bool,
+    /// The alerts that were firing when their changes were last asked for.
+    told: BTreeSet<AlertKind>,
+}
+
+/// How often somebody looks for alerts that begin or end.
+const ALERT_PERIOD: Duration = Duration::from_secs(10);
+
+/// Logs each alert that begins or ends, for as long as the process serves.
+pub(crate) async fn announce(operations: Weak<Operations>) {
+    loop {
+        tokio::time::sleep(ALERT_PERIOD).await;
+        let Some(operations) = operations.upgrade() else { return };
+        for Alert { alert, firing, detail } in operations.changes() {
+            let alert = alert.name();
+            if firing {
+                tracing::error!(alert, "ALERT: {detail}");
+            } else {
+                tracing::info!(alert, "the alert is over: {detail}");
+            }
+        }
+    }
+}
+
+/// The name of the check that every start makes.
+pub const START_CHECK: &str = "start";
+
+impl Operations {
+    /// Of a process that starts with this core.
+    pub(crate) fn new(config: alerts::Config, core: &Commit, graph_is_sound: bool) -> Operations {
+        let last_begun = core.last_begun();
+        let state = State {
+            commit: Metrics::default(),
+            forgotten: 0,
+            postponed: 0,
+            overloaded: 0,
+            checks: BTreeMap::new(),
+            differences: 0,
+            last_difference: None,
+            low_water: core.low_water(),
+            last_begun,
+            begun: core.open().map(|tx| (tx, Millis::ZERO)).collect(),
+            graph_is_sound,
+            told: BTreeSet::new(),
+        };
+        Operations { config, started: Instant::now(), state: Mutex::new(state) }
+    }
+
+    /// Says what a check of the stores found. It counts as failed until a check of the same
+    /// name passes.
+    pub fn report_check(&self, name: &'static str, result: CheckResult) {
+        if result.findings > 0 {
+            tracing::error!(check = name, findings = result.findings, "a check failed: {}", result.detail);
+        }
+        let mut state = self.state();
+        let check = state.checks.entry(name).or_insert(Check { passed: 0, failed: 0, last: CheckResult::passed() });
+        if result.findings > 0 {
+            check.failed += 1;
+        } else {
+            check.passed += 1;
+        }
+        check.last = result;
+    }
+
+    /// Says that the stores were seen to differ, in the course of other work.
+    pub(crate) fn report_difference(&self, detail: &str) {
+        let now = self.now();
+        let mut state = self.state();
+        state.differences += 1;
+        state.last_difference = Some((now, detail.to_owned()));
+    }
+
+    /// Says that a request was refused because too many were open.
+    pub(crate) fn refused_for_overload(&self) {
+        self.state().overloaded += 1;
+    }
+
+    /// How fresh an answer is that is read from the graph after this call.
+    pub fn freshness(&self) -> Freshness {
+        let now = self.now();
+        let state = self.state();
+        let oldest = state.begun.front().map(|(_, begun)| *begun);
+        Freshness {
+            indexed_up_to: state.low_water,
+            delay: oldest.map_or(Millis::ZERO, |begun| now - begun),
+            complete: state.graph_is_sound.then_some(state.low_water == state.last_begun),
+        }
+    }
+
+    /// Every alert, whether it is firing or not.
+    pub fn alerts(&self) -> Vec<Alert> {
+        let now = self.now();
+        alerts::evaluate(self.config, now, &self.state())
+    }
+
+    /// The alerts that began or ended since the last call.
+    pub(crate) fn changes(&self) -> Vec<Alert> {
+        let now = self.now();
+        let mut state = self.state();
+        let mut alerts = alerts::evaluate(self.config, now, &state);
+        alerts.retain(|alert| alert.firing != state.told.contains(&alert.alert));
+        for Alert { alert, firing, .. } in &alerts {
+            if *firing {
+                state.told.insert(*alert)
+            } else {
+                state.told.remove(alert)
+            };
+        }
+        alerts
+    }
+
+    /// What the commit protocol has decided so far.
+    pub fn metrics(&self) -> Metrics {
+        self.state().commit.clone()
+    }
+
+    /// The transactions whose intent is durable and whose outcome is not, each with its age.
+    pub fn in_doubt(&self) -> Vec<InDoubt> {
+        let now = self.now();
+        self.state().commit.in_doubt(now)
+    }
+
+    /// All of it in Prometheus' text format.
+    pub fn exposition(&self, status: Status) -> String {
+        let now = self.now();
+        exposition::render(self.config, now, &self.state(), status)
+    }
+
+    fn now(&self) -> Millis {
+        Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Follows the marks of the core: what has begun, and up to where all is over.
+    fn follow(&mut self, now: Millis, core: &Commit) {
+        self.low_water = core.low_water();
+        while self.last_begun < core.last_begun() {
+            self.last_begun.serial += 1;
+            self.begun.push_back((self.last_begun, now));
+        }
+        while self.begun.front().is_some_and(|(tx, _)| *tx <= self.low_water) {
+            self.begun.pop_front();
+        }
+    }
+}
+
+impl watch::Watch<Commit> for Operations {
+    fn input(&self, now: Millis, input: &commit::Input) {
+        self.state().commit.input(now, input);
+    }
+
+    fn step(&self, now: Millis, core: &Commit, step: &Step<CommitEffect, commit::Mark>) {
+        let mut state = self.state();
+        state.commit.step(now, step);
+        state.follow(now, core);
+    }
+}
+
+impl watch::Watch<Retention> for Operations {
+    fn input(&self, _: Millis, _: &retention::Input) {}
+
+    fn step(&self, _: Millis, _: &Retention, step: &Step<RetentionEffect, retention::Mark>) {
+        let mut state = self.state();
+        for mark in &step.marks {
+            match mark {
+                retention::Mark::Forgot(records) => state.forgotten += u64::from(*records),
+                retention::Mark::Postponed => state.postponed += 1,
+            }
+        }
+    }
+}
+
+/// A span of time on the wire: a number of seconds.
+pub(crate) mod seconds {
+    use graph::Millis;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(span: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(span.0 as f64 / 1_000.0)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Millis, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        // A cast from a float saturates.
+        Ok(Millis((seconds * 1_000.0).round() as u64))
+    }
+}

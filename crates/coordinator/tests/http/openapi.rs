@@ -1,0 +1,261 @@
+//! The OpenAPI document against the server: its routes, its examples, the shape of its answers.
+
+use std::collections::BTreeSet;
+
+use coordinator::http::paths;
+use coordinator::operations::AlertKind;
+use coordinator::problem::ProblemType;
+use serde_json::{Map, Value, json};
+
+use crate::support::{Mood, Reply, Server, create};
+
+async fn document(server: &Server) -> Value {
+    server.get("/openapi.json").await.json()
+}
+
+fn object(value: &Value) -> &Map<String, Value> {
+    value.as_object().unwrap_or_else(|| panic!("{value} is no object"))
+}
+
+/// Every operation: its path, its method, and what the document says about it.
+fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
+    let paths = object(&document["paths"]).iter();
+    paths.flat_map(|(path, methods)| object(methods).iter().map(move |(name, op)| (&**path, &**name, op))).collect()
+}
+
+/// What differs between a value and its schema, of which the keywords are supported that the
+/// document uses.
+fn differences(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (keyword, rule) in object(schema) {
+        let fits = match keyword.as_str() {
+            "$ref" => {
+                let target = rule.as_str().unwrap().strip_prefix('#').unwrap();
+                let schema = document.pointer(target).unwrap_or_else(|| panic!("{target} leads nowhere"));
+                found.extend(differences(document, schema, value, place));
+                true
+            }
+            "type" => {
+                let types = rule.as_array().cloned().unwrap_or_else(|| vec![rule.clone()]);
+                types.iter().any(|name| is_of_type(value, name.as_str().unwrap()))
+            }
+            "const" => value == rule,
+            "enum" => rule.as_array().unwrap().contains(value),
+            "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().unwrap()),
+            "oneOf" => {
+                let fitting = |schema: &&Value| differences(document, schema, value, place).is_empty();
+                rule.as_array().unwrap().iter().filter(fitting).count() == 1
+            }
+            "required" => value
+                .as_object()
+                .is_none_or(|map| rule.as_array().unwrap().iter().all(|name| map.contains_key(name.as_str().unwrap()))),
+            "properties" => {
+                for (name, schema) in object(rule) {
+                    if let Some(value) = value.get(name) {
+                        found.extend(differences(document, schema, value, &format!("{place}/{name}")));
+                    }
+                }
+                true
+            }
+            "additionalProperties" => {
+                let known = |name: &String| schema.get("properties").is_some_and(|known| known.get(name).is_some());
+                for (name, value) in value.as_object().into_iter().flatten().filter(|(name, _)| !known(name)) {
+                    match rule {
+                        Value::Bool(false) => found.push(format!("{place}/{name} is not in the schema")),
+                        schema => found.extend(differences(document, schema, value, &format!("{place}/{name}"))),
+                    }
+                }
+                true
+            }
+            "items" => {
+                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                    found.extend(differences(document, rule, item, &format!("{place}/{index}")));
+                }
+                true
+            }
+            // Texts for people, and what the server checks by itself.
+            "description" | "default" | "pattern" | "minLength" | "maxLength" | "maximum" => true,
+            other => panic!("the document uses {other}, which this test does not know"),
+        };
+        if !fits {
+            found.push(format!("{place}: {value} does not fit {keyword} {rule}"));
+        }
+    }
+    found
+}
+
+fn is_of_type(value: &Value, name: &str) -> bool {
+    match name {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("{other} is no type"),
+    }
+}
+
+/// Checks an answer against what the document says about its status.
+#[track_caller]
+fn assert_documented(document: &Value, operation: &Value, reply: &Reply) {
+    let name = &operation["operationId"];
+    let said = &operation["responses"][reply.status.to_string()];
+    assert!(said.is_object(), "{name} answered {} and the document does not say so: {reply:?}", reply.status);
+    let media_type = reply.header("content-type").unwrap().split(';').next().unwrap();
+    let schema = &said["content"][media_type]["schema"];
+    assert!(schema.is_object(), "{name} answered {media_type}, and the document does not say so");
+    if media_type.ends_with("json") {
+        let body: Value = serde_json::from_str(reply.body()).unwrap();
+        let found = differences(document, schema, &body, "");
+        assert!(found.is_empty(), "{name}: {found:#?}\nin {body:#}");
+    }
+    if let Some(headers) = said.get("headers") {
+        for header in object(headers).keys() {
+            assert!(reply.header(header).is_some(), "{name}: no {header} in {reply:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_route_is_in_the_document_and_the_other_way_round() {
+    let server = Server::start().await;
+    let document = document(&server).await;
+    let documented: BTreeSet<&str> = object(&document["paths"]).keys().map(String::as_str).collect();
+    assert_eq!(documented, paths().collect::<BTreeSet<_>>());
+    for (path, methods) in object(&document["paths"]) {
+        let target = path.replace("{id}", "alice").replace("{tx}", "tx-1-1");
+        for method in ["get", "post", "put", "patch", "delete"] {
+            let request =
+                format!("{} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", method.to_uppercase());
+            let reply = server.send(&request).await;
+            assert_eq!(reply.status != 405, methods.get(method).is_some(), "{method} {path}: {reply:?}");
+            assert!(reply.status != 404 || reply.problem().kind != ProblemType::NoSuchRoute, "{method} {path}");
+        }
+    }
+}
+
+/// The request that the examples of an operation make.
+fn request(path: &str, method: &str, operation: &Value) -> String {
+    let (mut target, mut query, mut headers) = (path.to_owned(), Vec::new(), String::new());
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let name = parameter["name"].as_str().unwrap();
+        let example = &parameter["example"];
+        let example = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+        match parameter["in"].as_str().unwrap() {
+            "path" => target = target.replace(&format!("{{{name}}}"), &example),
+            "query" => query.push(format!("{name}={example}")),
+            "header" => headers += &format!("{name}: {example}\r\n"),
+            other => panic!("a parameter in {other}"),
+        }
+    }
+    if !query.is_empty() {
+        target = format!("{target}?{}", query.join("&"));
+    }
+    let body =
+        operation["requestBody"].as_object().map(|body| body["content"]["application/json"]["example"].to_string());
+    if let Some(body) = &body {
+        headers += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    }
+    let method = method.to_uppercase();
+    format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n{}", body.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn every_example_is_accepted_and_answered_as_the_document_says() {
+    let server = Server::start().await;
+    let document = document(&server).await;
+    let mut operations = operations(&document);
+    // What there is to read has to be written first.
+    operations.sort_by_key(|(_, method, _)| *method != "post");
+    for (path, method, operation) in operations {
+        let reply = server.send(&request(path, method, operation)).await;
+        assert_eq!(reply.status, 200, "{method} {path}: {reply:?}");
+        assert_documented(&document, operation, &reply);
+        for (media_type, content) in object(&operation["responses"]["200"]["content"]) {
+            if let Some(example) = content.get("example") {
+                let answer: Value = serde_json::from_str(reply.body()).unwrap();
+                assert_eq!(example, &answer, "{method} {path}: {media_type}");
+            }
+        }
+        if let Some(body) = operation["requestBody"].as_object() {
+            let body = &body["content"]["application/json"];
+            assert!(differences(&document, &body["schema"], &body["example"], "").is_empty(), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_is_answered_as_the_document_says() {
+    let server = Server::start_impatient().await;
+    let document = document(&server).await;
+    let said = |path: &str, method: &str| document["paths"][path][method].clone();
+    let transactions = said("/transactions", "post");
+    server.post("k1", &create("a")).await.json();
+    for (key, operations) in [
+        ("k1", create("b")),
+        ("k2", create("a")),
+        ("k3", json!([{"delete": {"id": "z"}}]).to_string()),
+        ("k4", json!([{"link": {"from": "a", "kind": "k", "to": "a"}}, {"delete": {"id": "a"}}]).to_string()),
+        ("k5", json!([{"unlink": {"from": "a", "kind": "k", "to": "a"}}]).to_string()),
+        ("", create("b")),
+        ("k6", "[]".to_owned()),
+    ] {
+        let reply = server.post(key, &operations).await;
+        assert!(reply.status >= 400, "{reply:?}");
+        assert_documented(&document, &transactions, &reply);
+    }
+    assert_documented(&document, &transactions, &server.post_body("Idempotency-Key: k7\r\n", "{}").await);
+    let read = said("/entities/{id}", "get");
+    assert_documented(&document, &read, &server.get("/entities/a").await);
+    for target in ["/entities/z", "/entities/z?consistency=eventual", "/entities/a?tier=1", "/entities/a%20b"] {
+        assert_documented(&document, &read, &server.get(target).await);
+    }
+    let neighbours = said("/entities/{id}/neighbours", "get");
+    for target in ["/entities/z/neighbours", "/entities/a/neighbours?depth=9"] {
+        assert_documented(&document, &neighbours, &server.get(target).await);
+    }
+    for (path, target) in
+        [("/transactions/{tx}", "/transactions/tx-9-9"), ("/transactions/{tx}/audit", "/transactions/tx-9-9/audit")]
+    {
+        assert_documented(&document, &said(path, "get"), &server.get(target).await);
+    }
+    server.mood.send_replace(Mood::Unwilling);
+    assert_documented(&document, &transactions, &server.post("k8", &create("c")).await);
+    for target in ["/entities/a", "/entities/a?consistency=eventual"] {
+        assert_documented(&document, &read, &server.get(target).await);
+    }
+    assert_documented(&document, &neighbours, &server.get("/entities/a/neighbours").await);
+    server.mood.send_replace(Mood::Silent);
+    let unknown = server.post("k9", &create("d")).await;
+    assert_eq!(unknown.status, 504);
+    assert_documented(&document, &transactions, &unknown);
+    let outcome = server.get(unknown.problem().outcome.as_deref().unwrap()).await;
+    assert_documented(&document, &said("/transactions/{tx}", "get"), &outcome);
+    assert_documented(&document, &said("/in-doubt", "get"), &server.get("/in-doubt").await);
+}
+
+#[tokio::test]
+async fn the_document_knows_every_word_that_the_server_uses() {
+    let server = Server::start().await;
+    let document = document(&server).await;
+    let words = |pointer: &str| -> Vec<String> {
+        serde_json::from_value(document.pointer(pointer).unwrap_or_else(|| panic!("no {pointer}")).clone()).unwrap()
+    };
+    let problems: Vec<String> = ProblemType::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!(words("/components/schemas/Problem/properties/type/enum"), problems);
+    let alerts: Vec<&str> = AlertKind::ALL.iter().map(|alert| alert.name()).collect();
+    assert_eq!(words("/components/schemas/Alert/properties/alert/enum"), alerts);
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn the_check_of_shapes_sees_what_is_wrong() {
+    let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"],
+        "additionalProperties": false});
+    for wrong in [json!({}), json!({"n": 1.5}), json!({"n": 1, "m": 2}), json!([])] {
+        assert!(!differences(&Value::Null, &schema, &wrong, "").is_empty(), "{wrong}");
+    }
+    assert!(differences(&Value::Null, &schema, &json!({"n": 1}), "").is_empty());
+}

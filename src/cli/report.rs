@@ -1,0 +1,115 @@
+//! What `run` came to, for people and for programs.
+
+mod github;
+mod json;
+mod junit;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::failures::Failed;
+use super::table::{Row, render};
+use super::{HARNESS, PASSED, VIOLATED};
+
+/// How `run` tells what came out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table, for people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+    /// `JUnit` XML: a suite a scenario, a case a check
+    Junit,
+    /// The table, and annotations for GitHub's job page
+    Github,
+}
+
+impl Format {
+    /// Tells people something while there is more to come. Where the standard output is for a program, they read the
+    /// standard error.
+    pub fn tell(self, text: &str) {
+        match self {
+            Format::Text | Format::Github => print!("{text}"),
+            Format::Json | Format::Junit => eprint!("{text}"),
+        }
+    }
+}
+
+/// What a `run` came to.
+pub struct Report {
+    /// The system's name.
+    pub system: &'static str,
+    /// A row a scenario.
+    pub rows: Vec<Row>,
+    /// Real time the runs took.
+    pub wall: Duration,
+    /// How many runs were run a second time.
+    pub verified: usize,
+    /// How many of them came out differently.
+    pub differences: usize,
+    /// What to tell of those.
+    pub differing: Option<String>,
+    /// What scenarios are there for and no run reached.
+    pub missing: Vec<Missing>,
+    /// The first failure of each kind.
+    pub failures: Vec<Failed>,
+}
+
+/// What a scenario is there for and no run reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The scenario.
+    pub scenario: String,
+    /// What.
+    pub what: String,
+}
+
+impl Report {
+    /// What the program ends with.
+    pub fn exit_code(&self) -> u8 {
+        if self.differing.is_some() {
+            HARNESS
+        } else if self.failures.is_empty() && self.missing.is_empty() {
+            PASSED
+        } else {
+            VIOLATED
+        }
+    }
+
+    /// For people: all but the command to type next.
+    fn text(&self) -> String {
+        let mut text = render(&self.rows, self.wall);
+        if self.verified > 0 {
+            let runs: u64 = self.rows.iter().map(|row| row.runs).sum();
+            text += &format!("{} of {runs} runs verified: {} differences\n", self.verified, self.differences);
+        }
+        for Missing { scenario, what } in &self.missing {
+            text += &format!("{} {scenario}: {what}\n", console::style("missing").red().bold());
+        }
+        self.failures.iter().for_each(|failed| text += &failed.to_string());
+        text
+    }
+
+    /// The last line: what to type next, or that all is well.
+    fn last_line(&self) -> String {
+        match self.failures.first() {
+            Some(failed) => format!("\n{}\n", failed.command()),
+            None if self.exit_code() == PASSED => format!("{}\n", console::style("passed").green().bold()),
+            None => String::new(),
+        }
+    }
+
+    /// Prints it.
+    pub fn print(&self, format: Format) {
+        match format {
+            Format::Text => print!("{}{}", self.text(), self.last_line()),
+            Format::Github => print!("{}{}{}", self.text(), github::annotations(self), self.last_line()),
+            Format::Json => println!("{}", json::document(self)),
+            Format::Junit => print!("{}", junit::document(self)),
+        }
+    }
+}

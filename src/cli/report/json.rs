@@ -1,0 +1,55 @@
+//! The report as one JSON document.
+
+use serde_json::{Value, json};
+
+use super::Report;
+
+/// The version of the document's form.
+const FORMAT: u32 = 1;
+
+/// The document. Keys are only ever added while `format` stays the same.
+pub fn document(report: &Report) -> Value {
+    let scenarios = report.rows.iter().map(|row| {
+        json!({
+            "name": row.name,
+            "source": row.source,
+            "runs": row.runs,
+            "failed": row.failed,
+            "violated": row.violated,
+            "operations": row.operations,
+            "faults": row.faults,
+            "marks": row.marks,
+            "checked": row.checked,
+            "simulated_ms": row.simulated_ms,
+        })
+    });
+    let failures = report.failures.iter().map(|failed| {
+        json!({
+            "scenario": failed.scenario,
+            "seed": failed.seed,
+            "property": failed.violation.property,
+            "key": failed.violation.key,
+            "fingerprint": failed.violation.fingerprint(),
+            "step": failed.violation.step,
+            "expected": failed.violation.expected,
+            "actual": failed.violation.actual,
+            "details": failed.violation.details,
+            "capsule": failed.capsule,
+            "replay": failed.command(),
+        })
+    });
+    let missing = report.missing.iter().map(|missing| json!({ "scenario": missing.scenario, "what": missing.what }));
+    json!({
+        "format": FORMAT,
+        "system": report.system,
+        "exit_code": report.exit_code(),
+        "runs": report.rows.iter().map(|row| row.runs).sum::<u64>(),
+        "seconds": report.wall.as_secs_f64(),
+        "verified": report.verified,
+        "differences": report.differences,
+        "nondeterminism": report.differing,
+        "scenarios": scenarios.collect::<Vec<_>>(),
+        "failures": failures.collect::<Vec<_>>(),
+        "missing": missing.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,71 @@
+use std::path::PathBuf;
+
+use super::*;
+use crate::check::Violation;
+
+/// Two scenarios: one holds, the other breaks a promise and misses a mark.
+fn report() -> Report {
+    let row = |name: &str, failed| Row {
+        name: name.to_owned(),
+        source: format!("scenarios/{name}.toml"),
+        runs: 20,
+        failed,
+        violated: if failed > 0 { [("atomicity".to_owned(), failed)].into() } else { [].into() },
+        checked: [("atomicity".to_owned(), 7), ("liveness".to_owned(), 9)].into(),
+        faults: [("kill".to_owned(), 20)].into(),
+        simulated_ms: 1_500,
+        ..Row::default()
+    };
+    let violation = Violation::new("atomicity", "the stores differ")
+        .at_step(3)
+        .expected("the same in both: 100 %")
+        .actual("<alice> & \"bob\", only in the graph")
+        .details(["alice".to_owned()]);
+    Report {
+        system: "coordinator",
+        rows: vec![row("calm", 0), row("storm", 2)],
+        wall: Duration::from_millis(2_500),
+        verified: 2,
+        differences: 0,
+        differing: None,
+        missing: vec![Missing { scenario: "storm".to_owned(), what: "no seed reached the mark fenced".to_owned() }],
+        failures: vec![Failed {
+            scenario: "storm".to_owned(),
+            seed: 7,
+            violation,
+            capsule: PathBuf::from("failures/storm-1.capsule.json"),
+        }],
+    }
+}
+
+#[test]
+fn json_has_everything() {
+    insta::assert_json_snapshot!(json::document(&report()));
+}
+
+#[test]
+fn junit_has_a_case_for_each_check_and_escapes_what_has_to_be() {
+    insta::assert_snapshot!(junit::document(&report()));
+}
+
+#[test]
+fn annotations_are_a_line_each_and_name_the_file() {
+    insta::assert_snapshot!(github::annotations(&report()));
+}
+
+#[test]
+fn people_read_the_table_the_failure_and_the_command_to_type_next() {
+    insta::assert_snapshot!(format!("{}{}", report().text(), report().last_line()));
+}
+
+#[test]
+fn the_exit_code_says_whose_fault_it_is() {
+    let mut report = report();
+    assert_eq!(report.exit_code(), VIOLATED);
+    report.failures.clear();
+    assert_eq!(report.exit_code(), VIOLATED, "what was not reached is not proven");
+    report.missing.clear();
+    assert_eq!((report.exit_code(), report.last_line().as_str()), (PASSED, "passed\n"));
+    report.differing = Some("the second run drew another number".to_owned());
+    assert_eq!(report.exit_code(), HARNESS);
+}
