@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::commit::{Decision, EntityView, IdempotencyKey, Settled};
 use crate::http::{
-    Cases, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome, Reconciliation, Transaction,
+    CasesPage, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome, Reconciliation, Transaction,
     outcome_path, parse_key,
 };
 use crate::problem::{Problem, ProblemType};
@@ -248,8 +248,8 @@ impl Client {
     ///
     /// The question has no effect, so every error means only that there is no answer.
     pub async fn cases(&self, after: u64) -> Result<Vec<Case>, ClientError> {
-        let cases: Cases = self.ask(Request::get(format!("/cases?after={after}")), Vec::new()).await?;
-        Ok(cases.cases)
+        let CasesPage { cases, .. } = self.ask(Request::get(format!("/cases?after={after}")), Vec::new()).await?;
+        Ok(cases)
     }
 
     /// Has done what a person decided about a case.

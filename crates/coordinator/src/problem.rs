@@ -70,7 +70,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [ProblemType; 16] = [
+    pub const ALL: [ProblemType; 18] = [
         ProblemType::MalformedRequest,
         ProblemType::IdempotencyKeyInvalid,
         ProblemType::IdempotencyKeyReused,

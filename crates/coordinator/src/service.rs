@@ -196,6 +196,7 @@ impl Coordinator {
             graph: graph.clone(),
             graph_limit,
             commit: core.clone(),
+            operations: operations.clone(),
             answers: waiting.clone(),
             summaries: summaries.clone(),
             last,

@@ -534,6 +534,9 @@ impl Mark {
             Mark::Aborted(_) => "aborted",
             Mark::Unfinished(_) => "unfinished",
             Mark::LogUncertain(_) => "log_uncertain",
+            Mark::Agreed(_) => "agreed",
+            Mark::Repairing(_) => "repairing",
+            Mark::Undecided(_) => "undecided",
         }
     }
 }

@@ -138,11 +138,13 @@ pub struct Reconciliation {
     pub policy: Policy,
 }
 
-/// What is left to a person.
+/// A part of what is left to a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cases {
+pub struct CasesPage {
     /// Open cases, oldest first.
     pub cases: Vec<Case>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<u64>,
 }
 
 /// How the coordinator is.

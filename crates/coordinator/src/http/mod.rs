@@ -11,7 +11,7 @@
 //! | `GET /in-doubt?after&limit` | what has no outcome yet: an [`InDoubtPage`] |
 //! | `POST /validations` | compares both stores: a [`Summary`](crate::reconcile::Summary) |
 //! | `POST /reconciliations` | repairs by the policy of the [`Reconciliation`] in the body: a summary as well |
-//! | `GET /cases?after=NUMBER` | what is left to a person: [`Cases`], a hundred at most |
+//! | `GET /cases?after&limit` | what is left to a person: a [`CasesPage`] |
 //! | `POST /cases/{number}/resolution` | does what the person decided, a [`Resolution`](crate::reconcile::Resolution): the [`Case`](crate::reconcile::Case) |
 //! | `GET /healthz` | a [`Health`]: 200 while it works, 503 when the process is about to end |
 //! | `GET /status` | the same, always 200 |
@@ -32,14 +32,15 @@ mod answers;
 mod api;
 mod body;
 mod operational;
+mod page;
 mod routes;
 mod server;
 mod stores;
 mod token;
 
 pub use api::{
-    Alerts, AuditPage, Cases, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, InDoubtPage, KEY_BYTES_MAX,
-    KeyError, Neighbourhood, Outcome, Reconciliation, Transaction, outcome_path, parse_key,
+    Alerts, AuditPage, CasesPage, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, InDoubtPage,
+    KEY_BYTES_MAX, KeyError, Neighbourhood, Outcome, Reconciliation, Transaction, outcome_path, parse_key,
 };
 pub use routes::paths;
 pub use server::{Limits, Serving, serve};

@@ -196,7 +196,10 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Box<Problem>> {
     query.map(|Query(query)| query)
 }
 
-pub(super) fn segment<T: std::str::FromStr<Err: fmt::Display>>(name: &str, segment: Segment) -> Result<T, Box<Problem>> {
+pub(super) fn segment<T: std::str::FromStr<Err: fmt::Display>>(
+    name: &str,
+    segment: Segment,
+) -> Result<T, Box<Problem>> {
     let malformed =
         |detail: String| Box::new(Problem::new(ProblemType::MalformedRequest, detail).at(At::Path(name.to_owned())));
     let Path(text) = segment.map_err(|rejection| malformed(rejection.body_text()))?;

@@ -3,21 +3,19 @@
 //! A pass is answered when it is over, which takes as long as reading both stores takes. It goes
 //! on, and is reported in the log, if the client leaves.
 
-use axum::extract::{Query, Request, State};
 use axum::Json;
+use axum::extract::{Request, State};
 use http::Uri;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::api::{Cases, Reconciliation};
+use super::api::{CasesPage, Reconciliation};
 use super::body;
-use super::routes::{Segment, Service, segment};
+use super::page::{Limit, page};
+use super::routes::{Segment, Service, query, segment};
 use super::server::Limits;
-use crate::problem::{At, Problem, ProblemType};
+use crate::problem::{Problem, ProblemType};
 use crate::reconcile::{Case, Resolution, ResolveError, Summary};
-
-/// How many cases a page has at most.
-const CASES_MAX: u32 = 100;
 
 pub(super) async fn validate(State(service): State<Service>) -> Json<Summary> {
     Json(service.coordinator.validate().await)
@@ -33,16 +31,16 @@ pub(super) async fn reconcile(State(service): State<Service>, request: Request) 
 struct CasesQuery {
     #[serde(default)]
     after: u64,
+    #[serde(default)]
+    limit: Limit,
 }
 
-pub(super) async fn cases(State(service): State<Service>, uri: Uri) -> Result<Json<Cases>, Box<Problem>> {
-    let Query(CasesQuery { after }) = Query::try_from_uri(&uri).map_err(|rejection| {
-        let at = At::Query(uri.query().unwrap_or_default().to_owned());
-        Box::new(Problem::new(ProblemType::MalformedRequest, rejection.body_text()).at(at))
-    })?;
-    let cases = service.coordinator.open_cases(after, CASES_MAX).await;
+pub(super) async fn cases(State(service): State<Service>, uri: Uri) -> Result<Json<CasesPage>, Box<Problem>> {
+    let CasesQuery { after, limit } = query(&uri)?;
+    let cases = service.coordinator.open_cases(after, limit.with_one_more()).await;
     let cases = cases.map_err(|error| Box::new(Problem::new(ProblemType::Unavailable, error.to_string())))?;
-    Ok(Json(Cases { cases }))
+    let (cases, next) = page(cases, limit, |Case { number, .. }| *number);
+    Ok(Json(CasesPage { cases, next }))
 }
 
 pub(super) async fn resolve(

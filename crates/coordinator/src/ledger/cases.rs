@@ -72,7 +72,13 @@ pub fn close_case(
         .prepare_cached("UPDATE operator_case SET ending = ?2 WHERE number = ?1 AND ending IS NULL")?
         .execute(params![column, json(ending)])?;
     if let (1, Some(tx)) = (closed, tx) {
-        audit::write(sql, utc, tx, AuditAction::Resolved, &format!(r#"{{"case":{number},"ending":{}}}"#, json(ending)))?;
+        audit::write(
+            sql,
+            utc,
+            tx,
+            AuditAction::Resolved,
+            &format!(r#"{{"case":{number},"ending":{}}}"#, json(ending)),
+        )?;
     }
     Ok(closed == 1)
 }

@@ -14,8 +14,9 @@ use super::compare::{Page, Position, compare};
 use super::core::{Input, Reconcile, ReconcileEffect};
 use super::judge::Order;
 use super::pass::Repaired;
-use super::summary::Summary;
+use super::summary::{Done, Summary};
 use crate::commit::{self, Answer, Commit, Decision, Reviewed, Settled};
+use crate::operations::{CheckResult, Operations, STORES_CHECK, Watched};
 use crate::service::Waiting;
 use crate::{access, ledger, statements};
 
@@ -25,7 +26,8 @@ pub(crate) struct ReconcileExecutor {
     pub ledger: Batcher,
     pub graph: Arc<dyn GraphStore>,
     pub graph_limit: Duration,
-    pub commit: Handle<Commit>,
+    pub commit: Handle<Watched<Commit, Operations>>,
+    pub operations: Arc<Operations>,
     pub answers: Arc<Waiting<Answer>>,
     pub summaries: Arc<Waiting<Summary>>,
     /// The last validation or reconciliation that came to its end.
@@ -58,7 +60,7 @@ impl Executor<Reconcile> for ReconcileExecutor {
                 }
             }
             ReconcileEffect::Report { request, summary } => {
-                report(&summary);
+                report(&self.operations, &summary);
                 self.last.send_replace(Some(summary.clone()));
                 if let Some(request) = request {
                     self.summaries.answer(request, summary);
@@ -119,12 +121,21 @@ fn three([from, kind, to]: &[String; 3]) -> [&str; 3] {
     [from, kind, to]
 }
 
-fn report(summary: &Summary) {
+/// Tells whoever runs the coordinator. A pass that did not see everything says nothing about the
+/// stores: it is neither a check that passed nor one that failed.
+fn report(operations: &Operations, summary: &Summary) {
     let Summary { task, entities, links, differences, repaired, undecided, skipped, why, .. } = summary;
     if summary.is_clean() {
         tracing::info!(?task, entities, links, repaired, "the stores have the same");
+        operations.report_check(STORES_CHECK, CheckResult::passed());
+    } else if differences > repaired {
+        let first = summary.findings.iter().find(|finding| !matches!(finding.done, Done::Repaired { .. }));
+        let first = first.map(|finding| format!(", {} among them", finding.subject)).unwrap_or_default();
+        let detail =
+            format!("the stores differ in {} places{first}; {undecided} are left to a person", differences - repaired);
+        operations.report_check(STORES_CHECK, CheckResult::failed(differences - repaired, detail));
     } else {
         let why = why.as_deref().unwrap_or_default();
-        tracing::error!(?task, entities, links, differences, repaired, undecided, skipped, why, "THE STORES DIFFER");
+        tracing::warn!(?task, entities, links, skipped, why, "the stores were not compared as a whole");
     }
 }

@@ -1,10 +1,11 @@
 //! Whatever happens, the numbers are those of the record.
 
-use graph::Refusal;
+use graph::{Content, Properties, Refusal, Subject};
 use proptest::prelude::*;
 
 use super::*;
 use crate::commit::{Action, Answer, Decision, Settled};
+use crate::reconcile::{Evidence, Held, Logged, Order, Policy};
 
 /// What comes next: a request, the end of an effect that is under way, or time.
 #[derive(Clone, Debug)]
@@ -18,6 +19,12 @@ enum Event {
     },
     Outcome {
         serial: u64,
+    },
+    Examine {
+        entity: usize,
+    },
+    Repair {
+        entity: usize,
     },
     /// Which effect of those under way, and how it ends.
     End {
@@ -34,6 +41,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (0..4_usize, 0..3_usize).prop_map(|(key, entity)| Event::Submit { key, entity }),
         1 => (0..3_usize).prop_map(|entity| Event::Read { entity }),
         1 => (1..6_u64).prop_map(|serial| Event::Outcome { serial }),
+        1 => (0..3_usize).prop_map(|entity| Event::Examine { entity }),
+        1 => (0..3_usize).prop_map(|entity| Event::Repair { entity }),
         8 => (any::<prop::sample::Index>(), 0..4_usize).prop_map(|(which, how)| Event::End { which, how }),
         2 => (1..12_000_u64).prop_map(|ms| Event::Wait { ms }),
     ]
@@ -49,6 +58,17 @@ fn end(effect: EffectId, action: &Action, how: usize) -> Input {
         (Action::Intend(intent), 2) => done(Report::Refused(Refusal::EntityExists(
             intent.patch.operations[0].keys().next().expect("a key").clone(),
         ))),
+        (Action::IntendRepair { .. }, 0 | 1) => done(Report::Intended),
+        (Action::IntendRepair { .. }, _) => done(Report::Refused(Refusal::NoSuchEntity(entity("e0")))),
+        (Action::Examine { .. }, 0) => failed(lost()),
+        (Action::Examine { subject }, 1) => done(Report::Examined(Box::new(apart(subject.clone(), Logged::Never)))),
+        (Action::Examine { subject }, 2) => {
+            done(Report::Examined(Box::new(apart(subject.clone(), Logged::Unreadable("torn".to_owned())))))
+        }
+        (Action::Examine { subject }, _) => {
+            let agreed = Evidence { graph: Held::Absent, ..apart(subject.clone(), Logged::Never) };
+            done(Report::Examined(Box::new(agreed)))
+        }
         (Action::Intend(_), _) => {
             done(Report::Known(Settled { tx: TxId { incarnation: 1, serial: 1 }, decision: Decision::Committed }))
         }
@@ -64,6 +84,16 @@ fn end(effect: EffectId, action: &Action, how: usize) -> Input {
         (Action::LookUp { .. }, 0) => failed(no()),
         (Action::LookUp { .. }, _) => done(Report::LookedUp(None)),
     }
+}
+
+fn subject(which: usize) -> Subject {
+    Subject::Entity(entity(&format!("e{which}")))
+}
+
+/// The graph has something that SQLite does not have.
+fn apart(subject: Subject, log: Logged) -> Evidence {
+    let content = Content { kind: "thing".parse().expect("a kind"), properties: Properties::new() };
+    Evidence { subject, graph: Held::Present(content), sql: None, log, linked: false, loose: false }
 }
 
 /// What a step has under way.
@@ -104,6 +134,17 @@ proptest! {
                     asked += 1;
                     let request = bench.request();
                     bench.tell(now, Input::Outcome { request, tx: tx(serial) });
+                }
+                Event::Examine { entity } => {
+                    asked += 1;
+                    let request = bench.request();
+                    bench.tell(now, Input::Examine { request, subject: subject(entity) });
+                }
+                Event::Repair { entity } => {
+                    asked += 1;
+                    let request = bench.request();
+                    let order = Order::Policy(Policy::Log);
+                    bench.tell(now, Input::Repair { request, subject: subject(entity), order });
                 }
                 Event::End { which, how } => {
                     if pending.is_empty() { continue }
