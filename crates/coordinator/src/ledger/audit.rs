@@ -28,7 +28,7 @@ pub enum AuditAction {
     /// It has no effect, and never will.
     Aborted,
     /// It repairs what the stores differ in: what that rests on.
-    Repair,
+    Repairing,
     /// It did what a person decided about a case: the case and its ending.
     Resolved,
 }
@@ -41,7 +41,7 @@ impl AuditAction {
         AuditAction::Overrode,
         AuditAction::Committed,
         AuditAction::Aborted,
-        AuditAction::Repair,
+        AuditAction::Repairing,
         AuditAction::Resolved,
     ];
 
@@ -53,7 +53,7 @@ impl AuditAction {
             AuditAction::Overrode => "overrode",
             AuditAction::Committed => "committed",
             AuditAction::Aborted => "aborted",
-            AuditAction::Repair => "repair",
+            AuditAction::Repairing => "repairing",
             AuditAction::Resolved => "resolved",
         }
     }

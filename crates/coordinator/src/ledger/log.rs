@@ -50,7 +50,7 @@ pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, 
 /// Writes the intent of a repair, and into the audit trail what it rests on.
 pub fn intend_repair(sql: &Connection, intent: &Intent, ground: &Ground, now: Moment) -> Result<Report, LedgerError> {
     let report = intend(sql, intent, now)?;
-    audit::write(sql, now.utc, intent.tx, AuditAction::Repair, &json(ground))?;
+    audit::write(sql, now.utc, intent.tx, AuditAction::Repairing, &json(ground))?;
     Ok(report)
 }
 

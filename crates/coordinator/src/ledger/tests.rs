@@ -278,7 +278,7 @@ fn what_the_events_say_is_restored_with_its_version_and_without_an_event() {
     let link_tx: String = sql.query_row("SELECT tx FROM link", [], |row| row.get(0)).unwrap();
     assert_eq!(link_tx, tx(2).to_string());
     let audited: i64 =
-        sql.query_row("SELECT count(*) FROM audit WHERE action = 'repair'", [], |row| row.get(0)).unwrap();
+        sql.query_row("SELECT count(*) FROM audit WHERE action = 'repairing'", [], |row| row.get(0)).unwrap();
     assert_eq!(audited, 2);
     // A stranger that goes is no event either.
     sql.execute_batch("INSERT INTO entity VALUES ('c', 'thing', '{}', 1, 'tx-1-1')").unwrap();

@@ -165,18 +165,25 @@ fn request(path: &str, method: &str, operation: &Value) -> String {
     format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n{}", body.unwrap_or_default())
 }
 
+/// Makes a difference between the stores that is left to a person.
+async fn leave_a_case(server: &Server) {
+    let stray = serde_json::from_str(r#"[{"create": {"id": "stray", "kind": "thing"}}]"#).unwrap();
+    server.graph.graph.execute(calls_for(&stray), PATIENCE).await.unwrap();
+    let summary = server.client().reconcile(Policy::Quarantine).await.unwrap();
+    assert_eq!(summary.undecided, 1, "{summary:?}");
+}
+
 #[tokio::test]
 async fn every_example_is_accepted_and_answered_as_the_document_says() {
     let server = Server::start().await;
     let document = document(&server).await;
     let mut operations = operations(&document);
-    let stray = serde_json::from_str(r#"[{"create": {"id": "stray", "kind": "thing"}}]"#).unwrap();
-    server.graph.graph.execute(calls_for(&stray), PATIENCE).await.unwrap();
-    let quarantined = server.client().reconcile(Policy::Quarantine).await.unwrap();
-    assert_eq!(quarantined.undecided, 1, "there is a case to resolve: {quarantined:?}");
     // What there is to read has to be written first.
-    operations.sort_by_key(|(_, method, _)| *method != "post");
+    operations.sort_by_key(|(path, method, _)| (*method != "post", *path != "/transactions"));
     for (path, method, operation) in operations {
+        if path.starts_with("/cases/") {
+            leave_a_case(&server).await;
+        }
         let reply = server.send(&request(path, method, operation)).await;
         assert_eq!(reply.status, 200, "{method} {path}: {reply:?}");
         assert_documented(&document, operation, &reply);

@@ -149,7 +149,7 @@ async fn every_repair_is_in_the_log_in_the_audit_trail_and_has_its_marker() {
         audit.collect::<Result<_, _>>().unwrap()
     };
     let actions: Vec<&str> = audit.iter().map(|(action, _)| action.as_str()).collect();
-    assert_eq!(actions, ["intended", "repair", "committed"]);
+    assert_eq!(actions, ["intended", "repairing", "committed"]);
     let ground: serde_json::Value = serde_json::from_str(&audit[1].1).unwrap();
     assert_eq!(ground["order"]["policy"], "log");
     assert_eq!(ground["evidence"]["graph"]["present"]["properties"]["x"], 7, "what was overwritten is not lost");
