@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use coordinator::client::{Client, ClientError};
 use coordinator::commit::{AbortReason, Decision, IdempotencyKey, Settled};
+use coordinator::reconcile::Summary;
 use env::Env;
 use graph::{EntityId, Patch};
 
@@ -34,6 +35,8 @@ pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> 
             let peeked = coordinator.read_eventual(&entity).await;
             read(peeked.map(|view| Ret::Peeked { found: view.is_some() }))
         }
+        Op::Validate {} => compared(coordinator.validate().await),
+        Op::Reconcile { policy } => compared(coordinator.reconcile(policy).await),
     }
 }
 
@@ -68,6 +71,15 @@ fn connect(client: &ClientHost, timeout: Duration) -> Client {
 fn read(result: Result<Ret, ClientError>) -> Outcome<Ret> {
     match result {
         Ok(ret) => Outcome::Ok(ret),
+        Err(error) => Outcome::Fail(error.to_string()),
+    }
+}
+
+/// What a pass found. Nobody knows how far it came without its answer.
+fn compared(summary: Result<Summary, ClientError>) -> Outcome<Ret> {
+    match summary {
+        Ok(summary) => Outcome::Ok(Ret::Compared(Box::new(summary))),
+        Err(error) if error.is_unknown() => Outcome::Info(error.to_string()),
         Err(error) => Outcome::Fail(error.to_string()),
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use coordinator::commit::Config;
 use coordinator::http::Limits;
-use coordinator::retention;
 use coordinator::service::{Coordinator, Options as ServiceOptions, StartError};
 use coordinator::statements;
+use coordinator::{reconcile, retention};
 use env::Env;
 use graph::{ENTITY_LABEL, Millis, Value};
 use stores::GraphFault;
@@ -50,6 +50,12 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
             keep: Millis(options.retention_ms),
             period: Millis(options.retention_period_ms),
             ..retention::Config::default()
+        },
+        reconcile: reconcile::Config {
+            period: (options.validation_period_ms > 0).then_some(Millis(options.validation_period_ms)),
+            // Small, so that a pass takes several.
+            page: 2,
+            ..reconcile::Config::default()
         },
         graph_limit: Duration::from_millis(options.graph_limit_ms),
         prepare_limit: Duration::from_millis(8 * options.graph_limit_ms),
@@ -98,6 +104,7 @@ async fn hide(graph: MemoryGraph, Hidden { entity, after_ms, for_ms }: Hidden) {
         Ok::<_, GraphFault>(Some(properties))
     });
     let Some(properties) = taken.expect("it has no links and nobody else writes to it") else { return };
+    let Some(for_ms) = for_ms else { return };
     tokio::time::sleep(Duration::from_millis(for_ms)).await;
     graph.autocommit(|graph| graph.create(&[ENTITY_LABEL], properties)).expect("its place is free");
 }

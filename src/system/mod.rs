@@ -16,7 +16,7 @@ mod workload;
 use std::collections::BTreeMap;
 
 use coordinator::commit::Mark;
-use coordinator::retention;
+use coordinator::{reconcile, retention};
 use graph::EntityId;
 use serde::Deserialize;
 use stores::memory::MemoryGraph;
@@ -71,12 +71,14 @@ pub struct Options {
     pub retention_ms: u64,
     /// The pause between two looks at what may be forgotten.
     pub retention_period_ms: u64,
+    /// The pause between two validations that nobody asked for; none are made if it is 0.
+    pub validation_period_ms: u64,
     /// How many requests in a hundred the graph refuses for the moment, as under load.
     pub graph_refusals_percent: u64,
     /// How many of its last commits the graph has forgotten each time it starts, as a server does
     /// that acknowledges before it syncs.
     pub graph_forgets: usize,
-    /// An entity that somebody takes out of the graph by hand, and puts back.
+    /// An entity that somebody takes out of the graph by hand, and perhaps puts back.
     pub graph_hides: Option<Hidden>,
 }
 
@@ -88,8 +90,8 @@ pub struct Hidden {
     pub entity: EntityId,
     /// From when, counted from the start of the graph's process.
     pub after_ms: u64,
-    /// For how long.
-    pub for_ms: u64,
+    /// For how long; for good if nothing is said.
+    pub for_ms: Option<u64>,
 }
 
 impl Default for Options {
@@ -101,6 +103,7 @@ impl Default for Options {
             client_timeout_ms: 1_500,
             retention_ms: retention::Config::default().keep.0,
             retention_period_ms: retention::Config::default().period.0,
+            validation_period_ms: 0,
             graph_refusals_percent: 0,
             graph_forgets: 0,
             graph_hides: None,
@@ -143,7 +146,12 @@ impl System for BiStore {
     }
 
     fn marks(&self) -> Vec<String> {
-        Mark::NAMES.iter().chain(&retention::Mark::NAMES).map(|name| (*name).to_owned()).collect()
+        Mark::NAMES
+            .iter()
+            .chain(&retention::Mark::NAMES)
+            .chain(&reconcile::Mark::NAMES)
+            .map(|name| (*name).to_owned())
+            .collect()
     }
 
     fn boot(&self, host: Host) -> LocalFuture<Exit> {

@@ -69,7 +69,10 @@ impl Model for Entities {
                 if same { vec![state.clone()] } else { Vec::new() }
             }
             // A peek promises nothing, and a read whose answer is not known tells nothing.
-            (Op::Peek { .. }, _) | (Op::Read { .. }, None) => vec![state.clone()],
+            // Nor does a comparison tell, and a repair shows nowhere: it restores what committed.
+            (Op::Peek { .. } | Op::Validate {} | Op::Reconcile { .. }, _) | (Op::Read { .. }, None) => {
+                vec![state.clone()]
+            }
             (Op::Submit { .. } | Op::Read { .. }, Some(_)) => Vec::new(),
         }
     }
@@ -83,6 +86,8 @@ impl Model for Entities {
                 keys
             }
             Op::Read { entity } | Op::Peek { entity } => vec![entity.clone()],
+            // One of their own: without any, everything would have to be judged together.
+            Op::Validate {} | Op::Reconcile { .. } => vec![EntityId::new("both:stores").expect("an id")],
         }
     }
 }
@@ -149,6 +154,8 @@ fn apply(state: &mut State, operation: &Operation, tx: Option<TxId>) -> bool {
         Operation::Unlink { from, kind, to } => {
             change(state, from, tx, |content| content.links.remove(&(kind.clone(), to.clone())).is_some())
         }
+        // No client may ask for it.
+        Operation::Restore { .. } => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a simulated client asks of the coordinator, as scenarios spell it.
 
 use coordinator::commit::EntityView;
+use coordinator::reconcile::{Policy, Summary};
 use graph::{EntityId, Operation, Refusal, TxId};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,13 @@ pub enum Op {
     Peek {
         /// Which.
         entity: EntityId,
+    },
+    /// A comparison of both stores.
+    Validate {},
+    /// A repair of what differs between them.
+    Reconcile {
+        /// Who is right.
+        policy: Policy,
     },
 }
 
@@ -56,6 +64,8 @@ pub enum Ret {
         /// Whether the entity was there.
         found: bool,
     },
+    /// What a comparison or a repair of both stores found.
+    Compared(Box<Summary>),
 }
 
 /// The entities that the operations append an event to, one an operation: for a link the one that it leaves.
@@ -63,6 +73,7 @@ pub fn resources(operations: &[Operation]) -> impl Iterator<Item = &EntityId> {
     operations.iter().map(|operation| match operation {
         Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => id,
         Operation::Link { from, .. } | Operation::Unlink { from, .. } => from,
+        Operation::Restore { subject, .. } => subject.resource(),
     })
 }
 
@@ -87,6 +98,8 @@ mod tests {
             ),
             (Op::Read { entity: alice.clone() }, json!({ "read": { "entity": "alice" } })),
             (Op::Peek { entity: alice }, json!({ "peek": { "entity": "alice" } })),
+            (Op::Validate {}, json!({ "validate": {} })),
+            (Op::Reconcile { policy: Policy::Log }, json!({ "reconcile": { "policy": "log" } })),
         ] {
             assert_eq!(serde_json::to_value(&op).unwrap(), spelt);
             assert_eq!(serde_json::from_value::<Op>(spelt).unwrap(), op);
@@ -98,7 +111,7 @@ mod tests {
         let refused = |spelt: serde_json::Value| serde_json::from_value::<Op>(spelt).unwrap_err().to_string();
         assert_eq!(
             refused(json!({ "write": { "entity": "alice" } })),
-            "unknown variant `write`, expected one of `submit`, `read`, `peek`"
+            "unknown variant `write`, expected one of `submit`, `read`, `peek`, `validate`, `reconcile`"
         );
         assert_eq!(refused(json!({ "read": { "id": "alice" } })), "unknown field `id`, expected `entity`");
     }

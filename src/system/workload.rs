@@ -157,7 +157,7 @@ mod tests {
     fn written(op: &Op) -> &[Operation] {
         match op {
             Op::Submit { operations, .. } => operations,
-            Op::Read { .. } | Op::Peek { .. } => &[],
+            Op::Read { .. } | Op::Peek { .. } | Op::Validate {} | Op::Reconcile { .. } => &[],
         }
     }
 
@@ -187,6 +187,7 @@ mod tests {
                 kinds.insert(match op {
                     Op::Read { .. } => "read",
                     Op::Peek { .. } => "peek",
+                    Op::Validate {} | Op::Reconcile { .. } => "pass",
                     Op::Submit { operations, .. } if operations.len() > 1 => "several",
                     Op::Submit { .. } => "one",
                 });
@@ -197,6 +198,7 @@ mod tests {
                     Operation::Link { from, to, .. } if from == to => "link to itself",
                     Operation::Link { .. } => "link",
                     Operation::Unlink { .. } => "unlink",
+                    Operation::Restore { .. } => "restore",
                 }));
             }
         }
@@ -215,7 +217,7 @@ mod tests {
                 .filter_map(|operation| match operation {
                     Operation::Create { properties, .. } | Operation::Link { properties, .. } => Some(properties),
                     Operation::Update { set, .. } => Some(set),
-                    Operation::Delete { .. } | Operation::Unlink { .. } => None,
+                    Operation::Delete { .. } | Operation::Unlink { .. } | Operation::Restore { .. } => None,
                 })
                 .map(|properties| &properties["value"])
                 .collect();

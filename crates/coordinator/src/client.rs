@@ -19,14 +19,17 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use crate::commit::{Decision, EntityView, IdempotencyKey, Settled};
 use crate::http::{
-    Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome, Transaction, outcome_path, parse_key,
+    CasesPage, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome, Reconciliation, Transaction,
+    outcome_path, parse_key,
 };
 use crate::problem::{Problem, ProblemType};
+use crate::reconcile::{Case, Policy, Resolution, Summary};
 
 /// The largest answer that is read: an entity of many links may be large.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -217,7 +220,54 @@ impl Client {
     ///
     /// The question has no effect, so every error means only that there is no answer.
     pub async fn status(&self) -> Result<Health, ClientError> {
-        match self.call(Request::get("/status"), Vec::new()).await? {
+        self.ask(Request::get("/status"), Vec::new()).await
+    }
+
+    /// Compares both stores. The call takes as long as that does: give the client the time.
+    ///
+    /// # Errors
+    ///
+    /// A comparison has no effect, so every error means only that there is no answer.
+    pub async fn validate(&self) -> Result<Summary, ClientError> {
+        self.ask(Request::post("/validations"), Vec::new()).await
+    }
+
+    /// Makes both stores the same as far as the policy decides. Takes long, as
+    /// [`validate`](Self::validate) does.
+    ///
+    /// # Errors
+    ///
+    /// After [`ClientError::Unknown`] the pass may go on; the same call is safe.
+    pub async fn reconcile(&self, policy: Policy) -> Result<Summary, ClientError> {
+        self.send("/reconciliations", &Reconciliation { policy }).await
+    }
+
+    /// Open cases after the one of this number, oldest first; a hundred at most.
+    ///
+    /// # Errors
+    ///
+    /// The question has no effect, so every error means only that there is no answer.
+    pub async fn cases(&self, after: u64) -> Result<Vec<Case>, ClientError> {
+        let CasesPage { cases, .. } = self.ask(Request::get(format!("/cases?after={after}")), Vec::new()).await?;
+        Ok(cases)
+    }
+
+    /// Has done what a person decided about a case.
+    ///
+    /// # Errors
+    ///
+    /// After [`ClientError::Unknown`] the same call finds out what became of it.
+    pub async fn resolve(&self, number: u64, resolution: &Resolution) -> Result<Case, ClientError> {
+        self.send(&format!("/cases/{number}/resolution"), resolution).await
+    }
+
+    async fn send<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).expect("what is sent is always valid JSON");
+        self.ask(Request::post(path).header(CONTENT_TYPE, "application/json"), body).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: http::request::Builder, body: Vec<u8>) -> Result<T, ClientError> {
+        match self.call(request, body).await? {
             Answer::Ok(body) => read_json(&body),
             Answer::Problem(problem) => Err(error(*problem)),
         }

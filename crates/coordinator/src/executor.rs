@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use env::{Env, Executor};
-use graph::{EntityId, TxId};
+use graph::{EntityId, Subject, TxId};
 use rusqlite::Connection;
 use stores::batch::{BatchError, Batcher};
 use stores::sqlite::SqlFailure;
@@ -13,13 +13,13 @@ use stores::{Call, GraphError, GraphStore, Rows};
 use tokio::sync::watch;
 
 use crate::access;
-use crate::commit::{Action, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report};
+use crate::commit::{Action, Answer, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report};
 use crate::ledger::{self, LedgerError, Moment, Resolution};
 use crate::operations::Operations;
 use crate::retention::RunningClock;
 use crate::service::Waiting;
 use crate::statements;
-use crate::view::GraphView;
+use crate::view::{Examined, GraphView};
 
 /// Reads an entity from the graph alone.
 pub(crate) async fn view(
@@ -43,7 +43,7 @@ pub(crate) struct CommitExecutor {
     pub graph: Arc<dyn GraphStore>,
     pub graph_limit: Duration,
     pub clock: RunningClock,
-    pub waiting: Arc<Waiting>,
+    pub waiting: Arc<Waiting<Answer>>,
     pub operations: Arc<Operations>,
     pub incarnation: u64,
     /// What fences found, for the audit of the transactions that they were for.
@@ -103,7 +103,20 @@ impl CommitExecutor {
                 Ok(report)
             }
             Action::Load { entity } => self.load(id, entity).await,
+            Action::Examine { subject } => self.examine(subject).await,
+            Action::IntendRepair { intent, ground } => {
+                let now = self.now();
+                self.write(move |sql| ledger::intend_repair(sql, &intent, &ground, now)).await
+            }
         }
+    }
+
+    /// Both stores, one after the other: the locks make it one moment, as for a load.
+    async fn examine(&self, subject: Subject) -> Result<Report, Failure> {
+        let rows = self.transact(statements::examine(&subject)).await?;
+        let Examined { held, linked, loose } = Examined::from_rows(&subject, &rows);
+        let evidence = self.read(move |sql| ledger::evidence(sql, subject, held, linked, loose)).await?;
+        Ok(Report::Examined(Box::new(evidence)))
     }
 
     /// How it came to the outcome that is about to be written.

@@ -8,6 +8,7 @@
 //! | [`retention`] | how long the log keeps what is settled, as a sans-IO core |
 //! | [`neighbourhood`] | what is around an entity, in the graph |
 //! | [`operations`] | metrics and alerts: what the protocol decided, counted |
+//! | [`reconcile`] | whether both stores have the same, and what to do where they do not |
 //! | `executor` | carries out the commit core's effects on both stores |
 //! | `start` | what has to be true before the protocol begins |
 //! | [`service`] | a running coordinator, behind one handle |
@@ -22,6 +23,7 @@ pub mod ledger;
 pub mod neighbourhood;
 pub mod operations;
 pub mod problem;
+pub mod reconcile;
 pub mod retention;
 pub mod service;
 mod start;

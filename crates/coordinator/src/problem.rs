@@ -52,6 +52,10 @@ pub enum ProblemType {
     NoSuchEntity,
     /// No transaction of this name ever began, or its record is older than the retention.
     NoSuchTransaction,
+    /// There is no case of this number.
+    NoSuchCase,
+    /// The case cannot be resolved in this way.
+    CaseNotResolvable,
     /// The transaction was aborted, for ever.
     Aborted,
     /// Others held the entities for too long: nothing was done.
@@ -66,7 +70,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [ProblemType; 16] = [
+    pub const ALL: [ProblemType; 18] = [
         ProblemType::MalformedRequest,
         ProblemType::IdempotencyKeyInvalid,
         ProblemType::IdempotencyKeyReused,
@@ -78,6 +82,8 @@ impl ProblemType {
         ProblemType::MethodNotAllowed,
         ProblemType::NoSuchEntity,
         ProblemType::NoSuchTransaction,
+        ProblemType::NoSuchCase,
+        ProblemType::CaseNotResolvable,
         ProblemType::Aborted,
         ProblemType::Busy,
         ProblemType::Unavailable,
@@ -89,13 +95,14 @@ impl ProblemType {
     pub fn status(self) -> StatusCode {
         match self {
             ProblemType::MalformedRequest | ProblemType::IdempotencyKeyInvalid => StatusCode::BAD_REQUEST,
-            ProblemType::NoSuchRoute | ProblemType::NoSuchEntity | ProblemType::NoSuchTransaction => {
-                StatusCode::NOT_FOUND
-            }
+            ProblemType::NoSuchRoute
+            | ProblemType::NoSuchEntity
+            | ProblemType::NoSuchTransaction
+            | ProblemType::NoSuchCase => StatusCode::NOT_FOUND,
             ProblemType::Unauthorized => StatusCode::UNAUTHORIZED,
             ProblemType::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ProblemType::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            ProblemType::Aborted => StatusCode::CONFLICT,
+            ProblemType::Aborted | ProblemType::CaseNotResolvable => StatusCode::CONFLICT,
             ProblemType::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ProblemType::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ProblemType::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
@@ -118,6 +125,8 @@ impl ProblemType {
             ProblemType::MethodNotAllowed => "The path does not know this method",
             ProblemType::NoSuchEntity => "There is no such entity",
             ProblemType::NoSuchTransaction => "There is no such transaction",
+            ProblemType::NoSuchCase => "There is no such case",
+            ProblemType::CaseNotResolvable => "The case cannot be resolved in this way",
             ProblemType::Aborted => "The transaction was aborted",
             ProblemType::Busy => "The entities are in use",
             ProblemType::Unavailable => "The coordinator cannot do this at the moment",
@@ -144,6 +153,8 @@ impl ProblemType {
             ProblemType::MethodNotAllowed => "method-not-allowed",
             ProblemType::NoSuchEntity => "no-such-entity",
             ProblemType::NoSuchTransaction => "no-such-transaction",
+            ProblemType::NoSuchCase => "no-such-case",
+            ProblemType::CaseNotResolvable => "case-not-resolvable",
             ProblemType::Aborted => "aborted",
             ProblemType::Busy => "busy",
             ProblemType::Unavailable => "unavailable",

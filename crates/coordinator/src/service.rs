@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use env::{Env, Handle};
 use graph::{EntityId, Patch, PatchError, TxId};
-use sha2::{Digest, Sha256};
 use stores::batch::Batcher;
 use stores::sqlite::{OpenError, SqlFailure, is_passing};
 use stores::{GraphError, GraphStore};
@@ -21,6 +20,7 @@ use crate::executor::{self, CommitExecutor};
 use crate::ledger::{self, AuditEntry, LedgerError};
 use crate::neighbourhood::{self, Found, Part};
 use crate::operations::{self, CheckResult, Operations, START_CHECK, Watched, alerts};
+use crate::reconcile::{self, Reconcile, ReconcileExecutor, Summary};
 use crate::retention::{self, Retention, RetentionExecutor, RunningClock};
 use crate::start::{self, Contradiction, Finding};
 use crate::view::GraphView;
@@ -34,6 +34,8 @@ pub struct Options {
     pub commit: Config,
     /// How long the log keeps what is settled.
     pub retention: retention::Config,
+    /// How the stores are validated and reconciled.
+    pub reconcile: reconcile::Config,
     /// How long one transaction may take in the graph; the server is told the same.
     pub graph_limit: std::time::Duration,
     /// How long one attempt to prepare the graph at start may take, the creation of
@@ -53,6 +55,7 @@ impl Options {
             data: data.into(),
             commit: Config::default(),
             retention: retention::Config::default(),
+            reconcile: reconcile::Config::default(),
             graph_limit: std::time::Duration::from_secs(5),
             prepare_limit: std::time::Duration::from_secs(300),
             requests_max: 512,
@@ -139,10 +142,14 @@ pub struct Coordinator {
     core: Handle<Watched<Commit, Operations>>,
     #[expect(dead_code, reason = "held for its loop")]
     retention: Handle<Watched<Retention, Operations>>,
+    pub(crate) passes: Handle<Reconcile>,
     operations: Arc<Operations>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<Waiting<Answer>>,
+    pub(crate) summaries: Arc<Waiting<Summary>>,
+    pub(crate) last_summary: watch::Receiver<Option<Summary>>,
     places: Arc<Semaphore>,
-    ledger: Batcher,
+    pub(crate) env: Env,
+    pub(crate) ledger: Batcher,
     graph: Arc<dyn GraphStore>,
     graph_limit: std::time::Duration,
     halted: watch::Receiver<Option<String>>,
@@ -181,7 +188,36 @@ impl Coordinator {
         let retention = operations::drive(&env, retention, env::Step::new(), executor, operations.clone());
         let (graph_limit, findings) = (options.graph_limit, opened.findings.into());
         let places = Arc::new(Semaphore::new(options.requests_max));
-        Ok(Coordinator { core, retention, operations, waiting, places, ledger, graph, graph_limit, halted, findings })
+        let summaries = Arc::new(Waiting::default());
+        let (last, last_summary) = watch::channel(None);
+        let executor = ReconcileExecutor {
+            env: env.clone(),
+            ledger: ledger.clone(),
+            graph: graph.clone(),
+            graph_limit,
+            commit: core.clone(),
+            operations: operations.clone(),
+            answers: waiting.clone(),
+            summaries: summaries.clone(),
+            last,
+        };
+        let passes = env::drive(&env, Reconcile::new(options.reconcile), env::Step::new(), Arc::new(executor));
+        Ok(Coordinator {
+            core,
+            retention,
+            passes,
+            operations,
+            waiting,
+            places,
+            summaries,
+            last_summary,
+            env,
+            ledger,
+            graph,
+            graph_limit,
+            halted,
+            findings,
+        })
     }
 
     /// Its metrics and alerts.
@@ -198,7 +234,7 @@ impl Coordinator {
     /// Runs a transaction. An error says which operation is malformed; nothing was begun.
     pub async fn submit(&self, key: IdempotencyKey, patch: Patch) -> Result<Answer, PatchError> {
         patch.validate()?;
-        let hash = content_hash(&patch);
+        let hash = ContentHash::of(&patch);
         let submission = Submission { key, hash, patch };
         Ok(self.ask_in_turn(|request| Input::Submit { request, submission }).await)
     }
@@ -277,7 +313,7 @@ impl Coordinator {
         }
     }
 
-    async fn ask(&self, place: Option<Place>, input: impl FnOnce(RequestId) -> Input) -> Answer {
+    pub(crate) async fn ask(&self, place: Option<Place>, input: impl FnOnce(RequestId) -> Input) -> Answer {
         let (request, answer) = self.waiting.register(place);
         self.core.send(input(request));
         answer.await.expect("every request is answered before it is forgotten")
@@ -289,37 +325,34 @@ fn start_check(findings: &[Finding]) -> CheckResult {
     CheckResult::failed(findings.len() as u64, text.join("; "))
 }
 
-/// SHA-256 of the operations in their canonical JSON, in hex.
-fn content_hash(patch: &Patch) -> ContentHash {
-    let text = serde_json::to_string(patch).expect("operations are always valid JSON");
-    let digest = Sha256::digest(text.as_bytes());
-    ContentHash(digest.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 /// A place among the open requests.
 pub(crate) struct Place(#[expect(dead_code, reason = "held for what it stands for")] OwnedSemaphorePermit);
 
-/// The clients that wait for an answer of the core.
-#[derive(Default)]
-pub(crate) struct Waiting {
-    state: Mutex<WaitingState>,
+/// The clients that wait for an answer of a core.
+pub(crate) struct Waiting<A> {
+    state: Mutex<WaitingState<A>>,
 }
 
-#[derive(Default)]
-struct WaitingState {
+struct WaitingState<A> {
     last: u64,
-    waiters: BTreeMap<RequestId, Waiter>,
+    waiters: BTreeMap<RequestId, Waiter<A>>,
+}
+
+impl<A> Default for Waiting<A> {
+    fn default() -> Waiting<A> {
+        Waiting { state: Mutex::new(WaitingState { last: 0, waiters: BTreeMap::new() }) }
+    }
 }
 
 /// A client that waits. It keeps its place until the core has answered, even if it has gone away:
 /// what it asked for is still being done.
-struct Waiter {
-    sender: oneshot::Sender<Answer>,
+struct Waiter<A> {
+    sender: oneshot::Sender<A>,
     _place: Option<Place>,
 }
 
-impl Waiting {
-    fn register(&self, place: Option<Place>) -> (RequestId, oneshot::Receiver<Answer>) {
+impl<A> Waiting<A> {
+    pub(crate) fn register(&self, place: Option<Place>) -> (RequestId, oneshot::Receiver<A>) {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.last += 1;
@@ -329,7 +362,7 @@ impl Waiting {
     }
 
     /// Tells a client; one that went away in the meantime does not hear it.
-    pub(crate) fn answer(&self, request: RequestId, answer: Answer) {
+    pub(crate) fn answer(&self, request: RequestId, answer: A) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiter) = state.waiters.remove(&request) {
             let _ = waiter.sender.send(answer);

@@ -17,10 +17,10 @@ mod links;
 mod markers;
 mod store;
 
-use graph::{EntityId, Operation, Patch, Properties, TxId, Value};
+use graph::{Content, EntityId, Operation, Patch, Properties, Subject, TxId, Value};
 use stores::{Call, Datum, Expect, GraphFault, Params, PropertyGraph, Rows, Statement, Uniqueness};
 
-pub use entities::{CREATE_ENTITY, DELETE_ENTITY, DUMP_ENTITIES, READ_ENTITY, UPDATE_ENTITY};
+pub use entities::{COUNT_ENTITY, CREATE_ENTITY, DELETE_ENTITY, DUMP_ENTITIES, PUT_ENTITY, READ_ENTITY, UPDATE_ENTITY};
 pub use links::{DUMP_LINKS, LINK, READ_LINKS_IN, READ_LINKS_OUT, UNLINK};
 pub use markers::{ABORTED, COMMITTED, CREATE_MARKER, DUMP_MARKERS, FENCE, MARKERS_BETWEEN, READ_MARKER};
 pub use store::{CLAIM_STORE, READ_STORE};
@@ -32,6 +32,8 @@ pub static ALL: &[&Statement] = &[
     &CREATE_ENTITY,
     &UPDATE_ENTITY,
     &DELETE_ENTITY,
+    &PUT_ENTITY,
+    &COUNT_ENTITY,
     &LINK,
     &UNLINK,
     &READ_ENTITY,
@@ -63,7 +65,7 @@ pub const RESERVED: [&str; 2] = ["id", "kind"];
 ///
 /// When a property has a [`RESERVED`] name: whoever admitted the patch had to refuse it.
 pub fn calls_for(patch: &Patch) -> Vec<Call> {
-    patch.operations.iter().map(call_for).collect()
+    patch.operations.iter().flat_map(calls_of).collect()
 }
 
 /// The statements that decide a transaction: its marker, then its patch.
@@ -87,6 +89,36 @@ pub fn fence(tx: TxId) -> Vec<Call> {
 pub fn read_entity(id: &EntityId) -> Vec<Call> {
     let id = || [("id", Datum::from(id.as_str()))];
     vec![read(&READ_ENTITY, id()), read(&READ_LINKS_OUT, id())]
+}
+
+/// The statements that read what has to do with an entity or a link: an entity with the links
+/// that leave it and those that enter it; a link's start with the links that leave it, and its
+/// end.
+pub fn examine(subject: &Subject) -> Vec<Call> {
+    let id = |id: &EntityId| [("id", Datum::from(id.as_str()))];
+    match subject {
+        Subject::Entity(entity) => {
+            vec![read(&READ_ENTITY, id(entity)), read(&READ_LINKS_OUT, id(entity)), read(&READ_LINKS_IN, id(entity))]
+        }
+        Subject::Link { from, to, .. } => {
+            vec![read(&READ_ENTITY, id(from)), read(&READ_LINKS_OUT, id(from)), read(&READ_ENTITY, id(to))]
+        }
+    }
+}
+
+/// The statement that reads up to `limit` entities in the order of their ids, after one or the
+/// first ones.
+pub fn entities_after(after: Option<&str>, limit: u32) -> Vec<Call> {
+    let params = [("after", after.unwrap_or_default().into()), ("limit", i64::from(limit).into())];
+    vec![read(&DUMP_ENTITIES, params)]
+}
+
+/// The statement that reads up to `limit` links in the order of their starts, kinds and ends,
+/// after one or the first ones.
+pub fn links_after(after: Option<[&str; 3]>, limit: u32) -> Vec<Call> {
+    let [from, kind, to] = after.unwrap_or_default();
+    let limit = i64::from(limit);
+    vec![read(&DUMP_LINKS, [("from", from.into()), ("kind", kind.into()), ("to", to.into()), ("limit", limit.into())])]
 }
 
 /// The statements that read the links of entities, those that leave it and then those that
@@ -140,8 +172,42 @@ fn named<const N: usize>(params: [(&str, Datum); N]) -> Params {
     params.into_iter().map(|(name, datum)| (name.to_owned(), datum)).collect()
 }
 
+fn calls_of(operation: &Operation) -> Vec<Call> {
+    match operation {
+        Operation::Restore { subject, content, .. } => restore(subject, content.as_ref()),
+        operation => vec![call_for(operation)],
+    }
+}
+
+/// Whatever was there, what has to be is there afterwards, and nothing else: that is counted.
+fn restore(subject: &Subject, content: Option<&Content>) -> Vec<Call> {
+    match (subject, content) {
+        (Subject::Entity(id), Some(Content { kind, properties })) => {
+            let named = [("id", id.as_str()), ("kind", kind.as_str())];
+            let mut whole = properties.clone();
+            whole.extend(named.map(|(name, text)| (name.to_owned(), Value::from(text))));
+            vec![change(&PUT_ENTITY, [("id", id.as_str().into()), ("content", whole.into())])]
+        }
+        (Subject::Entity(id), None) => {
+            let id = || [("id", Datum::from(id.as_str()))];
+            let gone = Call { expect: Expect::Changed(0), ..read(&COUNT_ENTITY, id()) };
+            vec![read(&DELETE_ENTITY, id()), gone]
+        }
+        (Subject::Link { from, kind, to }, content) => {
+            let unlink = Operation::Unlink { from: from.clone(), kind: kind.clone(), to: to.clone() };
+            let mut calls = vec![Call { expect: Expect::Anything, ..call_for(&unlink) }];
+            calls.extend(content.map(|Content { kind, properties }| {
+                let (from, to, properties) = (from.clone(), to.clone(), properties.clone());
+                call_for(&Operation::Link { from, kind: kind.clone(), to, properties })
+            }));
+            calls
+        }
+    }
+}
+
 fn call_for(operation: &Operation) -> Call {
     match operation {
+        Operation::Restore { subject, .. } => panic!("restoring {subject} takes several statements"),
         Operation::Create { id, kind, properties } => change(
             &CREATE_ENTITY,
             [("id", id.as_str().into()), ("kind", kind.as_str().into()), ("properties", own(properties))],

@@ -1,9 +1,10 @@
 //! An entity as the graph alone has it, read from rows.
 
-use graph::{EntityId, Kind, Properties};
+use graph::{Content, EntityId, Kind, Properties, Subject};
 use stores::{Datum, Rows};
 
 use crate::commit::LinkView;
+use crate::reconcile::Held;
 use crate::statements::RESERVED;
 
 /// An entity as the graph alone has it.
@@ -35,6 +36,52 @@ impl GraphView {
         views.sort();
         Ok(Some(GraphView { kind: kind(&node)?, properties: own(node), links: views }))
     }
+}
+
+/// What the graph has of a subject, and what touches it: from the rows of
+/// [`statements::examine`](crate::statements::examine).
+pub(crate) struct Examined {
+    pub held: Held,
+    /// Of an entity: whether a link touches it.
+    pub linked: bool,
+    /// Of a link: whether an end of it is missing.
+    pub loose: bool,
+}
+
+impl Examined {
+    pub(crate) fn from_rows(subject: &Subject, rows: &[Rows]) -> Examined {
+        let [first, links, last] = [0, 1, 2].map(|index| rows.get(index).map(Vec::as_slice).unwrap_or_default());
+        match subject {
+            Subject::Entity(_) => Examined {
+                held: held(first, |row| row.first(), "entities of one id"),
+                linked: !links.is_empty() || !last.is_empty(),
+                loose: false,
+            },
+            Subject::Link { kind, to, .. } => {
+                let text = |row: &Vec<Datum>, index: usize| row.get(index).and_then(Datum::as_text).map(str::to_owned);
+                let same = |row: &&Vec<Datum>| {
+                    text(row, 0).as_deref() == Some(kind.as_str()) && text(row, 1).as_deref() == Some(to.as_str())
+                };
+                let same: Vec<Vec<Datum>> = links.iter().filter(same).cloned().collect();
+                let loose = first.is_empty() || last.is_empty();
+                Examined { held: held(&same, |row| row.get(2), "links of one name"), linked: false, loose }
+            }
+        }
+    }
+}
+
+fn held(rows: &[Vec<Datum>], cell: impl Fn(&Vec<Datum>) -> Option<&Datum>, several: &str) -> Held {
+    match rows {
+        [] => Held::Absent,
+        [row] => content(cell(row)).map_or_else(|error| Held::Unreadable(error.0), Held::Present),
+        rows => Held::Unreadable(format!("{} {several}", rows.len())),
+    }
+}
+
+/// What an element is, from the cell with its properties.
+pub(crate) fn content(cell: Option<&Datum>) -> Result<Content, Unreadable> {
+    let properties = properties(cell)?;
+    Ok(Content { kind: kind(&properties)?, properties: own(properties) })
 }
 
 fn link(row: &Vec<Datum>) -> Result<LinkView, Unreadable> {

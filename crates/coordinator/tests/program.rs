@@ -457,3 +457,86 @@ fn help_explains_the_exit_codes() {
         assert!(text.contains(expected), "{text}");
     }
 }
+
+/// The exit code and the JSON on stdout.
+fn printed(arguments: &[&str]) -> (Option<i32>, serde_json::Value, String) {
+    let output = coordinator(arguments).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+    (output.status.code(), json, stderr)
+}
+
+/// Changes the embedded graph by hand; nothing may be running.
+fn change_by_hand(data: &Path) {
+    let graph = rusqlite::Connection::open(data.join("graph.db")).unwrap();
+    let change = "UPDATE node SET properties = replace(properties, 'thing', 'robot') WHERE properties LIKE '%\"a\"%'";
+    assert_eq!(graph.execute(change, []).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn stores_are_validated_reconciled_and_resolved_in_their_folder() {
+    let (folder, _) = used_folder().await;
+    let data = folder.path().to_str().unwrap();
+    let (code, summary, _) = printed(&["validate", "--data", data]);
+    assert_eq!((code, &summary["complete"], &summary["differences"]), (Some(0), &true.into(), &0.into()));
+    assert!(summary["entities"].as_u64().unwrap() > 0, "{summary}");
+
+    change_by_hand(folder.path());
+    let (code, summary, stderr) = printed(&["validate", "--data", data]);
+    assert_eq!((code, &summary["differences"]), (Some(1), &1.into()), "{stderr}");
+    assert_eq!(summary["findings"][0]["fields"], serde_json::json!(["kind"]));
+    assert!(stderr.contains("help: `coordinator reconcile` makes them the same"), "{stderr}");
+
+    let (code, summary, stderr) = printed(&["reconcile", "--data", data, "--policy", "quarantine"]);
+    assert_eq!((code, &summary["undecided"]), (Some(1), &1.into()), "{stderr}");
+    let (code, cases, _) = printed(&["resolve", "--data", data]);
+    assert_eq!((code, &cases[0]["number"], &cases[0]["reason"]), (Some(0), &1.into(), &"quarantined".into()));
+    let decision = ["--case", "1", "--authority", "log", "--by", "ann", "--note", "looked at it"];
+    let (code, case, stderr) = printed(&[&["resolve", "--data", data][..], &decision].concat());
+    assert_eq!((code, &case["ending"]["by"]), (Some(0), &"ann".into()), "{stderr}");
+    assert!(case["ending"]["tx"].is_string());
+    let (_, cases, _) = printed(&["resolve", "--data", data]);
+    assert_eq!(cases, serde_json::json!([]));
+    assert_eq!(printed(&["validate", "--data", data]).0, Some(0));
+    let output = coordinator(&[&["resolve", "--data", data][..], &decision].concat()).output().unwrap();
+    let (code, message) = failed(&output);
+    assert_eq!(code, Some(1));
+    assert!(message.contains("case 1 is resolved already"), "{message}");
+}
+
+#[tokio::test]
+async fn stores_are_validated_reconciled_and_resolved_through_the_server_that_has_them() {
+    let (folder, _) = used_folder().await;
+    change_by_hand(folder.path());
+    let server = Server::start(folder.path());
+    let (data, url) = (folder.path().to_str().unwrap(), server.url.to_string());
+    // The folder is named and in use; or only the server is.
+    let here: [&[&str]; 2] = [&["--data", data, "--url", &url], &["--url", &url]];
+    for place in here {
+        assert_eq!(printed(&[&["validate"], place].concat()).0, Some(1));
+        assert_eq!(printed(&[&["reconcile", "--policy", "quarantine"], place].concat()).1["undecided"], 1);
+        assert_eq!(printed(&[&["resolve"], place].concat()).1.as_array().unwrap().len(), 1);
+    }
+    let decision = ["resolve", "--case", "7", "--authority", "log", "--by", "ann", "--note", "x"];
+    let output = coordinator(&[&decision[..], here[1]].concat()).output().unwrap();
+    let (code, message) = failed(&output);
+    assert_eq!(code, Some(1));
+    assert!(message.contains("there is no case 7"), "{message}");
+    let (code, summary, _) = printed(&[&["reconcile"], here[0]].concat());
+    assert_eq!((code, &summary["repaired"]), (Some(0), &1.into()));
+    let decision = ["resolve", "--case", "1", "--authority", "sql", "--by", "ann", "--note", "was repaired"];
+    let (code, case, _) = printed(&[&decision[..], here[1]].concat());
+    assert_eq!((code, &case["ending"]["tx"]), (Some(0), &serde_json::Value::Null));
+    assert_eq!(printed(&[&["validate"], here[0]].concat()).0, Some(0));
+}
+
+#[test]
+fn a_decision_has_to_be_whole() {
+    let output = coordinator(&["resolve", "--case", "1", "--authority", "log"]).output().unwrap();
+    let (code, message) = failed(&output);
+    assert_eq!(code, Some(2), "{message}");
+    let output = coordinator(&["reconcile", "--policy", "newest"]).output().unwrap();
+    assert!(failed(&output).1.contains("expected one of log, graph, sql, quarantine"));
+    let output = coordinator(&["validate", "--data", "/does/not/exist"]).output().unwrap();
+    assert_eq!(failed(&output).0, Some(2));
+}

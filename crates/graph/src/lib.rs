@@ -20,7 +20,7 @@ pub use diff::{Alteration, Change, Copies, Diff, Element, ElementId};
 pub use element::{Edge, Node, Snapshot};
 pub use id::{EntityId, IdError, Kind, TxId};
 pub use json::{JsonError, from_json};
-pub use patch::{Operation, Patch, Refusal};
+pub use patch::{Content, Operation, Patch, Refusal, Subject};
 pub use shape::{ENTITY_LABEL, ID_PROPERTY, KIND_PROPERTY, LINK_TYPE};
 pub use time::Millis;
 pub use validate::{NAME_BYTES_MAX, OPERATIONS_MAX, PatchError, Problem, TEXT_BYTES_MAX};

@@ -1,6 +1,7 @@
 //! What a transaction does to the graph, and the reference that says what it means.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,72 @@ pub enum Operation {
         /// Where it ends.
         to: EntityId,
     },
+    /// Makes an entity or a link what it is said to be, whatever it was: how two stores that
+    /// differ are made the same again. Not for clients, see [`validate`](Patch::validate).
+    /// Refused if an entity that is to go still has links, or if an end of a link that is to
+    /// be is missing.
+    Restore {
+        /// What is restored.
+        subject: Subject,
+        /// What it is then; `None` if it is not there.
+        content: Option<Content>,
+        /// Whether the events of the entity say so already: then this is no event of its own.
+        logged: bool,
+    },
+}
+
+/// An entity by itself, or a link by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Subject {
+    /// An entity, without its links.
+    Entity(EntityId),
+    /// A link.
+    Link {
+        /// Where it starts.
+        from: EntityId,
+        /// Its type.
+        kind: Kind,
+        /// Where it ends.
+        to: EntityId,
+    },
+}
+
+/// What an entity or a link is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// Its type. A link's is part of its name as well.
+    pub kind: Kind,
+    /// Its properties; a `null` one counts as absent.
+    pub properties: Properties,
+}
+
+impl Subject {
+    /// The entities that have to be locked for it to stay as it is.
+    pub fn keys(&self) -> impl Iterator<Item = &EntityId> {
+        let (first, second) = match self {
+            Subject::Entity(id) => (id, None),
+            Subject::Link { from, to, .. } => (from, Some(to)),
+        };
+        std::iter::once(first).chain(second)
+    }
+
+    /// The entity among whose events those of the subject are: for a link the one that it leaves.
+    pub fn resource(&self) -> &EntityId {
+        match self {
+            Subject::Entity(id) | Subject::Link { from: id, .. } => id,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Entity(id) => write!(f, "entity {id}"),
+            Subject::Link { from, kind, to } => write!(f, "link {from} -[{kind}]-> {to}"),
+        }
+    }
 }
 
 impl Operation {
@@ -64,6 +131,8 @@ impl Operation {
         let (first, second) = match self {
             Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => (id, None),
             Operation::Link { from, to, .. } | Operation::Unlink { from, to, .. } => (from, Some(to)),
+            Operation::Restore { subject: Subject::Entity(id), .. } => (id, None),
+            Operation::Restore { subject: Subject::Link { from, to, .. }, .. } => (from, Some(to)),
         };
         std::iter::once(first).chain(second)
     }
@@ -102,6 +171,22 @@ impl Operation {
                     return Err(Refusal::NoSuchLink { from: from.clone(), kind: kind.clone(), to: to.clone() });
                 }
                 edges.retain(|edge| !edge.is_link(from, kind, to));
+            }
+            Operation::Restore { subject: Subject::Entity(id), content, .. } => {
+                let linked = edges.iter().any(|edge| edge.from == id.as_str() || edge.to == id.as_str());
+                if content.is_none() && linked {
+                    return Err(Refusal::StillLinked(id.clone()));
+                }
+                nodes.retain(|node| !node.is_entity(id));
+                nodes.extend(content.iter().map(|content| Node::entity(id, &content.kind, &content.properties)));
+            }
+            Operation::Restore { subject: Subject::Link { from, kind, to }, content, .. } => {
+                if content.is_some() {
+                    require_entity(nodes, from)?;
+                    require_entity(nodes, to)?;
+                }
+                edges.retain(|edge| !edge.is_link(from, kind, to));
+                edges.extend(content.iter().map(|content| Edge::link(from, kind, to, &content.properties)));
             }
         }
         Ok(())

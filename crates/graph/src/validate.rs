@@ -40,6 +40,9 @@ pub enum PatchError {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Problem {
+    /// A restoration, by which stores are repaired.
+    #[error("`restore` is the coordinator's own: say what to change with the other operations")]
+    NotForClients,
     /// An update that sets nothing.
     #[error("`set` is empty: name a property to set, or leave the operation out")]
     NothingToSet,
@@ -101,6 +104,7 @@ fn check_operation(operation: &Operation) -> Result<(), Problem> {
         Operation::Update { set, .. } if set.is_empty() => Err(Problem::NothingToSet),
         Operation::Update { set, .. } => check_properties(set),
         Operation::Delete { .. } | Operation::Unlink { .. } => Ok(()),
+        Operation::Restore { .. } => Err(Problem::NotForClients),
     }
 }
 

@@ -19,7 +19,10 @@ use crate::{Call, GraphError, GraphStore, Rows, Uniqueness, run_calls};
 use session::Session;
 
 /// `sqgr` in ASCII.
-const SCHEMA: Schema = Schema { application_id: 0x7371_6772, migrations: &[include_str!("embedded/schema.sql")] };
+const SCHEMA: Schema = Schema {
+    application_id: 0x7371_6772,
+    migrations: &[include_str!("embedded/schema.sql"), include_str!("embedded/text_order.sql")],
+};
 
 /// How many transactions at most share an fsync.
 const BATCH_MAX: usize = 256;

@@ -22,5 +22,5 @@ mod statement;
 
 pub use datum::{Datum, Params};
 pub use graph_store::{Call, Expect, GraphError, GraphStore, Uniqueness, run_calls};
-pub use property_graph::{Direction, EdgeHandle, GraphFault, NodeHandle, PropertyGraph};
+pub use property_graph::{Direction, EdgeHandle, GraphFault, NodeHandle, PropertyGraph, TextRange};
 pub use statement::{Rows, Statement};

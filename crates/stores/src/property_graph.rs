@@ -19,6 +19,22 @@ pub enum Direction {
     In,
 }
 
+/// The texts between two others, in the order of their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextRange<'a> {
+    /// All of them come after this one.
+    pub after: &'a str,
+    /// All of them come before this one, if there is one.
+    pub before: Option<&'a str>,
+}
+
+impl TextRange<'_> {
+    /// Whether a text is one of them.
+    pub fn contains(&self, text: &str) -> bool {
+        text > self.after && self.before.is_none_or(|before| text < before)
+    }
+}
+
 /// Why a graph did not carry out part of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphFault {
@@ -61,6 +77,17 @@ pub enum GraphFault {
 pub trait PropertyGraph {
     /// The nodes with this label whose property equals this value.
     fn find(&mut self, label: &str, property: &str, value: &Value) -> Result<Vec<NodeHandle>, GraphFault>;
+
+    /// The first nodes, `limit` at most, with this label whose property is a text of the range,
+    /// in the order of the texts. Takes time by `limit` where a uniqueness constraint gives the
+    /// property an index, and by the number of nodes where none does.
+    fn range(
+        &mut self,
+        label: &str,
+        property: &str,
+        range: TextRange<'_>,
+        limit: usize,
+    ) -> Result<Vec<NodeHandle>, GraphFault>;
 
     /// All nodes with this label.
     fn scan(&mut self, label: &str) -> Result<Vec<NodeHandle>, GraphFault>;

@@ -67,7 +67,7 @@ fn store(effect: EffectId) -> &'static str {
     match effect {
         EffectId::Intend(_) | EffectId::Finish(_) | EffectId::LookUp(_) => "sqlite",
         EffectId::Decide(..) | EffectId::Fence(..) => "graph",
-        EffectId::Load(_) => "a store",
+        EffectId::Load(_) | EffectId::Examine(_) | EffectId::Review(_) => "a store",
     }
 }
 
@@ -79,5 +79,7 @@ fn name(effect: EffectId) -> String {
         EffectId::Finish(tx) => format!("finish {tx}"),
         EffectId::Load(request) => format!("load #{}", request.0),
         EffectId::LookUp(request) => format!("look-up #{}", request.0),
+        EffectId::Examine(request) => format!("examination #{}", request.0),
+        EffectId::Review(tx) => format!("review {tx}"),
     }
 }

@@ -231,6 +231,8 @@ impl CommitModel {
                 Work::Load
             }
             Asked::LookUp { tx } => panic!("nobody asked what became of {tx}"),
+            Asked::Examine { subject } => panic!("nobody asked to compare or to repair {subject}"),
+            Asked::IntendRepair { intent, .. } => panic!("nobody asked for the repair {}", intent.tx),
         };
         let before = process(state).effects.insert(id, Effect { work, progress: Progress::Asked });
         assert_eq!(before, None, "{id:?} was asked for twice");

@@ -7,6 +7,7 @@ mod fixture;
 mod honesty;
 mod linearizable;
 mod liveness;
+mod repairs;
 mod sequence;
 
 pub use atomicity::Atomicity;
@@ -14,6 +15,7 @@ pub use durability::Durability;
 pub use honesty::Honesty;
 pub use linearizable::Linearizable;
 pub use liveness::Liveness;
+pub use repairs::Repairs;
 pub use sequence::Sequence;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,7 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
         Box::new(Honesty),
         Box::new(Liveness),
         Box::new(Sequence),
+        Box::new(Repairs),
     ]
 }
 

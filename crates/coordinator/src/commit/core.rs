@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use env::Step;
-use graph::{EntityId, Millis, TxId};
+use graph::{EntityId, Millis, Subject, TxId};
 
 use super::locks::{LockMode, Locks};
 use super::messages::{
@@ -46,8 +46,15 @@ pub(super) enum Owner {
 /// A strong read on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct StrongRead {
-    entity: EntityId,
-    answer_by: Millis,
+    pub wanted: Wanted,
+    pub answer_by: Millis,
+}
+
+/// What a strong read is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Wanted {
+    Entity(EntityId),
+    Evidence(Subject),
 }
 
 /// A question about an outcome on its way.
@@ -89,6 +96,8 @@ impl env::Core for Commit {
             Input::Submit { request, submission } => self.submit(now, request, submission, &mut step),
             Input::Read { request, entity } => self.read(now, request, entity, &mut step),
             Input::Outcome { request, tx } => self.outcome(now, request, tx, &mut step),
+            Input::Examine { request, subject } => self.examine(now, request, subject, &mut step),
+            Input::Repair { request, subject, order } => self.repair(now, request, subject, order, &mut step),
             Input::Inspect { request } => step.reply(request, Answer::Status(self.status())),
             Input::Done { effect, report } => self.done(effect, report, &mut step),
             Input::Failed { effect, failure } => self.failed(now, effect, failure, &mut step),
@@ -171,7 +180,8 @@ impl Commit {
         let locks: BTreeSet<EntityId> = patch.operations.iter().flat_map(|op| op.keys().cloned()).collect();
         self.keys.insert(key.clone(), tx);
         let intent = Intent { tx, key, hash, patch };
-        let transaction = Transaction { intent, stage: Stage::Waiting, waiters: vec![waiter], recovered: false };
+        let transaction =
+            Transaction { intent, stage: Stage::Waiting, waiters: vec![waiter], recovered: false, repair: None };
         self.transactions.insert(tx, transaction);
         if self.locks.acquire(Owner::Tx(tx), locks, LockMode::Exclusive) {
             self.intend(tx, step);
@@ -181,7 +191,8 @@ impl Commit {
     }
 
     fn read(&mut self, now: Millis, request: RequestId, entity: EntityId, step: &mut CommitStep) {
-        let read = StrongRead { entity: entity.clone(), answer_by: now + self.config.answer_timeout_ms };
+        let read =
+            StrongRead { wanted: Wanted::Entity(entity.clone()), answer_by: now + self.config.answer_timeout_ms };
         self.reads.insert(request, read);
         if self.locks.acquire(Owner::Read(request), BTreeSet::from([entity]), LockMode::Shared) {
             self.load(request, step);
@@ -234,6 +245,10 @@ impl Commit {
                 self.settle(tx, settled, step);
             }
             (EffectId::Load(request), Report::Loaded(view)) => self.end_read(request, Answer::Entity(view), step),
+            (EffectId::Examine(request), Report::Examined(evidence)) => {
+                self.end_read(request, Answer::Examined(evidence), step);
+            }
+            (EffectId::Review(tx), Report::Examined(evidence)) => self.reviewed(tx, *evidence, step),
             (EffectId::LookUp(request), Report::LookedUp(settled)) => {
                 if let Some(LookUp { tx, .. }) = self.look_ups.remove(&request) {
                     step.reply(request, settled.map_or(Answer::NoSuchTransaction(tx), Answer::Settled));
@@ -260,8 +275,11 @@ impl Commit {
                 step.marks.push(Mark::Unfinished(tx));
                 self.halt(format!("finishing {tx}: {failure}"), step);
             }
-            EffectId::Load(request) => {
+            EffectId::Load(request) | EffectId::Examine(request) => {
                 self.end_read(request, Answer::Rejected(Rejection::Unavailable(failure.to_string())), step);
+            }
+            EffectId::Review(tx) => {
+                self.answer_and_forget(tx, &Answer::Rejected(Rejection::Unavailable(failure.to_string())), step);
             }
             EffectId::LookUp(request) => {
                 if self.look_ups.remove(&request).is_some() {
@@ -360,7 +378,7 @@ impl Commit {
         abandoned.into_iter().map(Owner::Tx).collect()
     }
 
-    fn intend(&mut self, tx: TxId, step: &mut CommitStep) {
+    pub(super) fn intend(&mut self, tx: TxId, step: &mut CommitStep) {
         let transaction = self.transaction_mut(tx);
         transaction.stage = Stage::Intending;
         step.act(EffectId::Intend(tx), Action::Intend(transaction.intent.clone()));
@@ -384,9 +402,11 @@ impl Commit {
         step.act(EffectId::Finish(tx), Action::Finish { tx, decision });
     }
 
-    fn load(&mut self, request: RequestId, step: &mut CommitStep) {
-        let entity = self.reads[&request].entity.clone();
-        step.act(EffectId::Load(request), Action::Load { entity });
+    pub(super) fn load(&mut self, request: RequestId, step: &mut CommitStep) {
+        match self.reads[&request].wanted.clone() {
+            Wanted::Entity(entity) => step.act(EffectId::Load(request), Action::Load { entity }),
+            Wanted::Evidence(subject) => step.act(EffectId::Examine(request), Action::Examine { subject }),
+        }
     }
 
     fn rest(&mut self, now: Millis, tx: TxId, attempt: u32, next: Next, step: &mut CommitStep) {
@@ -415,7 +435,7 @@ impl Commit {
         self.answer_and_forget(tx, &Answer::Settled(settled), step);
     }
 
-    fn answer_and_forget(&mut self, tx: TxId, answer: &Answer, step: &mut CommitStep) {
+    pub(super) fn answer_and_forget(&mut self, tx: TxId, answer: &Answer, step: &mut CommitStep) {
         for waiter in std::mem::take(&mut self.transaction_mut(tx).waiters) {
             step.reply(waiter.request, answer.clone());
         }
@@ -439,7 +459,7 @@ impl Commit {
     fn release(&mut self, owners: &[Owner], step: &mut CommitStep) {
         for next in self.locks.release(owners) {
             match next {
-                Owner::Tx(tx) => self.intend(tx, step),
+                Owner::Tx(tx) => self.begin(tx, step),
                 Owner::Read(request) => self.load(request, step),
             }
         }
@@ -467,7 +487,11 @@ impl Commit {
 
     fn refuse_while_halted(&self, input: Input, step: &mut CommitStep) {
         match input {
-            Input::Submit { request, .. } | Input::Read { request, .. } | Input::Outcome { request, .. } => {
+            Input::Submit { request, .. }
+            | Input::Read { request, .. }
+            | Input::Outcome { request, .. }
+            | Input::Examine { request, .. }
+            | Input::Repair { request, .. } => {
                 step.reply(request, Answer::Rejected(Rejection::Halted));
             }
             Input::Inspect { request } => step.reply(request, Answer::Status(self.status())),
@@ -480,7 +504,7 @@ impl Commit {
         self.transactions.get(&tx).unwrap_or_else(|| panic!("{tx} is not open"))
     }
 
-    fn transaction_mut(&mut self, tx: TxId) -> &mut Transaction {
+    pub(super) fn transaction_mut(&mut self, tx: TxId) -> &mut Transaction {
         self.transactions.get_mut(&tx).unwrap_or_else(|| panic!("{tx} is not open"))
     }
 }

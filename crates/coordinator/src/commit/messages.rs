@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use graph::{EntityId, Kind, Patch, Properties, Refusal, TxId};
+use graph::{EntityId, Kind, Patch, Properties, Refusal, Subject, TxId};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::reconcile::{Evidence, Order, Reason};
 
 /// A client's name for one transaction: a retry under the same key is the same transaction.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,6 +23,15 @@ impl fmt::Display for IdempotencyKey {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ContentHash(pub String);
+
+impl ContentHash {
+    /// Of the operations in their canonical JSON.
+    pub fn of(patch: &Patch) -> ContentHash {
+        let text = serde_json::to_string(patch).expect("operations are always valid JSON");
+        let digest = Sha256::digest(text.as_bytes());
+        ContentHash(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
 
 /// Names a waiting client within one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +60,29 @@ pub struct Intent {
     pub hash: ContentHash,
     /// What it does.
     pub patch: Patch,
+}
+
+/// What a repair rests on: for the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Ground {
+    /// By what right.
+    pub order: Order,
+    /// What the stores and the events said, under the repair's locks.
+    pub evidence: Evidence,
+}
+
+/// What became of a repair that began no transaction.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reviewed {
+    /// The stores agree: there is nothing to repair.
+    Agreed,
+    /// It is not for a policy to decide.
+    Undecided {
+        /// Why not.
+        reason: Reason,
+        /// What was found.
+        evidence: Box<Evidence>,
+    },
 }
 
 /// What was decided about a transaction, for ever.
@@ -131,6 +166,10 @@ pub enum EffectId {
     Load(RequestId),
     /// Looking an outcome up for a request.
     LookUp(RequestId),
+    /// Reading both stores for a request, to compare them.
+    Examine(RequestId),
+    /// Reading both stores for a repair, before it is decided what it has to do.
+    Review(TxId),
 }
 
 /// Something the core is told.
@@ -156,6 +195,22 @@ pub enum Input {
         request: RequestId,
         /// The transaction.
         tx: TxId,
+    },
+    /// Somebody wants both stores compared.
+    Examine {
+        /// The waiting client.
+        request: RequestId,
+        /// The entity or link.
+        subject: Subject,
+    },
+    /// Somebody wants both stores made the same, where they differ.
+    Repair {
+        /// The waiting client.
+        request: RequestId,
+        /// The entity or link.
+        subject: Subject,
+        /// By what right.
+        order: Order,
     },
     /// Somebody asks how the core is.
     Inspect {
@@ -204,6 +259,8 @@ pub enum Report {
     Loaded(Option<EntityView>),
     /// The outcome of a transaction, or none was ever recorded.
     LookedUp(Option<Settled>),
+    /// What both stores and the events say.
+    Examined(Box<Evidence>),
 }
 
 /// How an effect failed.
@@ -270,6 +327,8 @@ impl env::Effect for CommitEffect {
                 Action::Finish { .. } => "finish",
                 Action::Load { .. } => "load",
                 Action::LookUp { .. } => "look_up",
+                Action::Examine { .. } => "examine",
+                Action::IntendRepair { .. } => "intend_repair",
             },
             CommitEffect::Reply { .. } => "reply",
             CommitEffect::Halt { .. } => "halt",
@@ -311,6 +370,18 @@ pub enum Action {
         /// Which.
         tx: TxId,
     },
+    /// Both stores, and the events: what they say about one entity or link.
+    Examine {
+        /// Which.
+        subject: Subject,
+    },
+    /// SQLite: check the operation and write the intent and what it rests on, durably.
+    IntendRepair {
+        /// The repair.
+        intent: Intent,
+        /// What it rests on.
+        ground: Box<Ground>,
+    },
 }
 
 /// What a client is told.
@@ -328,6 +399,10 @@ pub enum Answer {
     Entity(Option<EntityView>),
     /// No transaction of this name ever began, or its record is older than the retention.
     NoSuchTransaction(TxId),
+    /// What both stores and the events say.
+    Examined(Box<Evidence>),
+    /// What became of a repair that began no transaction.
+    Reviewed(Reviewed),
     /// How the core is.
     Status(Status),
 }
@@ -403,11 +478,17 @@ pub enum Mark {
     Unfinished(TxId),
     /// The log could not be written and may or may not have been: the process ends.
     LogUncertain(TxId),
+    /// A repair found the stores in agreement.
+    Agreed(TxId),
+    /// A repair found what it has to do.
+    Repairing(TxId),
+    /// A repair found what a person has to decide.
+    Undecided(TxId),
 }
 
 impl Mark {
     /// The names of all marks, as reports and scenarios write them.
-    pub const NAMES: [&'static str; 19] = [
+    pub const NAMES: [&'static str; 22] = [
         "joined",
         "waited",
         "gave_up",
@@ -427,6 +508,9 @@ impl Mark {
         "aborted",
         "unfinished",
         "log_uncertain",
+        "agreed",
+        "repairing",
+        "undecided",
     ];
     /// Its name, one of [`NAMES`](Self::NAMES).
     pub fn name(&self) -> &'static str {
@@ -450,6 +534,9 @@ impl Mark {
             Mark::Aborted(_) => "aborted",
             Mark::Unfinished(_) => "unfinished",
             Mark::LogUncertain(_) => "log_uncertain",
+            Mark::Agreed(_) => "agreed",
+            Mark::Repairing(_) => "repairing",
+            Mark::Undecided(_) => "undecided",
         }
     }
 }

@@ -21,6 +21,7 @@ mod core;
 mod locks;
 mod messages;
 mod recovery;
+mod repair;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -28,7 +29,7 @@ mod transaction;
 pub use self::core::{Commit, Config};
 pub use locks::{LockMode, Locks};
 pub use messages::{
-    AbortReason, Action, Answer, CommitEffect, ContentHash, Decision, EffectId, EntityView, Failure, IdempotencyKey,
-    Input, Intent, LinkView, Mark, Rejection, Report, RequestId, Settled, Status, Submission,
+    AbortReason, Action, Answer, CommitEffect, ContentHash, Decision, EffectId, EntityView, Failure, Ground,
+    IdempotencyKey, Input, Intent, LinkView, Mark, Rejection, Report, RequestId, Reviewed, Settled, Status, Submission,
 };
 pub use recovery::ConflictingIntents;

@@ -46,7 +46,8 @@ impl Commit {
                 return Err(ConflictingIntents(tx));
             }
             core.keys.insert(intent.key.clone(), tx);
-            let transaction = Transaction { intent, stage: Stage::Waiting, waiters: Vec::new(), recovered: true };
+            let transaction =
+                Transaction { intent, stage: Stage::Waiting, waiters: Vec::new(), recovered: true, repair: None };
             core.transactions.insert(tx, transaction);
             step.marks.push(Mark::Recovered(tx));
             core.fence(tx, 1, &mut step);

@@ -1,8 +1,9 @@
 //! One transaction on its way.
 
-use graph::{Millis, TxId};
+use graph::{Millis, Subject, TxId};
 
 use super::messages::{Decision, Intent, RequestId};
+use crate::reconcile::Order;
 
 /// A transaction that has no outcome yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +14,15 @@ pub(super) struct Transaction {
     pub waiters: Vec<Waiter>,
     /// Whether an earlier process began it.
     pub recovered: bool,
+    /// What it repairs, if it is a repair of this process.
+    pub repair: Option<Repair>,
+}
+
+/// What a repair was asked for: its operation is found out under its locks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Repair {
+    pub subject: Subject,
+    pub order: Order,
 }
 
 impl Transaction {
@@ -20,7 +30,7 @@ impl Transaction {
     /// the log may know its key under another name already.
     pub fn name(&self) -> Option<TxId> {
         match self.stage {
-            Stage::Waiting | Stage::Intending => None,
+            Stage::Waiting | Stage::Reviewing | Stage::Intending => None,
             Stage::Deciding(_) | Stage::Resting { .. } | Stage::Fencing(_) | Stage::Finishing(_) => {
                 Some(self.intent.tx)
             }
@@ -41,6 +51,8 @@ pub(super) struct Waiter {
 pub(super) enum Stage {
     /// Others hold its locks. Nothing durable exists.
     Waiting,
+    /// Both stores are being read to find out what it has to repair. Nothing durable exists.
+    Reviewing,
     /// Its intent is being written.
     Intending,
     /// An attempt to decide is under way.

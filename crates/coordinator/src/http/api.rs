@@ -9,6 +9,7 @@ use crate::commit::{AbortReason, Decision, EntityView, IdempotencyKey, LinkView,
 use crate::ledger::AuditEntry;
 use crate::neighbourhood::{Neighbour, Place};
 use crate::operations::{Alert, Freshness, InDoubt};
+use crate::reconcile::{Case, Policy};
 
 /// The header that carries a transaction's idempotency key.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -126,6 +127,24 @@ pub struct EventualView {
     pub links: Vec<LinkView>,
     /// What it is sure to show.
     pub freshness: Freshness,
+}
+
+/// The body of `POST /reconciliations`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconciliation {
+    /// Who is right where the stores differ.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// A part of what is left to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CasesPage {
+    /// Open cases, oldest first.
+    pub cases: Vec<Case>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<u64>,
 }
 
 /// How the coordinator is.

@@ -8,8 +8,8 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Bytes;
+use serde::de::DeserializeOwned;
 
-use super::api::Transaction;
 use crate::problem::{At, Problem, ProblemType};
 
 /// Refuses a body that does not call itself JSON.
@@ -54,8 +54,8 @@ pub(super) async fn read(
     }
 }
 
-/// Reads a transaction from its JSON.
-pub(super) fn parse(json: &[u8]) -> Result<Transaction, Box<Problem>> {
+/// Reads what was sent from its JSON.
+pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Box<Problem>> {
     graph::from_json(json).map_err(|error| {
         let at = match &error {
             JsonError::Shape(error) => At::Body { line: error.line(), column: error.column() },

@@ -9,6 +9,10 @@
 //! | `GET /transactions/{tx}/audit?after&limit` | what was decided about it: an [`AuditPage`] |
 //! | `GET /audit?after&limit` | the same about all transactions |
 //! | `GET /in-doubt?after&limit` | what has no outcome yet: an [`InDoubtPage`] |
+//! | `POST /validations` | compares both stores: a [`Summary`](crate::reconcile::Summary) |
+//! | `POST /reconciliations` | repairs by the policy of the [`Reconciliation`] in the body: a summary as well |
+//! | `GET /cases?after&limit` | what is left to a person: a [`CasesPage`] |
+//! | `POST /cases/{number}/resolution` | does what the person decided, a [`Resolution`](crate::reconcile::Resolution): the [`Case`](crate::reconcile::Case) |
 //! | `GET /healthz` | a [`Health`]: 200 while it works, 503 when the process is about to end |
 //! | `GET /status` | the same, always 200 |
 //! | `GET /metrics` | what it has done, in Prometheus' text format |
@@ -28,13 +32,15 @@ mod answers;
 mod api;
 mod body;
 mod operational;
+mod page;
 mod routes;
 mod server;
+mod stores;
 mod token;
 
 pub use api::{
-    Alerts, AuditPage, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, InDoubtPage, KEY_BYTES_MAX,
-    KeyError, Neighbourhood, Outcome, Transaction, outcome_path, parse_key,
+    Alerts, AuditPage, CasesPage, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, InDoubtPage,
+    KEY_BYTES_MAX, KeyError, Neighbourhood, Outcome, Reconciliation, Transaction, outcome_path, parse_key,
 };
 pub use routes::paths;
 pub use server::{Limits, Serving, serve};

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::answers;
 use super::api::{Alerts, AuditPage, Consistency, InDoubtPage, Neighbourhood};
+use super::page::{Limit, page};
 use super::routes::{NEIGHBOURS, Segment, Service, place, query, segment};
 use crate::ledger::AuditEntry;
 use crate::neighbourhood::{Found, Part, Place, VISITED_MAX};
@@ -28,24 +29,6 @@ pub(super) async fn alerts(State(service): State<Service>) -> Json<Alerts> {
     let alerts = service.coordinator.operations().alerts();
     let firing = alerts.iter().filter(|alert| alert.firing).count() as u64;
     Json(Alerts { firing, alerts })
-}
-
-/// How many items a page has: between 1 and 1000.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u32")]
-struct Limit(u32);
-
-impl Default for Limit {
-    fn default() -> Limit {
-        Limit(100)
-    }
-}
-
-impl TryFrom<u32> for Limit {
-    type Error = &'static str;
-    fn try_from(limit: u32) -> Result<Limit, Self::Error> {
-        if (1..=1_000).contains(&limit) { Ok(Limit(limit)) } else { Err("a limit is between 1 and 1000") }
-    }
 }
 
 /// How far a search goes: between 1 and 8.
@@ -80,10 +63,10 @@ struct NeighboursQuery {
 pub(super) async fn neighbours(service: &Service, id: Segment, uri: &Uri) -> Result<Json<Neighbourhood>, Box<Problem>> {
     let id = id.map(|Path(text)| Path(text.strip_suffix(NEIGHBOURS).unwrap_or(&text).to_owned()));
     let id = segment::<EntityId>("id", id)?;
-    let NeighboursQuery { depth: Depth(depth), limit: Limit(limit), after } = query(uri)?;
+    let NeighboursQuery { depth: Depth(depth), limit, after } = query(uri)?;
     let _place = place(service)?;
     let freshness = service.coordinator.operations().freshness();
-    let part = Part { depth, limit, after, visited_max: VISITED_MAX };
+    let part = Part { depth, limit: limit.get(), after, visited_max: VISITED_MAX };
     let found = service.coordinator.neighbourhood(&id, &part).await.map_err(answers::unavailable)?;
     let Some(Found { neighbours, next, truncated }) = found else {
         return Err(answers::not_in_the_graph(&id, freshness));
@@ -138,19 +121,10 @@ pub(super) async fn audit_of(
 }
 
 async fn audit_page(service: &Service, tx: Option<TxId>, wanted: AuditQuery) -> Result<AuditPage, Box<Problem>> {
-    let AuditQuery { after, limit: Limit(limit) } = wanted;
+    let AuditQuery { after, limit } = wanted;
     let _place = place(service)?;
-    let entries = service.coordinator.audit(tx, after, limit + 1).await;
+    let entries = service.coordinator.audit(tx, after, limit.with_one_more()).await;
     let entries = entries.map_err(|rejection| answers::rejected(&rejection))?;
-    let (entries, next) = page(entries, Limit(limit), |AuditEntry { entry, .. }| *entry);
+    let (entries, next) = page(entries, limit, |AuditEntry { entry, .. }| *entry);
     Ok(AuditPage { entries, next })
-}
-
-/// Cuts a list to a page; returns it with the name of its last item if there are more.
-fn page<T, N>(mut items: Vec<T>, Limit(limit): Limit, name: impl Fn(&T) -> N) -> (Vec<T>, Option<N>) {
-    let limit = limit as usize;
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(name);
-    (items, next)
 }

@@ -1,5 +1,6 @@
 //! Which request is answered by what.
 
+use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::extract::rejection::PathRejection;
@@ -9,16 +10,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use env::Env;
-use graph::{EntityId, IdError, Millis, TxId};
+use graph::{EntityId, Millis, TxId};
 use http::header::{CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::api::{Consistency, Health, IDEMPOTENCY_KEY, Outcome, parse_key};
+use super::api::{Consistency, Health, IDEMPOTENCY_KEY, Outcome, Transaction, parse_key};
 use super::server::Limits;
 use super::token::{self, Token};
-use super::{answers, body, operational};
+use super::{answers, body, operational, stores};
 use crate::commit::IdempotencyKey;
 use crate::problem::{At, Problem, ProblemType};
 use crate::service::{Coordinator, Place};
@@ -53,6 +54,10 @@ static ROUTES: &[Route] = &[
     Route { path: "/transactions/{tx}/audit", answer: || get(operational::audit_of) },
     Route { path: "/audit", answer: || get(operational::audit) },
     Route { path: "/in-doubt", answer: || get(operational::in_doubt) },
+    Route { path: "/validations", answer: || post(stores::validate) },
+    Route { path: "/reconciliations", answer: || post(stores::reconcile) },
+    Route { path: "/cases", answer: || get(stores::cases) },
+    Route { path: "/cases/{number}/resolution", answer: || post(stores::resolve) },
     Route { path: "/healthz", answer: || get(health) },
     Route { path: "/status", answer: || get(status) },
     Route { path: "/openapi.json", answer: || get(openapi) },
@@ -88,7 +93,7 @@ async fn submit(State(service): State<Service>, request: Request) -> Result<Json
     body::require_json(&parts.headers)?;
     let Limits { body_bytes_max, body_read_timeout, .. } = service.limits;
     let json = body::read(&parts.headers, body, body_bytes_max, body_read_timeout).await?;
-    let patch = body::parse(&json)?.operations;
+    let Transaction { operations: patch } = body::parse(&json)?;
     let answer = service.coordinator.submit(key, patch).await.map_err(|error| body::invalid(&error))?;
     answers::submitted(answer).map(Json)
 }
@@ -191,11 +196,14 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Box<Problem>> {
     query.map(|Query(query)| query)
 }
 
-pub(super) fn segment<T: std::str::FromStr<Err = IdError>>(name: &str, segment: Segment) -> Result<T, Box<Problem>> {
+pub(super) fn segment<T: std::str::FromStr<Err: fmt::Display>>(
+    name: &str,
+    segment: Segment,
+) -> Result<T, Box<Problem>> {
     let malformed =
         |detail: String| Box::new(Problem::new(ProblemType::MalformedRequest, detail).at(At::Path(name.to_owned())));
     let Path(text) = segment.map_err(|rejection| malformed(rejection.body_text()))?;
-    text.parse().map_err(|error: IdError| malformed(error.to_string()))
+    text.parse().map_err(|error: T::Err| malformed(error.to_string()))
 }
 
 /// The last moment that an HTTP date can name, in milliseconds since the Unix epoch.

@@ -27,16 +27,22 @@ pub enum AuditAction {
     Committed,
     /// It has no effect, and never will.
     Aborted,
+    /// It repairs what the stores differ in: what that rests on.
+    Repairing,
+    /// It did what a person decided about a case: the case and its ending.
+    Resolved,
 }
 
 impl AuditAction {
-    const ALL: [AuditAction; 6] = [
+    const ALL: [AuditAction; 8] = [
         AuditAction::Intended,
         AuditAction::Recovered,
         AuditAction::Fenced,
         AuditAction::Overrode,
         AuditAction::Committed,
         AuditAction::Aborted,
+        AuditAction::Repairing,
+        AuditAction::Resolved,
     ];
 
     fn name(self) -> &'static str {
@@ -47,6 +53,8 @@ impl AuditAction {
             AuditAction::Overrode => "overrode",
             AuditAction::Committed => "committed",
             AuditAction::Aborted => "aborted",
+            AuditAction::Repairing => "repairing",
+            AuditAction::Resolved => "resolved",
         }
     }
 }

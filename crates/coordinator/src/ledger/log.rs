@@ -5,9 +5,9 @@ use rusqlite::{Connection, params};
 
 use super::audit::{self, AuditAction};
 use super::record::{ABORTED, COMMITTED, INTENDED, LogRecord, damaged};
-use super::rows::{apply, apply_decided, slots};
+use super::rows::{apply, apply_decided, has_event, slots};
 use super::{EventSlot, LedgerError, Moment};
-use crate::commit::{AbortReason, ContentHash, Decision, IdempotencyKey, Intent, Report, Settled};
+use crate::commit::{AbortReason, ContentHash, Decision, Ground, IdempotencyKey, Intent, Report, Settled};
 
 /// Writes an intent, or the abort of a transaction whose operations do not fit, or finds
 /// out that the key was used before.
@@ -45,6 +45,13 @@ pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, 
             Ok(Report::Refused(refusal))
         }
     }
+}
+
+/// Writes the intent of a repair, and into the audit trail what it rests on.
+pub fn intend_repair(sql: &Connection, intent: &Intent, ground: &Ground, now: Moment) -> Result<Report, LedgerError> {
+    let report = intend(sql, intent, now)?;
+    audit::write(sql, now.utc, intent.tx, AuditAction::Repairing, &json(ground))?;
+    Ok(report)
 }
 
 /// Writes the outcome of an intended transaction, with its rows and events if it committed.
@@ -109,7 +116,8 @@ fn intended(record: &LogRecord) -> Result<(Intent, Vec<EventSlot>), LedgerError>
 fn append(sql: &Connection, intent: &Intent, slots: &[EventSlot]) -> Result<(), LedgerError> {
     let mut insert =
         sql.prepare_cached("INSERT INTO event (resource, sequence, tx, payload) VALUES (?1, ?2, ?3, ?4)")?;
-    for (operation, slot) in intent.patch.operations.iter().zip(slots) {
+    let with_slots = intent.patch.operations.iter().zip(slots);
+    for (operation, slot) in with_slots.filter(|(operation, _)| has_event(operation)) {
         let sequence = i64::try_from(slot.sequence).expect("sequence numbers fit into 63 bits");
         insert.execute(params![slot.resource.as_str(), sequence, intent.tx.to_string(), json(operation)])?;
     }

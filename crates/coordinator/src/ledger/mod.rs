@@ -6,10 +6,13 @@
 //! *finish* runs it to keep.
 
 mod audit;
+mod cases;
 mod checksum;
 mod forget;
+mod history;
 mod inspect;
 mod log;
+mod pages;
 mod record;
 mod rows;
 mod schema;
@@ -24,9 +27,11 @@ use graph::{EntityId, Millis, TxId};
 use serde::{Deserialize, Serialize};
 
 pub use audit::{AuditAction, AuditEntry, Resolution, audit_after, audit_of, audit_resolution};
+pub use cases::{case, close_case, open_case, open_cases};
 pub use forget::forget;
 pub use inspect::{EventEntry, LogEntry, event_entries, log_entries, snapshot};
-pub use log::{finish, intend, look_up, unresolved};
+pub use log::{finish, intend, intend_repair, look_up, unresolved};
+pub use pages::{entities_after, evidence, links_after};
 pub use rows::{Row, load};
 pub use schema::MIGRATIONS;
 pub use setting::{

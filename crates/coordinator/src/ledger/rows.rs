@@ -1,9 +1,9 @@
 //! The entities and links, and what an operation does to them.
 
-use graph::{EntityId, Kind, Operation, Patch, Properties, Refusal, TxId, Value};
+use graph::{Content, EntityId, Kind, Operation, Patch, Properties, Refusal, Subject, TxId, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EventSlot, LedgerError, Record};
+use super::{EventSlot, LedgerError, Record, history};
 
 /// An entity as SQLite has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,10 @@ fn clear_the_way(sql: &Connection, operation: &Operation) -> Result<(), LedgerEr
             "DELETE FROM link WHERE source = ?1 AND kind = ?2 AND target = ?3",
             [from.as_str(), kind.as_str(), to.as_str()],
         )?,
-        Operation::Update { .. } | Operation::Unlink { .. } => 0,
+        Operation::Restore { subject: Subject::Entity(id), content: None, .. } => {
+            sql.execute("DELETE FROM link WHERE source = ?1 OR target = ?1", [id.as_str()])?
+        }
+        Operation::Update { .. } | Operation::Unlink { .. } | Operation::Restore { .. } => 0,
     };
     Ok(())
 }
@@ -98,13 +101,14 @@ pub(super) fn slots(sql: &Connection, patch: &Patch) -> Result<Vec<EventSlot>, L
     let mut slots: Vec<EventSlot> = Vec::with_capacity(patch.operations.len());
     for operation in &patch.operations {
         let resource = subject(operation).clone();
-        let sequence = match slots.iter().rev().find(|slot| slot.resource == resource) {
-            Some(slot) => slot.sequence + 1,
+        let last = match slots.iter().rev().find(|slot| slot.resource == resource) {
+            Some(slot) => slot.sequence,
             None => {
                 let last: Option<i64> = last.query_row([resource.as_str()], |row| row.get(0))?;
-                last.map_or(1, |last| last.unsigned_abs() + 1)
+                last.map_or(0, i64::unsigned_abs)
             }
         };
+        let sequence = if has_event(operation) { last + 1 } else { last };
         slots.push(EventSlot { resource, sequence });
     }
     Ok(slots)
@@ -115,7 +119,13 @@ fn subject(operation: &Operation) -> &EntityId {
     match operation {
         Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => id,
         Operation::Link { from, .. } | Operation::Unlink { from, .. } => from,
+        Operation::Restore { subject, .. } => subject.resource(),
     }
+}
+
+/// Whether an operation appends an event: all do but those that restore what events say.
+pub(super) fn has_event(operation: &Operation) -> bool {
+    !matches!(operation, Operation::Restore { logged: true, .. })
 }
 
 fn apply_one(
@@ -142,10 +152,7 @@ fn apply_one(
             Ok(changed(updated, || Refusal::NoSuchEntity(id.clone())))
         }
         Operation::Delete { id } => {
-            let linked: bool = sql
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM link WHERE source = ?1 OR target = ?1)")?
-                .query_row([id.as_str()], |row| row.get(0))?;
-            if linked {
+            if is_linked(sql, id)? {
                 return Ok(Err(Refusal::StillLinked(id.clone())));
             }
             let deleted = sql.prepare_cached("DELETE FROM entity WHERE id = ?1")?.execute([id.as_str()])?;
@@ -170,7 +177,74 @@ fn apply_one(
             touch(sql, from, version, tx)?;
             Ok(changed(deleted, || Refusal::NoSuchLink { from: from.clone(), kind: kind.clone(), to: to.clone() }))
         }
+        Operation::Restore { subject: Subject::Entity(id), content, logged } => {
+            let tx = if *logged { history::last_tx(sql, id)?.unwrap_or(tx) } else { tx };
+            restore_entity(sql, id, content.as_ref(), version, tx)
+        }
+        Operation::Restore { subject, content, logged } => {
+            let tx = if *logged { history::of(sql, subject)?.tx().unwrap_or(tx) } else { tx };
+            let restored = restore_link(sql, subject, content.as_ref(), tx)?;
+            if restored.is_ok() && !logged {
+                touch(sql, subject.resource(), version, tx)?;
+            }
+            Ok(restored)
+        }
     }
+}
+
+fn restore_entity(
+    sql: &Connection,
+    id: &EntityId,
+    content: Option<&Content>,
+    version: i64,
+    tx: TxId,
+) -> Result<Result<(), Refusal>, LedgerError> {
+    let Some(Content { kind, properties }) = content else {
+        if is_linked(sql, id)? {
+            return Ok(Err(Refusal::StillLinked(id.clone())));
+        }
+        sql.prepare_cached("DELETE FROM entity WHERE id = ?1")?.execute([id.as_str()])?;
+        return Ok(Ok(()));
+    };
+    sql.prepare_cached(
+        "INSERT OR REPLACE INTO entity (id, kind, properties, version, tx) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![id.as_str(), kind.as_str(), json(&present(properties)), version, tx.to_string()])?;
+    Ok(Ok(()))
+}
+
+fn restore_link(
+    sql: &Connection,
+    subject: &Subject,
+    content: Option<&Content>,
+    tx: TxId,
+) -> Result<Result<(), Refusal>, LedgerError> {
+    let Subject::Link { from, kind, to } = subject else { panic!("{subject} is no link") };
+    let Some(Content { properties, .. }) = content else {
+        sql.prepare_cached("DELETE FROM link WHERE source = ?1 AND kind = ?2 AND target = ?3")?.execute([
+            from.as_str(),
+            kind.as_str(),
+            to.as_str(),
+        ])?;
+        return Ok(Ok(()));
+    };
+    for end in [from, to] {
+        if load(sql, end)?.is_none() {
+            return Ok(Err(Refusal::NoSuchEntity(end.clone())));
+        }
+    }
+    sql.prepare_cached(
+        "INSERT OR REPLACE INTO link (source, kind, target, properties, tx) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![from.as_str(), kind.as_str(), to.as_str(), json(&present(properties)), tx.to_string()])?;
+    Ok(Ok(()))
+}
+
+/// Whether a link touches an entity.
+pub(super) fn is_linked(sql: &Connection, id: &EntityId) -> Result<bool, LedgerError> {
+    Ok(sql
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM link WHERE source = ?1 OR target = ?1)")?
+        .query_row([id.as_str()], |row| row.get(0))?)
 }
 
 /// Raises the version of an entity whose links changed.

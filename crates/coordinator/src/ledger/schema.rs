@@ -62,3 +62,20 @@ pub const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE INDEX audit_tx ON audit (tx);
 "];
+
+/// The table of the cases that a person has to decide. It is made with the first case: hardly
+/// any ledger ever has one, and none is written to for having started with this release.
+pub(super) const CASES: &str = "
+    -- Differences between the stores that a person has to decide about. The subject, what was
+    -- found and how it ended are JSON; one that has not ended is open, and there is one at most
+    -- for each subject.
+    CREATE TABLE IF NOT EXISTS operator_case (
+        number   INTEGER PRIMARY KEY AUTOINCREMENT,
+        subject  TEXT NOT NULL,
+        evidence TEXT NOT NULL,
+        reason   TEXT NOT NULL,
+        found_ms INTEGER NOT NULL,
+        ending   TEXT
+    ) STRICT;
+    CREATE UNIQUE INDEX IF NOT EXISTS operator_case_open ON operator_case (subject) WHERE ending IS NULL;
+";

@@ -1,8 +1,9 @@
-use graph::{EntityId, Operation, Patch};
+use graph::{Content, EntityId, Operation, Patch, Subject};
 use rusqlite::Connection;
 
 use super::*;
-use crate::commit::{AbortReason, ContentHash, Decision, IdempotencyKey, Intent, Report};
+use crate::commit::{AbortReason, ContentHash, Decision, Ground, IdempotencyKey, Intent, Report};
+use crate::reconcile::{Authority, Ending, Evidence, Held, Logged, Order, Policy, Reason};
 
 fn ledger() -> Connection {
     let sql = Connection::open_in_memory().unwrap();
@@ -183,6 +184,175 @@ fn running_time_never_goes_back() {
     assert_eq!(running(&sql).unwrap(), Millis(7));
     forget(&sql, Millis(8), None, 1).unwrap();
     assert_eq!(running(&sql).unwrap(), Millis(8));
+}
+
+/// Commits these operations, and returns how the log then sees the subject.
+fn logged(sql: &Connection, serial: u64, operations: &str, subject: &str) -> Logged {
+    let patch = serde_json::from_str(operations).unwrap();
+    let intent = Intent { patch, ..intent(serial) };
+    assert_eq!(intend(sql, &intent, at(0)).unwrap(), Report::Intended);
+    finish(sql, tx(serial), &Decision::Committed, at(0)).unwrap();
+    history::of(sql, &subject_of(subject)).unwrap()
+}
+
+fn subject_of(text: &str) -> Subject {
+    serde_json::from_str(text).unwrap()
+}
+
+fn content(json: &str) -> Content {
+    serde_json::from_str(json).unwrap()
+}
+
+const A: &str = r#"{"entity":"a"}"#;
+const LINK: &str = r#"{"link":{"from":"a","kind":"knows","to":"b"}}"#;
+
+#[test]
+fn the_events_say_what_each_subject_is() {
+    let sql = ledger();
+    assert_eq!(history::of(&sql, &subject_of(A)).unwrap(), Logged::Never);
+    let create =
+        r#"[{"create":{"id":"a","kind":"thing","properties":{"x":1,"n":null}}},{"create":{"id":"b","kind":"thing"}}]"#;
+    let a = |properties: &str, serial| Logged::Present {
+        content: content(&format!(r#"{{"kind":"thing","properties":{properties}}}"#)),
+        tx: tx(serial),
+    };
+    assert_eq!(logged(&sql, 1, create, A), a(r#"{"x":1}"#, 1));
+    assert_eq!(logged(&sql, 2, r#"[{"update":{"id":"a","set":{"x":null,"y":2}}}]"#, A), a(r#"{"y":2}"#, 2));
+    let link = r#"[{"link":{"from":"a","kind":"knows","to":"b","properties":{"since":3}}}]"#;
+    let is_there = content(r#"{"kind":"knows","properties":{"since":3}}"#);
+    assert_eq!(logged(&sql, 3, link, LINK), Logged::Present { content: is_there, tx: tx(3) });
+    assert_eq!(history::of(&sql, &subject_of(A)).unwrap(), a(r#"{"y":2}"#, 2), "a link is not the entity");
+    let other = r#"{"link":{"from":"a","kind":"likes","to":"b"}}"#;
+    assert_eq!(history::of(&sql, &subject_of(other)).unwrap(), Logged::Never);
+    let unlink = r#"[{"unlink":{"from":"a","kind":"knows","to":"b"}}]"#;
+    assert_eq!(logged(&sql, 4, unlink, LINK), Logged::Removed { tx: tx(4) });
+    assert_eq!(logged(&sql, 5, r#"[{"delete":{"id":"a"}}]"#, A), Logged::Removed { tx: tx(5) });
+    assert_eq!(logged(&sql, 6, r#"[{"create":{"id":"a","kind":"thing"}}]"#, A), a("{}", 6));
+}
+
+#[test]
+fn events_that_are_not_what_was_written_are_told_from_absence() {
+    for change in [
+        "UPDATE event SET payload = replace(payload, 'update', 'date')",
+        "UPDATE event SET payload = replace(payload, 'update', 'delete') WHERE sequence = 2",
+        "UPDATE event SET tx = 'x' WHERE sequence = 2",
+        "DELETE FROM event WHERE sequence = 1",
+        "UPDATE event SET sequence = 4 WHERE sequence = 2",
+    ] {
+        let sql = ledger();
+        logged(&sql, 1, r#"[{"create":{"id":"a","kind":"thing"}}]"#, A);
+        assert!(matches!(logged(&sql, 2, r#"[{"update":{"id":"a","set":{"x":1}}}]"#, A), Logged::Present { .. }));
+        sql.execute_batch(change).unwrap();
+        let unreadable = history::of(&sql, &subject_of(A)).unwrap();
+        assert!(matches!(unreadable, Logged::Unreadable(_)), "{change}: {unreadable:?}");
+    }
+}
+
+/// Runs a repair up to its end.
+fn repaired(sql: &Connection, serial: u64, subject: &str, content: Option<Content>, logged: bool) {
+    let restore = Operation::Restore { subject: subject_of(subject), content, logged };
+    let evidence = evidence(sql, subject_of(subject), Held::Absent, false, false).unwrap();
+    let ground = Ground { order: Order::Policy(Policy::Log), evidence };
+    let intent = Intent { patch: Patch { operations: vec![restore] }, ..intent(serial) };
+    assert_eq!(intend_repair(sql, &intent, &ground, at(0)).unwrap(), Report::Intended);
+    finish(sql, tx(serial), &Decision::Committed, at(0)).unwrap();
+}
+
+fn events(sql: &Connection) -> usize {
+    event_entries(sql).unwrap().len()
+}
+
+#[test]
+fn what_the_events_say_is_restored_with_its_version_and_without_an_event() {
+    let sql = ledger();
+    logged(&sql, 1, r#"[{"create":{"id":"a","kind":"thing"}},{"create":{"id":"b","kind":"thing"}}]"#, A);
+    logged(&sql, 2, r#"[{"link":{"from":"a","kind":"knows","to":"b"}}]"#, A);
+    let (before, count) = (load(&sql, &"a".parse().unwrap()).unwrap().unwrap(), events(&sql));
+    assert_eq!((before.version, before.tx), (2, tx(2)));
+    sql.execute_batch("DELETE FROM link; DELETE FROM entity WHERE id = 'a'").unwrap();
+    let thing = |kind: &str| content(&format!(r#"{{"kind":"{kind}","properties":{{}}}}"#));
+    repaired(&sql, 3, A, Some(thing("thing")), true);
+    repaired(&sql, 4, LINK, Some(thing("knows")), true);
+    assert_eq!(load(&sql, &"a".parse().unwrap()).unwrap(), Some(before));
+    assert_eq!(events(&sql), count);
+    let link_tx: String = sql.query_row("SELECT tx FROM link", [], |row| row.get(0)).unwrap();
+    assert_eq!(link_tx, tx(2).to_string());
+    let audited: i64 =
+        sql.query_row("SELECT count(*) FROM audit WHERE action = 'repairing'", [], |row| row.get(0)).unwrap();
+    assert_eq!(audited, 2);
+    // A stranger that goes is no event either.
+    sql.execute_batch("INSERT INTO entity VALUES ('c', 'thing', '{}', 1, 'tx-1-1')").unwrap();
+    repaired(&sql, 5, r#"{"entity":"c"}"#, None, true);
+    assert_eq!((load(&sql, &"c".parse().unwrap()).unwrap(), events(&sql)), (None, count));
+}
+
+#[test]
+fn what_the_events_do_not_say_becomes_one_of_them() {
+    let sql = ledger();
+    logged(&sql, 1, r#"[{"create":{"id":"a","kind":"thing"}}]"#, A);
+    let new = content(r#"{"kind":"robot","properties":{"x":1}}"#);
+    repaired(&sql, 2, A, Some(new.clone()), false);
+    let row = load(&sql, &"a".parse().unwrap()).unwrap().unwrap();
+    assert_eq!((row.kind, row.version, row.tx), (new.kind.clone(), 2, tx(2)));
+    assert_eq!(history::of(&sql, &subject_of(A)).unwrap(), Logged::Present { content: new, tx: tx(2) });
+    repaired(&sql, 3, A, None, false);
+    assert_eq!(history::of(&sql, &subject_of(A)).unwrap(), Logged::Removed { tx: tx(3) });
+    assert!(matches!(logged(&sql, 4, r#"[{"create":{"id":"a","kind":"thing"}}]"#, A), Logged::Present { .. }));
+    assert_eq!(load(&sql, &"a".parse().unwrap()).unwrap().unwrap().version, 4);
+}
+
+#[test]
+fn there_is_one_open_case_a_subject_and_its_end_is_documented() {
+    let sql = ledger();
+    committed(&sql, 1, 1);
+    let evidence = |sql_has: Option<Content>| Evidence {
+        subject: subject_of(A),
+        graph: Held::Absent,
+        sql: sql_has,
+        log: Logged::Never,
+        linked: false,
+        loose: false,
+    };
+    let found = evidence(Some(content(r#"{"kind":"thing","properties":{}}"#)));
+    let open = |evidence: &Evidence| open_case(&sql, evidence, &Reason::Quarantined, Millis(5)).unwrap();
+    assert_eq!((open_cases(&sql, 0, 9).unwrap(), case(&sql, 1).unwrap()), (vec![], None));
+    assert_eq!((open(&evidence(None)), open(&found)), (1, 1));
+    let listed = open_cases(&sql, 0, 9).unwrap();
+    assert_eq!((listed.len(), &listed[0].evidence, listed[0].found_ms), (1, &found, Millis(5)));
+    let (by, note) = ("ann".to_owned(), "looked".to_owned());
+    let ending = Ending { authority: Authority::Sql, by, note, tx: Some(tx(1)), at_ms: Millis(7) };
+    assert!(close_case(&sql, 1, &ending, Some(tx(1)), Millis(7)).unwrap());
+    assert!(!close_case(&sql, 1, &ending, Some(tx(1)), Millis(7)).unwrap(), "once");
+    assert_eq!(open_cases(&sql, 0, 9).unwrap(), []);
+    assert_eq!(case(&sql, 1).unwrap().unwrap().ending, Some(ending));
+    let detail: String = sql
+        .query_row("SELECT detail FROM audit WHERE action = 'resolved' AND tx = 'tx-1-1'", [], |row| row.get(0))
+        .unwrap();
+    assert!(detail.starts_with(r#"{"case":1,"ending":{"authority":"sql","by":"ann""#), "{detail}");
+    assert_eq!(open(&found), 2, "what is found anew is a new case");
+    assert_eq!(case(&sql, 3).unwrap(), None);
+}
+
+#[test]
+fn pages_are_in_order_and_go_on_where_the_last_one_ended() {
+    let sql = ledger();
+    let create = |id: &str| format!(r#"{{"create":{{"id":"{id}","kind":"thing"}}}}"#);
+    let ids = ["a", "a-b", "a.b", "a/b", "aa", "b"];
+    logged(&sql, 1, &format!("[{}]", ids.map(create).join(",")), A);
+    let link = |kind: &str, to: &str| format!(r#"{{"link":{{"from":"a","kind":"{kind}","to":"{to}"}}}}"#);
+    logged(&sql, 2, &format!("[{},{},{}]", link("z", "a"), link("k", "b"), link("k", "aa")), A);
+    let (mut after, mut seen) = (None::<String>, Vec::new());
+    loop {
+        let page = entities_after(&sql, after.as_deref(), 4).unwrap();
+        let Some((Subject::Entity(last), _)) = page.last() else { break };
+        after = Some(last.as_str().to_owned());
+        seen.extend(page.into_iter().map(|(subject, _)| subject.resource().to_string()));
+    }
+    assert_eq!(seen, ids);
+    let links =
+        |after| links_after(&sql, after, 2).unwrap().into_iter().map(|(link, _)| link.to_string()).collect::<Vec<_>>();
+    assert_eq!(links(None), ["link a -[k]-> aa", "link a -[k]-> b"]);
+    assert_eq!(links(Some(["a", "k", "b"])), ["link a -[z]-> a"]);
 }
 
 /// The actions and numbers of the whole audit trail.

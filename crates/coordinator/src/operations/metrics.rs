@@ -11,6 +11,7 @@ use super::seconds;
 use super::window::{Sample, Window};
 use crate::commit::{
     AbortReason, Action, Answer, CommitEffect, Decision, EffectId, Failure, Input, Mark, Rejection, Report, RequestId,
+    Reviewed,
 };
 
 /// Counts of what the commit core of one process was told and answered.
@@ -44,11 +45,21 @@ pub enum RequestKind {
     Read,
     /// What became of a transaction.
     Outcome,
+    /// To have both stores compared where a scan saw a difference.
+    Examination,
+    /// To have a difference between the stores removed.
+    Repair,
 }
 
 impl RequestKind {
     /// Every kind.
-    pub const ALL: [RequestKind; 3] = [RequestKind::Transaction, RequestKind::Read, RequestKind::Outcome];
+    pub const ALL: [RequestKind; 5] = [
+        RequestKind::Transaction,
+        RequestKind::Read,
+        RequestKind::Outcome,
+        RequestKind::Examination,
+        RequestKind::Repair,
+    ];
 
     /// As a label has it.
     pub fn name(self) -> &'static str {
@@ -56,6 +67,8 @@ impl RequestKind {
             RequestKind::Transaction => "transaction",
             RequestKind::Read => "read",
             RequestKind::Outcome => "outcome",
+            RequestKind::Examination => "examination",
+            RequestKind::Repair => "repair",
         }
     }
 
@@ -76,6 +89,19 @@ impl RequestKind {
             ],
             RequestKind::Read => &["found", "absent", "busy", "unavailable", "halted"],
             RequestKind::Outcome => &["settled", "undecided", "absent", "busy", "unavailable", "halted"],
+            RequestKind::Examination => &["examined", "busy", "unavailable", "halted"],
+            RequestKind::Repair => &[
+                "agreed",
+                "left_to_a_person",
+                "committed",
+                "refused",
+                "graph_refused",
+                "fenced",
+                "unknown",
+                "busy",
+                "unavailable",
+                "halted",
+            ],
         }
     }
 }
@@ -164,6 +190,8 @@ impl Metrics {
             Input::Submit { request, .. } => self.ask(now, *request, RequestKind::Transaction),
             Input::Read { request, .. } => self.ask(now, *request, RequestKind::Read),
             Input::Outcome { request, .. } => self.ask(now, *request, RequestKind::Outcome),
+            Input::Examine { request, .. } => self.ask(now, *request, RequestKind::Examination),
+            Input::Repair { request, .. } => self.ask(now, *request, RequestKind::Repair),
             // A core that has halted leaves these to the next process.
             Input::Done { .. } | Input::Failed { .. } if self.halted => {}
             Input::Done { effect: EffectId::Intend(tx), report } => self.intended(now, *tx, report),
@@ -287,7 +315,7 @@ impl Metrics {
 
     fn action(&mut self, now: Millis, action: &Action) {
         match action {
-            Action::Intend(intent) => {
+            Action::Intend(intent) | Action::IntendRepair { intent, .. } => {
                 let open = Open { began: now, in_doubt: None, recovered: false, fences: 0, cause: None };
                 self.open.insert(intent.tx, open);
             }
@@ -350,16 +378,19 @@ impl Metrics {
         let Some(Asked { kind, at, joined }) = self.requests.remove(&request) else { return };
         let name = match (kind, answer) {
             (RequestKind::Transaction, Answer::Settled(settled)) if joined || is_retry(settled.tx) => "repeated",
-            (RequestKind::Transaction, Answer::Settled(settled)) => match &settled.decision {
+            (RequestKind::Transaction | RequestKind::Repair, Answer::Settled(settled)) => match &settled.decision {
                 Decision::Committed => "committed",
                 Decision::Aborted { reason } => cause(reason),
             },
             (_, Answer::Settled(_)) => "settled",
-            (RequestKind::Transaction, Answer::Unknown(_)) => "unknown",
+            (RequestKind::Transaction | RequestKind::Repair, Answer::Unknown(_)) => "unknown",
             (_, Answer::Unknown(_)) => "undecided",
             (_, Answer::KeyReused(_)) => "key_reused",
             (_, Answer::Entity(Some(_))) => "found",
             (_, Answer::Entity(None) | Answer::NoSuchTransaction(_)) => "absent",
+            (_, Answer::Examined(_)) => "examined",
+            (_, Answer::Reviewed(Reviewed::Agreed)) => "agreed",
+            (_, Answer::Reviewed(Reviewed::Undecided { .. })) => "left_to_a_person",
             (_, Answer::Rejected(Rejection::Busy)) => "busy",
             (_, Answer::Rejected(Rejection::Unavailable(_))) => "unavailable",
             (_, Answer::Rejected(Rejection::Halted)) => "halted",

@@ -139,6 +139,9 @@ pub(crate) async fn announce(operations: Weak<Operations>) {
 /// The name of the check that every start makes.
 pub const START_CHECK: &str = "start";
 
+/// The name of the check that compares both stores.
+pub const STORES_CHECK: &str = "stores";
+
 impl Operations {
     /// Of a process that starts with this core.
     pub(crate) fn new(config: alerts::Config, core: &Commit, graph_is_sound: bool) -> Operations {

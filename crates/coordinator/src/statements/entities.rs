@@ -1,9 +1,9 @@
 //! Entities.
 
 use graph::{Properties, Value};
-use stores::{Datum, Direction, GraphFault, Params, PropertyGraph, Rows, Statement};
+use stores::{Datum, Direction, GraphFault, Params, PropertyGraph, Rows, Statement, TextRange};
 
-use super::{cell, changed, find, limit, links, page, property_map, text};
+use super::{cell, changed, find, limit, links, property_map, text};
 
 pub(super) const LABEL: &str = "Entity";
 
@@ -73,6 +73,36 @@ fn delete_entity(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows,
     Ok(changed(deleted))
 }
 
+/// Makes an entity what it is said to be, whatever it was: `content` has all its properties,
+/// `id` and `kind` among them.
+pub static PUT_ENTITY: Statement = Statement {
+    name: "put_entity",
+    cypher: "MERGE (n:Entity {id: $id}) SET n = $content RETURN count(n) AS changed",
+    columns: &["changed"],
+    run: put_entity,
+};
+
+fn put_entity(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let content = property_map(params, "content")?;
+    let nodes = find(graph, LABEL, "id", text(params, "id")?)?;
+    if nodes.is_empty() {
+        graph.create(&[LABEL], content)?;
+        return Ok(changed(1));
+    }
+    for node in &nodes {
+        graph.set_properties(*node, content.clone())?;
+    }
+    Ok(changed(nodes.len()))
+}
+
+/// How many entities of this id there are.
+pub static COUNT_ENTITY: Statement = Statement {
+    name: "count_entity",
+    cypher: "MATCH (n:Entity {id: $id}) RETURN count(n) AS entities",
+    columns: &["entities"],
+    run: |graph, params| Ok(changed(find(graph, LABEL, "id", text(params, "id")?)?.len())),
+};
+
 /// An entity's properties, `id` and `kind` among them; no row where there is none.
 pub static READ_ENTITY: Statement = Statement {
     name: "read_entity",
@@ -97,13 +127,8 @@ pub static DUMP_ENTITIES: Statement = Statement {
 
 fn dump_entities(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
     let (after, limit) = (text(params, "after")?, limit(params)?);
-    let mut rows = Rows::new();
-    for node in graph.scan(LABEL)? {
-        let properties = graph.properties(node)?;
-        let id = cell(&properties, "id");
-        if id.as_text().is_some_and(|id| id > after) {
-            rows.push(vec![id, properties.into()]);
-        }
-    }
-    Ok(page(rows, limit))
+    let range = TextRange { after, before: None };
+    let nodes = graph.range(LABEL, "id", range, limit)?;
+    let row = |node| graph.properties(node).map(|properties| vec![cell(&properties, "id"), properties.into()]);
+    nodes.into_iter().map(row).collect()
 }

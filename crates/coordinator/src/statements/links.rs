@@ -1,11 +1,14 @@
 //! Links between entities.
 
 use graph::{Properties, Value};
-use stores::{Datum, Direction, EdgeHandle, GraphFault, NodeHandle, Params, PropertyGraph, Rows, Statement};
+use stores::{Datum, Direction, EdgeHandle, GraphFault, NodeHandle, Params, PropertyGraph, Rows, Statement, TextRange};
 
 use super::{cell, changed, entities, find, limit, page, property_map, text};
 
 pub(super) const TYPE: &str = "LINK";
+
+/// How many entities [`DUMP_LINKS`] looks up at once while it has no page of links yet.
+const SOURCES: usize = 64;
 
 /// Connects two entities. Changes nothing where one is missing or the link exists.
 pub static LINK: Statement = Statement {
@@ -102,20 +105,31 @@ pub static DUMP_LINKS: Statement = Statement {
 };
 
 fn dump_links(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
-    let after = [text(params, "from")?, text(params, "kind")?, text(params, "to")?].map(Datum::from);
+    let first = text(params, "from")?;
+    let after = [first, text(params, "kind")?, text(params, "to")?].map(Datum::from);
     let limit = limit(params)?;
     let mut rows = Rows::new();
-    for source in graph.scan(entities::LABEL)? {
-        let from = cell(&graph.properties(source)?, "id");
-        for (edge, target) in graph.edges(source, TYPE, Direction::Out)? {
-            let properties = graph.edge_properties(edge)?;
-            let key = [from.clone(), cell(&properties, "kind"), cell(&graph.properties(target)?, "id")];
-            if key > after {
-                rows.push(key.into_iter().chain([Datum::from(properties)]).collect());
+    // What is left of the links of the source that the last page ended in, then source by source.
+    let mut sources = find(graph, entities::LABEL, "id", first)?;
+    loop {
+        let mut last = None;
+        for source in sources {
+            let from = cell(&graph.properties(source)?, "id");
+            for (edge, target) in graph.edges(source, TYPE, Direction::Out)? {
+                let properties = graph.edge_properties(edge)?;
+                let key = [from.clone(), cell(&properties, "kind"), cell(&graph.properties(target)?, "id")];
+                if key > after {
+                    rows.push(key.into_iter().chain([Datum::from(properties)]).collect());
+                }
             }
+            last = Some(from);
+        }
+        let next = last.as_ref().and_then(Datum::as_text).unwrap_or(first);
+        sources = graph.range(entities::LABEL, "id", TextRange { after: next, before: None }, SOURCES)?;
+        if rows.len() >= limit || sources.is_empty() {
+            return Ok(page(rows, limit));
         }
     }
-    Ok(page(rows, limit))
 }
 
 fn between(

@@ -1,9 +1,9 @@
 //! Markers: the decision about each transaction.
 
 use graph::{Properties, Value};
-use stores::{GraphFault, Params, PropertyGraph, Rows, Statement};
+use stores::{Datum, GraphFault, Params, PropertyGraph, Rows, Statement, TextRange};
 
-use super::{cell, changed, find, limit, page, text};
+use super::{cell, changed, find, limit, text};
 
 pub(super) const LABEL: &str = "Tx";
 
@@ -52,16 +52,7 @@ pub static DUMP_MARKERS: Statement = Statement {
 };
 
 fn dump_markers(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
-    let (after, limit) = (text(params, "after")?, limit(params)?);
-    let mut rows = Rows::new();
-    for node in graph.scan(LABEL)? {
-        let properties = graph.properties(node)?;
-        let id = cell(&properties, "id");
-        if id.as_text().is_some_and(|id| id > after) {
-            rows.push(vec![id, cell(&properties, "state")]);
-        }
-    }
-    Ok(page(rows, limit))
+    markers_in(graph, TextRange { after: text(params, "after")?, before: None }, limit(params)?)
 }
 
 /// A marker's state; no row where there is none. Says nothing about what may still come: for
@@ -94,16 +85,17 @@ pub static MARKERS_BETWEEN: Statement = Statement {
 };
 
 fn markers_between(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
-    let (after, before, limit) = (text(params, "after")?, text(params, "before")?, limit(params)?);
-    let mut rows = Rows::new();
-    for node in graph.scan(LABEL)? {
+    let range = TextRange { after: text(params, "after")?, before: Some(text(params, "before")?) };
+    markers_in(graph, range, limit(params)?)
+}
+
+fn markers_in(graph: &mut dyn PropertyGraph, range: TextRange<'_>, limit: usize) -> Result<Rows, GraphFault> {
+    let markers = graph.range(LABEL, "id", range, limit)?;
+    let row = |node| -> Result<Vec<Datum>, GraphFault> {
         let properties = graph.properties(node)?;
-        let id = cell(&properties, "id");
-        if id.as_text().is_some_and(|id| id > after && id < before) {
-            rows.push(vec![id, cell(&properties, "state")]);
-        }
-    }
-    Ok(page(rows, limit))
+        Ok(vec![cell(&properties, "id"), cell(&properties, "state")])
+    };
+    markers.into_iter().map(row).collect()
 }
 
 fn marker(id: &str, state: &str) -> Properties {

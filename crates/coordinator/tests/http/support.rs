@@ -35,8 +35,8 @@ pub enum Mood {
 }
 
 /// An embedded graph with a mood.
-struct Moody {
-    graph: EmbeddedGraph,
+pub struct Moody {
+    pub graph: EmbeddedGraph,
     mood: watch::Receiver<Mood>,
 }
 
@@ -73,6 +73,7 @@ pub struct Server {
     pub address: String,
     pub mood: watch::Sender<Mood>,
     pub data: TempDir,
+    pub graph: Arc<Moody>,
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
 }
@@ -101,7 +102,7 @@ impl Server {
         let mut options = Options::new(data.path());
         tune(&mut options);
         let graph = Arc::new(Moody { graph, mood: moods });
-        let coordinator = Coordinator::start(env.clone(), options, graph).await.unwrap();
+        let coordinator = Coordinator::start(env.clone(), options, graph.clone()).await.unwrap();
         let listener = env.listen("127.0.0.1:0").await.unwrap();
         let address = listener.local_address();
         let ((stop, stopped), (end, ended)) = (oneshot::channel(), oneshot::channel());
@@ -112,7 +113,7 @@ impl Server {
                 let _ = end.send(());
             }
         });
-        Server { address, mood, data, stop, ended }
+        Server { address, mood, data, graph, stop, ended }
     }
 
     pub fn client(&self) -> Client {

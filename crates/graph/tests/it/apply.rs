@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use graph::{Diff, Edge, Node, Operation, Patch, Properties, Refusal, Snapshot, Value};
+use graph::{Content, Diff, Edge, Node, Operation, Patch, Properties, Refusal, Snapshot, Subject, Value};
 use proptest::prelude::*;
 
 use crate::strategies::{self, patch, snapshot, sound_snapshot, valid_properties};
@@ -209,4 +209,44 @@ proptest! {
         prop_assert_eq!(&after.nodes()[1..], &before.nodes()[1..]);
         prop_assert_eq!(after.edges(), before.edges());
     }
+}
+
+fn restore(subject: Subject, content: Option<Content>) -> Operation {
+    Operation::Restore { subject, content, logged: true }
+}
+
+fn friendship(from: &str, to: &str) -> Subject {
+    Subject::Link { from: id(from), kind: kind("knows"), to: id(to) }
+}
+
+#[test]
+fn a_restoration_fits_whatever_is_there() {
+    let robot = Content { kind: kind("robot"), properties: properties([("x", Value::Int(1)), ("y", Value::Null)]) };
+    let new = Content { kind: kind("knows"), properties: properties([("since", Value::Int(3))]) };
+    let patch = patch_of([
+        restore(Subject::Entity(id("alice")), Some(robot.clone())),
+        restore(Subject::Entity(id("carol")), Some(robot)),
+        restore(Subject::Entity(id("nobody")), None),
+        restore(friendship("alice", "bob"), Some(new.clone())),
+        restore(friendship("carol", "bob"), Some(new)),
+        restore(friendship("bob", "alice"), None),
+        restore(friendship("bob", "carol"), None),
+    ]);
+    let mut snapshot = two_friends();
+    patch.apply(&mut snapshot).expect("it fits");
+    let (robot, since) = (kind("robot"), properties([("since", Value::Int(3))]));
+    let one = properties([("x", Value::Int(1))]);
+    let expected = Snapshot::new(
+        vec![Node::entity(&id("alice"), &robot, &one), person("bob", 8), Node::entity(&id("carol"), &robot, &one)],
+        ["alice", "carol"].map(|from| Edge::link(&id(from), &kind("knows"), &id("bob"), &since)).into(),
+    );
+    assert_eq!(snapshot, expected);
+}
+
+#[test]
+fn a_restoration_leaves_no_link_without_an_end() {
+    assert_eq!(refusal(restore(Subject::Entity(id("bob")), None)), Refusal::StillLinked(id("bob")));
+    let content = Content { kind: kind("knows"), properties: Properties::new() };
+    let link = restore(friendship("alice", "nobody"), Some(content));
+    assert_eq!(refusal(link), Refusal::NoSuchEntity(id("nobody")));
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, named_params};
 
 use crate::equality::{equality_key, without_nulls};
 use crate::property_graph::edge_kind;
-use crate::{Direction, EdgeHandle, GraphFault, NodeHandle, PropertyGraph, dump};
+use crate::{Direction, EdgeHandle, GraphFault, NodeHandle, PropertyGraph, TextRange, dump};
 
 pub(super) struct Session<'c> {
     connection: &'c Connection,
@@ -40,6 +40,13 @@ impl FromSql for Json {
         Ok(Json(serde_json::from_str(value.as_str()?).map_err(|error| FromSqlError::Other(error.into()))?))
     }
 }
+
+/// The texts of a range that are under a constraint, in order; in the words of their index, or
+/// SQLite does not use it.
+const TEXTS: &str = "SELECT node FROM unique_value
+    WHERE label = ?1 AND property = ?2 AND json_type(value) = 'text'
+    AND json_extract(value, '$') > ?3 AND (?4 IS NULL OR json_extract(value, '$') < ?4)
+    ORDER BY json_extract(value, '$') LIMIT ?5";
 
 /// A row id; SQLite's are signed and ours positive.
 fn row_id(handle: u64) -> i64 {
@@ -139,6 +146,12 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// The nodes with this label, and their properties.
+    fn labelled(&self, label: &str) -> Result<Vec<(NodeHandle, Properties)>, GraphFault> {
+        let sql = "SELECT id, properties FROM label JOIN node ON node.id = label.node WHERE label = ?1 ORDER BY id";
+        self.rows(sql, [label], |row| Ok((NodeHandle(handle(row.get(0)?)), row.get::<_, Json>(1)?.0)))
+    }
+
     fn labels(&self, node: NodeHandle) -> Result<BTreeSet<String>, GraphFault> {
         let labels = self.rows("SELECT label FROM label WHERE node = ?1", [row_id(node.0)], |row| row.get(0))?;
         Ok(labels.into_iter().collect())
@@ -165,10 +178,31 @@ impl PropertyGraph for Session<'_> {
         if self.is_constrained(label, property)? {
             return Ok(self.holder(label, property, &key)?.into_iter().collect());
         }
-        let sql = "SELECT id, properties FROM label JOIN node ON node.id = label.node WHERE label = ?1 ORDER BY id";
-        let nodes = self.rows(sql, [label], |row| Ok((NodeHandle(handle(row.get(0)?)), row.get::<_, Json>(1)?.0)))?;
         let equals = |properties: &Properties| properties.get(property).and_then(equality_key).as_ref() == Some(&key);
-        Ok(nodes.into_iter().filter(|(_, properties)| equals(properties)).map(|(node, _)| node).collect())
+        let nodes = self.labelled(label)?.into_iter();
+        Ok(nodes.filter(|(_, properties)| equals(properties)).map(|(node, _)| node).collect())
+    }
+
+    fn range(
+        &mut self,
+        label: &str,
+        property: &str,
+        range: TextRange<'_>,
+        limit: usize,
+    ) -> Result<Vec<NodeHandle>, GraphFault> {
+        if self.is_constrained(label, property)? {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let params = (label, property, range.after, range.before, limit);
+            return self.rows(TEXTS, params, |row| Ok(NodeHandle(handle(row.get(0)?))));
+        }
+        let nodes = self.labelled(label)?.into_iter().filter_map(|(node, properties)| {
+            let text = properties.get(property)?.as_text()?;
+            range.contains(text).then(|| (text.to_owned(), node))
+        });
+        let mut nodes: Vec<(String, NodeHandle)> = nodes.collect();
+        nodes.sort();
+        nodes.truncate(limit);
+        Ok(nodes.into_iter().map(|(_, node)| node).collect())
     }
 
     fn scan(&mut self, label: &str) -> Result<Vec<NodeHandle>, GraphFault> {
@@ -309,4 +343,22 @@ pub(super) fn snapshot(connection: &Connection) -> rusqlite::Result<Snapshot> {
     })?;
     let edges = edges.collect::<rusqlite::Result<_>>()?;
     Ok(Snapshot::new(nodes.into_values().collect(), edges))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_texts_is_read_from_their_index_and_not_sorted() {
+        let sql = Connection::open_in_memory().unwrap();
+        for migration in crate::embedded::SCHEMA.migrations {
+            sql.execute_batch(migration).unwrap();
+        }
+        let mut plan = sql.prepare(&format!("EXPLAIN QUERY PLAN {TEXTS}")).unwrap();
+        let steps = plan.query_map(("A", "id", "", None::<&str>, 1), |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<String> = steps.collect::<Result<_, _>>().unwrap();
+        assert_eq!(steps.len(), 1, "{steps:?}");
+        assert!(steps[0].contains("INDEX unique_value_text (label=? AND property=? AND <expr>>?)"), "{steps:?}");
+    }
 }

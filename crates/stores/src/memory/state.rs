@@ -1,11 +1,12 @@
 //! What is committed, with the indexes that keep lookups from being scans.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use graph::{Kind, Properties, Value};
 
-use crate::GraphFault;
 use crate::equality::{equality_key, without_nulls};
+use crate::{GraphFault, TextRange};
 
 /// How many commits [`lose_last`](super::MemoryGraph::lose_last) can undo.
 pub const COMMITS_KEPT: usize = 1_000;
@@ -110,6 +111,28 @@ impl State {
             Some(index) => index.get(key).cloned().unwrap_or_default(),
             None => self.with_label(label).collect(),
         }
+    }
+
+    /// The texts of a range that nodes with the label have as the property, in order: from the
+    /// index of a constraint, or from all nodes with the label where there is none.
+    pub(super) fn texts<'s>(
+        &'s self,
+        label: &str,
+        property: &str,
+        range: TextRange<'s>,
+    ) -> Box<dyn Iterator<Item = (&'s str, u64)> + 's> {
+        if let Some(index) = self.holders.get(&(label.to_owned(), property.to_owned())) {
+            let first = (Bound::Excluded(Value::from(range.after)), Bound::Unbounded);
+            let texts = index.range(first).map_while(move |(value, holders)| {
+                value.as_text().filter(|text| range.contains(text)).map(|text| (text, holders))
+            });
+            return Box::new(texts.flat_map(|(text, holders)| holders.iter().map(move |id| (text, *id))));
+        }
+        let text = |id| Some((self.nodes[&id].properties.get(property)?.as_text()?, id));
+        let mut texts: Vec<(&str, u64)> =
+            self.with_label(label).filter_map(text).filter(|(text, _)| range.contains(text)).collect();
+        texts.sort_unstable();
+        Box::new(texts.into_iter())
     }
 
     pub(super) fn constrain(&mut self, label: &str, property: &str) -> Result<(), GraphFault> {

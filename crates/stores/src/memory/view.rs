@@ -7,7 +7,7 @@ use graph::{Properties, Value};
 use super::state::{State, StoredEdge, StoredNode};
 use crate::equality::{equality_key, without_nulls};
 use crate::property_graph::edge_kind;
-use crate::{Direction, EdgeHandle, GraphFault, NodeHandle, PropertyGraph};
+use crate::{Direction, EdgeHandle, GraphFault, NodeHandle, PropertyGraph, TextRange};
 
 /// The changes of a transaction that is not committed.
 #[derive(Clone, Default)]
@@ -150,6 +150,27 @@ impl<'a> View<'a> {
 impl PropertyGraph for View<'_> {
     fn find(&mut self, label: &str, property: &str, value: &Value) -> Result<Vec<NodeHandle>, GraphFault> {
         Ok(self.holders(label, property, value).into_iter().map(NodeHandle).collect())
+    }
+
+    fn range(
+        &mut self,
+        label: &str,
+        property: &str,
+        range: TextRange<'_>,
+        limit: usize,
+    ) -> Result<Vec<NodeHandle>, GraphFault> {
+        let text = |node: &StoredNode| match node.properties.get(property) {
+            Some(Value::Text(text)) if node.labels.contains(label) && range.contains(text) => Some(text.clone()),
+            _ => None,
+        };
+        // What this transaction has touched is looked at by itself.
+        let committed = self.state.texts(label, property, range).filter(|(_, id)| !self.overlay.nodes.contains_key(id));
+        let own = self.overlay.nodes.keys().filter_map(|id| Some((text(&self.node(*id)?)?, *id)));
+        let mut nodes: Vec<(String, u64)> =
+            committed.take(limit).map(|(text, id)| (text.to_owned(), id)).chain(own).collect();
+        nodes.sort();
+        nodes.truncate(limit);
+        Ok(nodes.into_iter().map(|(_, id)| NodeHandle(id)).collect())
     }
 
     fn scan(&mut self, label: &str) -> Result<Vec<NodeHandle>, GraphFault> {

@@ -9,7 +9,7 @@ use stores::memory::MemoryGraph;
 use stores::sqlite::Check;
 use stores::{
     Call, Datum, Direction, EdgeHandle, Expect, GraphError, GraphFault, GraphStore, NodeHandle, PropertyGraph, Rows,
-    Statement, Uniqueness,
+    Statement, TextRange, Uniqueness,
 };
 use tempfile::TempDir;
 
@@ -24,6 +24,7 @@ const KINDS: [&str; 2] = ["TO", "OF"];
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Primitive {
     Find { label: usize, name: usize, value: Value },
+    Range { label: usize, name: usize, after: String, before: Option<String>, limit: usize },
     Scan { label: usize },
     Create { labels: Vec<usize>, properties: Properties },
     Properties { node: usize },
@@ -46,7 +47,7 @@ fn value() -> impl Strategy<Value = Value> {
         Just(Value::Int(i64::MAX)),
         (0_u8..6).prop_map(move |half| real(f64::from(half) / 2.0)),
         prop::num::f64::NORMAL.prop_map(real),
-        "[ab]?".prop_map(Value::Text),
+        "[ab]?[!b]?".prop_map(Value::Text),
         any::<String>().prop_map(Value::Text),
     ];
     let list = prop::collection::vec(scalar.clone(), 0..3).prop_map(Value::List);
@@ -60,7 +61,10 @@ fn properties() -> impl Strategy<Value = Properties> {
 fn primitive() -> impl Strategy<Value = Primitive> {
     let (label, name, kind, seen) = (0..LABELS.len(), 0..NAMES.len(), 0..KINDS.len(), 0..20_usize);
     prop_oneof![
-        2 => (label.clone(), name, value()).prop_map(|(label, name, value)| Primitive::Find { label, name, value }),
+        2 => (label.clone(), name.clone(), value()).prop_map(|(label, name, value)| Primitive::Find { label, name, value }),
+        3 => (label.clone(), name, "[ab]{0,2}", prop::option::of("[ab]{1,3}"), 0..4_usize).prop_map(
+            |(label, name, after, before, limit)| Primitive::Range { label, name, after, before, limit }
+        ),
         2 => label.clone().prop_map(|label| Primitive::Scan { label }),
         5 => (prop::collection::vec(label, 0..3), properties())
             .prop_map(|(labels, properties)| Primitive::Create { labels, properties }),
@@ -120,6 +124,10 @@ impl Script {
         Some(match primitive {
             Primitive::Find { label, name, value } => {
                 graph.find(LABELS[*label], NAMES[*name], value).map(|nodes| self.names(nodes))
+            }
+            Primitive::Range { label, name, after, before, limit } => {
+                let range = TextRange { after, before: before.as_deref() };
+                graph.range(LABELS[*label], NAMES[*name], range, *limit).map(|nodes| self.names(nodes))
             }
             Primitive::Scan { label } => graph.scan(LABELS[*label]).map(|nodes| self.names(nodes)),
             Primitive::Create { labels, properties } => {

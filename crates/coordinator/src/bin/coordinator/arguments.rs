@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use coordinator::client::ServerUrl;
+use coordinator::reconcile::{Authority, Policy};
 use stores::bolt::client::{BoltUrl, UrlError};
 
 /// Atomic transactions over a graph database and SQLite.
@@ -54,6 +55,102 @@ pub enum Command {
     /// Ask a running server how it is.
     #[command(after_help = "Example:\n  coordinator status --url http://127.0.0.1:7400")]
     Status(Status),
+    /// Compare both stores, while everything goes on. Exit code 1 if they differ.
+    #[command(after_help = MAINTENANCE)]
+    Validate(Maintenance),
+    /// Make both stores the same where a policy decides. Exit code 1 if something is left.
+    #[command(after_help = MAINTENANCE)]
+    Reconcile(Reconcile),
+    /// Show what is left to a person to decide, or decide it.
+    #[command(after_help = MAINTENANCE)]
+    Resolve(Resolve),
+}
+
+const MAINTENANCE: &str = "\
+Examples:
+  coordinator validate
+  coordinator reconcile --policy log
+  coordinator resolve
+  coordinator resolve --case 3 --authority graph --by ann --note 'asked the owner'
+  coordinator validate --data ./data
+
+Through the server at --url. With --data, and if no server runs on that folder, the folder is
+opened instead: everything open is recovered first, as by a server. Results are JSON on stdout.
+
+Policies: `log` takes what the committed transactions say; `graph` and `sql` take what that store
+has, but delete nothing that was committed and bring back nothing that was deleted; `quarantine`
+leaves everything to a person.";
+
+/// Where to find the stores.
+#[derive(Debug, Args)]
+pub struct Maintenance {
+    /// The server.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7400")]
+    pub url: ServerUrl,
+
+    /// The data folder, to be opened if no server runs on it.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub graph: Graph,
+
+    /// How long to wait for the server's answer: as long as it takes to read both stores.
+    #[arg(long, value_name = "MS", default_value_t = 3_600_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout_ms: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Reconcile {
+    #[command(flatten)]
+    pub maintenance: Maintenance,
+
+    /// Who is right where the stores differ: log, graph, sql, or quarantine for nobody.
+    #[arg(long, default_value_t = Policy::Log)]
+    pub policy: Policy,
+}
+
+#[derive(Debug, Args)]
+pub struct Resolve {
+    #[command(flatten)]
+    pub maintenance: Maintenance,
+
+    /// Which case; without it all open ones are shown.
+    #[arg(long, value_name = "NUMBER", requires_all = ["authority", "by", "note"])]
+    pub case: Option<u64>,
+
+    /// Who is right: log, graph or sql.
+    #[arg(long, requires = "case")]
+    pub authority: Option<Authority>,
+
+    /// Who decides, for the audit trail.
+    #[arg(long, value_name = "NAME", requires = "case")]
+    pub by: Option<String>,
+
+    /// Why, for the audit trail.
+    #[arg(long, value_name = "TEXT", requires = "case")]
+    pub note: Option<String>,
+}
+
+/// Where the graph is.
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// The graph: `embedded` (a file in the data folder), `bolt://[USER@]HOST[:PORT][/DB]`,
+    /// or `bolt+s://…` for TLS.
+    #[arg(long, value_name = "GRAPH", default_value = "embedded")]
+    pub graph: GraphChoice,
+
+    /// The environment variable that holds the password for a Bolt server.
+    #[arg(long, value_name = "VAR", default_value = "SQUALL_GRAPH_PASSWORD")]
+    pub graph_password_env: String,
+
+    /// A PEM file with certificates to trust for `bolt+s`, besides the system's.
+    #[arg(long, value_name = "FILE")]
+    pub graph_ca: Option<PathBuf>,
+
+    /// How long one transaction may take in the graph.
+    #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub graph_timeout_ms: u64,
 }
 
 #[derive(Debug, Args)]
@@ -77,22 +174,8 @@ pub struct Serve {
     #[arg(long)]
     pub allow_remote: bool,
 
-    /// The graph: `embedded` (a file in the data folder), `bolt://[USER@]HOST[:PORT][/DB]`,
-    /// or `bolt+s://…` for TLS.
-    #[arg(long, value_name = "GRAPH", default_value = "embedded")]
-    pub graph: GraphChoice,
-
-    /// The environment variable that holds the password for a Bolt server.
-    #[arg(long, value_name = "VAR", default_value = "SQUALL_GRAPH_PASSWORD")]
-    pub graph_password_env: String,
-
-    /// A PEM file with certificates to trust for `bolt+s`, besides the system's.
-    #[arg(long, value_name = "FILE")]
-    pub graph_ca: Option<PathBuf>,
-
-    /// How long one transaction may take in the graph.
-    #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub graph_timeout_ms: u64,
+    #[command(flatten)]
+    pub graph: Graph,
 
     /// After how long a client is told that the outcome is not known yet.
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -107,6 +190,10 @@ pub struct Serve {
     /// during which a server is running.
     #[arg(long, value_name = "HOURS", default_value_t = 168, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub retention_hours: u64,
+
+    /// The pause between two comparisons of both stores; 0 for none.
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    pub validate_every_minutes: u64,
 
     /// How logs are written.
     #[arg(long, value_enum, default_value_t = LogFormat::Human)]

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod failure;
+mod maintain;
 mod secret;
 mod serve;
 mod status;
@@ -33,6 +34,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         match arguments.command {
             Command::Serve(arguments) => serve::serve(arguments).await,
             Command::Status(arguments) => status::status(arguments).await,
+            Command::Validate(arguments) => maintain::validate(arguments).await,
+            Command::Reconcile(arguments) => maintain::reconcile(arguments).await,
+            Command::Resolve(arguments) => maintain::resolve(arguments).await,
         }
     });
     // Shutting it down would cancel blocking work under the tasks that wait for it. What is

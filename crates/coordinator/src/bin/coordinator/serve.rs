@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
-use crate::arguments::{GraphChoice, LogFormat, Serve};
+use crate::arguments::{Graph, GraphChoice, LogFormat, Serve};
 use crate::failure::Failure;
 use crate::secret;
 
@@ -37,12 +37,10 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
         token_env,
         allow_remote,
         graph,
-        graph_password_env,
-        graph_ca,
-        graph_timeout_ms,
         answer_timeout_ms,
         requests_max,
         retention_hours,
+        validate_every_minutes,
         log_format,
     } = arguments;
     start_logging(log_format)?;
@@ -54,19 +52,14 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let data = DataDir::claim(&data).map_err(unclaimed)?;
     let env = Env::new(Production);
-    let graph: Arc<dyn GraphStore> = match graph {
-        GraphChoice::Embedded => Arc::new(open_embedded(&env, &data).await?),
-        GraphChoice::Bolt(url) => {
-            let password =
-                std::env::var(&graph_password_env).map_err(|error| no_password(&graph_password_env, &error))?;
-            Arc::new(open_bolt(&env, &url, password, graph_ca)?)
-        }
-    };
+    let graph_limit = Duration::from_millis(graph.graph_timeout_ms);
+    let graph = open_graph(&env, &data, graph).await?;
     let mut options = Options::new(data.path());
     options.commit.answer_timeout_ms = Millis(answer_timeout_ms);
     options.retention.keep = Millis(retention_hours * 60 * 60 * 1_000);
+    options.reconcile.period = (validate_every_minutes > 0).then_some(Millis(validate_every_minutes * 60 * 1_000));
     options.requests_max = usize::try_from(requests_max).expect("a pointer has 32 bits at least");
-    options.graph_limit = Duration::from_millis(graph_timeout_ms);
+    options.graph_limit = graph_limit;
     let coordinator = tokio::select! {
         biased;
         // It may be waiting for the graph.
@@ -108,7 +101,7 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
     }
 }
 
-fn start_logging(format: LogFormat) -> Result<(), Failure> {
+pub fn start_logging(format: LogFormat) -> Result<(), Failure> {
     let filter = EnvFilter::builder()
         .with_default_directive(tracing::Level::INFO.into())
         .from_env()
@@ -174,6 +167,19 @@ fn announce(listener: &dyn Listener, asked_for: &str, guard: Guard) -> Result<()
     Ok(())
 }
 
+/// Opens the graph that the command line names.
+pub async fn open_graph(env: &Env, data: &DataDir, graph: Graph) -> Result<Arc<dyn GraphStore>, Failure> {
+    let Graph { graph, graph_password_env, graph_ca, graph_timeout_ms: _ } = graph;
+    Ok(match graph {
+        GraphChoice::Embedded => Arc::new(open_embedded(env, data).await?),
+        GraphChoice::Bolt(url) => {
+            let password =
+                std::env::var(&graph_password_env).map_err(|error| no_password(&graph_password_env, &error))?;
+            Arc::new(open_bolt(env, &url, password, graph_ca)?)
+        }
+    })
+}
+
 async fn open_embedded(env: &Env, data: &DataDir) -> Result<EmbeddedGraph, Failure> {
     let path = data.path().join(GRAPH_FILE);
     EmbeddedGraph::open(env, &path, Check::Quick)
@@ -203,7 +209,7 @@ fn no_password(variable: &str, error: &std::env::VarError) -> Failure {
         .help(format!("set {variable}, or name another variable with --graph-password-env"))
 }
 
-fn unclaimed(error: DataDirError) -> Failure {
+pub fn unclaimed(error: DataDirError) -> Failure {
     let failure = Failure::other(error.to_string());
     match error {
         DataDirError::InUse { .. } => failure.help("stop that process first, or name another folder with --data"),
@@ -213,7 +219,7 @@ fn unclaimed(error: DataDirError) -> Failure {
     }
 }
 
-fn not_started(error: StartError) -> Failure {
+pub fn not_started(error: StartError) -> Failure {
     let message = error.to_string();
     if let StartError::Open(error) = &error {
         return not_opened(message, error);

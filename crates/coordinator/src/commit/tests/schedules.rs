@@ -132,6 +132,7 @@ impl World {
                 let decision = self.log.get(&tx).and_then(|(_, decision)| decision.clone());
                 Ok(Report::LookedUp(decision.map(|decision| Settled { tx, decision })))
             }
+            Action::Examine { .. } | Action::IntendRepair { .. } => panic!("nobody asked for {id:?}"),
         };
         self.effects.get_mut(&id).expect("just looked at").result = Some(result);
     }
@@ -261,7 +262,9 @@ impl World {
                 assert_eq!(view.map(|view| view.tx), rows.last().copied(), "{entity} was read torn");
             }
             Answer::NoSuchTransaction(_) | Answer::Unknown(_) | Answer::Rejected(_) => {}
-            Answer::KeyReused(_) | Answer::Status(_) => panic!("nobody asked for {answer:?}"),
+            Answer::KeyReused(_) | Answer::Status(_) | Answer::Examined(_) | Answer::Reviewed(_) => {
+                panic!("nobody asked for {answer:?}")
+            }
         }
     }
 

@@ -38,7 +38,9 @@ impl Executor<Commit> for Stores {
                 Report::Fenced { committed: true }
             }
             Action::Finish { .. } => Report::Finished,
-            Action::Load { .. } | Action::LookUp { .. } => panic!("nobody asks"),
+            Action::Load { .. } | Action::LookUp { .. } | Action::Examine { .. } | Action::IntendRepair { .. } => {
+                panic!("nobody asks")
+            }
         };
         Some(Input::Done { effect, report })
     }

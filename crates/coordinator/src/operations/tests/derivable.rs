@@ -1,10 +1,11 @@
 //! Whatever happens, the numbers are those of the record.
 
-use graph::Refusal;
+use graph::{Content, Properties, Refusal, Subject};
 use proptest::prelude::*;
 
 use super::*;
 use crate::commit::{Action, Answer, Decision, Settled};
+use crate::reconcile::{Evidence, Held, Logged, Order, Policy};
 
 /// What comes next: a request, the end of an effect that is under way, or time.
 #[derive(Clone, Debug)]
@@ -18,6 +19,12 @@ enum Event {
     },
     Outcome {
         serial: u64,
+    },
+    Examine {
+        entity: usize,
+    },
+    Repair {
+        entity: usize,
     },
     /// Which effect of those under way, and how it ends.
     End {
@@ -34,6 +41,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (0..4_usize, 0..3_usize).prop_map(|(key, entity)| Event::Submit { key, entity }),
         1 => (0..3_usize).prop_map(|entity| Event::Read { entity }),
         1 => (1..6_u64).prop_map(|serial| Event::Outcome { serial }),
+        1 => (0..3_usize).prop_map(|entity| Event::Examine { entity }),
+        1 => (0..3_usize).prop_map(|entity| Event::Repair { entity }),
         8 => (any::<prop::sample::Index>(), 0..4_usize).prop_map(|(which, how)| Event::End { which, how }),
         2 => (1..12_000_u64).prop_map(|ms| Event::Wait { ms }),
     ]
@@ -49,6 +58,17 @@ fn end(effect: EffectId, action: &Action, how: usize) -> Input {
         (Action::Intend(intent), 2) => done(Report::Refused(Refusal::EntityExists(
             intent.patch.operations[0].keys().next().expect("a key").clone(),
         ))),
+        (Action::IntendRepair { .. }, 0 | 1) => done(Report::Intended),
+        (Action::IntendRepair { .. }, _) => done(Report::Refused(Refusal::NoSuchEntity(entity("e0")))),
+        (Action::Examine { .. }, 0) => failed(lost()),
+        (Action::Examine { subject }, 1) => done(Report::Examined(Box::new(apart(subject.clone(), Logged::Never)))),
+        (Action::Examine { subject }, 2) => {
+            done(Report::Examined(Box::new(apart(subject.clone(), Logged::Unreadable("torn".to_owned())))))
+        }
+        (Action::Examine { subject }, _) => {
+            let agreed = Evidence { graph: Held::Absent, ..apart(subject.clone(), Logged::Never) };
+            done(Report::Examined(Box::new(agreed)))
+        }
         (Action::Intend(_), _) => {
             done(Report::Known(Settled { tx: TxId { incarnation: 1, serial: 1 }, decision: Decision::Committed }))
         }
@@ -64,6 +84,16 @@ fn end(effect: EffectId, action: &Action, how: usize) -> Input {
         (Action::LookUp { .. }, 0) => failed(no()),
         (Action::LookUp { .. }, _) => done(Report::LookedUp(None)),
     }
+}
+
+fn subject(which: usize) -> Subject {
+    Subject::Entity(entity(&format!("e{which}")))
+}
+
+/// The graph has something that SQLite does not have.
+fn apart(subject: Subject, log: Logged) -> Evidence {
+    let content = Content { kind: "thing".parse().expect("a kind"), properties: Properties::new() };
+    Evidence { subject, graph: Held::Present(content), sql: None, log, linked: false, loose: false }
 }
 
 /// What a step has under way.
@@ -84,6 +114,7 @@ proptest! {
         let mut now = Millis::ZERO;
         let mut asked = 0;
         let (mut pending, mut seen) = (Vec::new(), 0);
+        let mut reviews_ended = 0;
         for event in events {
             now = now + Millis(1);
             pending.extend(bench.record[seen..].iter().flat_map(actions));
@@ -105,9 +136,23 @@ proptest! {
                     let request = bench.request();
                     bench.tell(now, Input::Outcome { request, tx: tx(serial) });
                 }
+                Event::Examine { entity } => {
+                    asked += 1;
+                    let request = bench.request();
+                    bench.tell(now, Input::Examine { request, subject: subject(entity) });
+                }
+                Event::Repair { entity } => {
+                    asked += 1;
+                    let request = bench.request();
+                    let order = Order::Policy(Policy::Log);
+                    bench.tell(now, Input::Repair { request, subject: subject(entity), order });
+                }
                 Event::End { which, how } => {
                     if pending.is_empty() { continue }
                     let (effect, action) = pending.swap_remove(which.index(pending.len()));
+                    if matches!(effect, EffectId::Review(_)) && !bench.core.status().halted {
+                        reviews_ended += 1;
+                    }
                     bench.tell(now, end(effect, &action, how));
                 }
                 Event::Wait { ms } => {
@@ -140,11 +185,14 @@ proptest! {
         prop_assert!(of("committed") <= bench.metrics.settled()["committed"]);
         prop_assert!(of("committed") <= successes.count() as u64);
 
-        // Without an outcome, intent durable: exactly those that the core holds beyond the intent.
+        // Without an outcome, intent durable: exactly those that the core holds beyond the intent. A
+        // repair that still looks at what differs has no intent yet.
+        let begun = bench.record.iter().flat_map(actions);
+        let reviewing = begun.filter(|(effect, _)| matches!(effect, EffectId::Review(_))).count() as u64 - reviews_ended;
         let status = bench.core.status();
         let (doubt, _) = bench.metrics.doubt(now);
         let intending = bench.metrics.open.values().filter(|open| open.in_doubt.is_none()).count() as u64;
-        prop_assert_eq!(doubt + intending, status.open);
+        prop_assert_eq!(doubt + intending + reviewing, status.open);
         prop_assert_eq!(bench.metrics.recovering(), status.recovering);
         prop_assert_eq!(bench.metrics.halted(), status.halted);
     }

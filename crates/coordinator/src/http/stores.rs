@@ -1,0 +1,69 @@
+//! Whether both stores have the same, and what is done where they do not.
+//!
+//! A pass is answered when it is over, which takes as long as reading both stores takes. It goes
+//! on, and is reported in the log, if the client leaves.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use http::Uri;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::api::{CasesPage, Reconciliation};
+use super::body;
+use super::page::{Limit, page};
+use super::routes::{Segment, Service, query, segment};
+use super::server::Limits;
+use crate::problem::{Problem, ProblemType};
+use crate::reconcile::{Case, Resolution, ResolveError, Summary};
+
+pub(super) async fn validate(State(service): State<Service>) -> Json<Summary> {
+    Json(service.coordinator.validate().await)
+}
+
+pub(super) async fn reconcile(State(service): State<Service>, request: Request) -> Result<Json<Summary>, Box<Problem>> {
+    let Reconciliation { policy } = sent(&service.limits, request).await?;
+    Ok(Json(service.coordinator.reconcile(policy).await))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CasesQuery {
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    limit: Limit,
+}
+
+pub(super) async fn cases(State(service): State<Service>, uri: Uri) -> Result<Json<CasesPage>, Box<Problem>> {
+    let CasesQuery { after, limit } = query(&uri)?;
+    let cases = service.coordinator.open_cases(after, limit.with_one_more()).await;
+    let cases = cases.map_err(|error| Box::new(Problem::new(ProblemType::Unavailable, error.to_string())))?;
+    let (cases, next) = page(cases, limit, |Case { number, .. }| *number);
+    Ok(Json(CasesPage { cases, next }))
+}
+
+pub(super) async fn resolve(
+    State(service): State<Service>,
+    number: Segment,
+    request: Request,
+) -> Result<Json<Case>, Box<Problem>> {
+    let number = segment::<u64>("number", number)?;
+    let resolution: Resolution = sent(&service.limits, request).await?;
+    service.coordinator.resolve(number, resolution).await.map(Json).map_err(|error| {
+        let kind = match &error {
+            ResolveError::NoSuchCase(_) => ProblemType::NoSuchCase,
+            ResolveError::Resolved(_) | ResolveError::Undecided { .. } => ProblemType::CaseNotResolvable,
+            // The repair may have been made, and asking again finds out.
+            ResolveError::NotNow(_) | ResolveError::Ledger(_) => ProblemType::OutcomeUnknown,
+        };
+        Box::new(Problem::new(kind, error.to_string()))
+    })
+}
+
+async fn sent<T: DeserializeOwned>(limits: &Limits, request: Request) -> Result<T, Box<Problem>> {
+    let (parts, body) = request.into_parts();
+    body::require_json(&parts.headers)?;
+    let json = body::read(&parts.headers, body, limits.body_bytes_max, limits.body_read_timeout).await?;
+    body::parse(&json)
+}

@@ -1,0 +1,96 @@
+//! Entities and links in order, a page at a time, and one by one.
+
+use graph::{Content, EntityId, Kind, Subject};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::is_linked;
+use super::{LedgerError, Record, history, load};
+use crate::reconcile::{Evidence, Held};
+
+/// Up to `limit` entities after the one of this id, or the first ones, sorted by id.
+pub fn entities_after(
+    sql: &Connection,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<(Subject, Content)>, LedgerError> {
+    let mut entities =
+        sql.prepare_cached("SELECT id, kind, properties FROM entity WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let mut rows = entities.query(params![after.unwrap_or_default(), limit])?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, kind, properties): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let id = entity_id(id)?;
+        let content = content(&id, kind, &properties)?;
+        page.push((Subject::Entity(id), content));
+    }
+    Ok(page)
+}
+
+/// Up to `limit` links after the one that start, kind and end name, or the first ones, sorted
+/// by them.
+pub fn links_after(
+    sql: &Connection,
+    after: Option<[&str; 3]>,
+    limit: u32,
+) -> Result<Vec<(Subject, Content)>, LedgerError> {
+    let [source, kind, target] = after.unwrap_or_default();
+    let mut links = sql.prepare_cached(
+        "SELECT source, kind, target, properties FROM link WHERE (source, kind, target) > (?1, ?2, ?3)
+         ORDER BY source, kind, target LIMIT ?4",
+    )?;
+    let mut rows = links.query(params![source, kind, target, limit])?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (from, kind, to): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (from, to) = (entity_id(from)?, entity_id(to)?);
+        let content = content(&from, kind, &row.get::<_, String>(3)?)?;
+        page.push((Subject::Link { from, kind: content.kind.clone(), to }, content));
+    }
+    Ok(page)
+}
+
+/// What the ledger has to say about a subject, beside what the graph has of it.
+///
+/// `graph_linked` says whether the graph has a link that touches an entity, and `graph_loose`
+/// whether an end of a link is missing in it.
+pub fn evidence(
+    sql: &Connection,
+    subject: Subject,
+    graph: Held,
+    graph_linked: bool,
+    graph_loose: bool,
+) -> Result<Evidence, LedgerError> {
+    let log = history::of(sql, &subject)?;
+    let (row, linked, loose) = match &subject {
+        Subject::Entity(id) => {
+            let row = load(sql, id)?.map(|row| Content { kind: row.kind, properties: row.properties });
+            (row, graph_linked || is_linked(sql, id)?, false)
+        }
+        Subject::Link { from, kind, to } => {
+            let loose = graph_loose || load(sql, from)?.is_none() || load(sql, to)?.is_none();
+            (link(sql, from, kind, to)?, false, loose)
+        }
+    };
+    Ok(Evidence { subject, graph, sql: row, log, linked, loose })
+}
+
+fn link(sql: &Connection, from: &EntityId, kind: &Kind, to: &EntityId) -> Result<Option<Content>, LedgerError> {
+    let properties: Option<String> = sql
+        .prepare_cached("SELECT properties FROM link WHERE source = ?1 AND kind = ?2 AND target = ?3")?
+        .query_row([from.as_str(), kind.as_str(), to.as_str()], |row| row.get(0))
+        .optional()?;
+    properties.map(|properties| content(from, kind.as_str().to_owned(), &properties)).transpose()
+}
+
+fn entity_id(text: String) -> Result<EntityId, LedgerError> {
+    EntityId::new(text)
+        .map_err(|error| LedgerError::Damaged { record: Record::Table("entity"), why: error.to_string() })
+}
+
+fn content(owner: &EntityId, kind: String, properties: &str) -> Result<Content, LedgerError> {
+    let damaged = |why: String| LedgerError::Damaged { record: Record::Entity(owner.clone()), why };
+    Ok(Content {
+        kind: Kind::new(kind).map_err(|error| damaged(error.to_string()))?,
+        properties: serde_json::from_str(properties).map_err(|error| damaged(error.to_string()))?,
+    })
+}

@@ -1,0 +1,100 @@
+//! What both stores and the events say about one entity or link, read under its lock.
+
+use graph::{Content, Subject, TxId};
+use serde::{Deserialize, Serialize};
+
+/// What is known about a subject at one moment: nothing that runs had it in its hands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The entity or the link.
+    pub subject: Subject,
+    /// What the graph has.
+    pub graph: Held,
+    /// What SQLite has.
+    pub sql: Option<Content>,
+    /// What its events make of it.
+    pub log: Logged,
+    /// Of an entity: whether a link touches it, in either store.
+    pub linked: bool,
+    /// Of a link: whether one of its ends is missing, in either store.
+    pub loose: bool,
+}
+
+/// What the graph has of a subject; anybody may write to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// Nothing.
+    Absent,
+    /// One element that reads like ours.
+    Present(Content),
+    /// Something that this program cannot have written.
+    Unreadable(String),
+}
+
+/// What the events of a subject make of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Logged {
+    /// No transaction ever committed that had to do with it.
+    Never,
+    /// The last one removed it.
+    Removed {
+        /// The last one.
+        tx: TxId,
+    },
+    /// It is there.
+    Present {
+        /// What it is.
+        content: Content,
+        /// The last transaction that had to do with it.
+        tx: TxId,
+    },
+    /// The events are not what was written, or some are missing.
+    Unreadable(String),
+}
+
+/// In which way the stores differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Divergence {
+    /// SQLite does not have it.
+    OnlyInGraph,
+    /// The graph does not have it.
+    OnlyInSql,
+    /// Both have it, and not the same.
+    Different,
+}
+
+impl Evidence {
+    /// Whether both stores have the same.
+    pub fn agrees(&self) -> bool {
+        self.divergence().is_none()
+    }
+
+    /// In which way the stores differ, if they do.
+    pub fn divergence(&self) -> Option<Divergence> {
+        match (&self.graph, &self.sql) {
+            (Held::Absent, None) => None,
+            (Held::Present(graph), Some(sql)) if graph == sql => None,
+            (Held::Absent, Some(_)) => Some(Divergence::OnlyInSql),
+            (Held::Present(_) | Held::Unreadable(_), None) => Some(Divergence::OnlyInGraph),
+            (Held::Present(_) | Held::Unreadable(_), Some(_)) => Some(Divergence::Different),
+        }
+    }
+
+    /// The names of the properties that differ, `kind` among them, where both stores have the
+    /// subject and the graph's is readable.
+    pub fn fields(&self) -> Vec<String> {
+        let (Held::Present(graph), Some(sql)) = (&self.graph, &self.sql) else { return Vec::new() };
+        let kind = (graph.kind != sql.kind).then(|| "kind".to_owned());
+        let names = graph.properties.keys().chain(sql.properties.keys().filter(|n| !graph.properties.contains_key(*n)));
+        let mut names: Vec<String> = names
+            .filter(|name| graph.properties.get(*name) != sql.properties.get(*name))
+            .cloned()
+            .chain(kind)
+            .collect();
+        names.sort();
+        names
+    }
+}

@@ -1,0 +1,141 @@
+//! Carries out the effects of the reconciliation core: scans by itself, everything that needs
+//! locks through the commit core.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::{Env, Executor, Handle};
+use graph::{Subject, TxId};
+use stores::GraphStore;
+use stores::batch::Batcher;
+use tokio::sync::watch;
+
+use super::compare::{Page, Position, compare};
+use super::core::{Input, Reconcile, ReconcileEffect};
+use super::judge::Order;
+use super::pass::Repaired;
+use super::summary::{Done, Summary};
+use crate::commit::{self, Answer, Commit, Decision, Reviewed, Settled};
+use crate::operations::{CheckResult, Operations, STORES_CHECK, Watched};
+use crate::service::Waiting;
+use crate::{access, ledger, statements};
+
+/// Carries out what the core asks for.
+pub(crate) struct ReconcileExecutor {
+    pub env: Env,
+    pub ledger: Batcher,
+    pub graph: Arc<dyn GraphStore>,
+    pub graph_limit: Duration,
+    pub commit: Handle<Watched<Commit, Operations>>,
+    pub operations: Arc<Operations>,
+    pub answers: Arc<Waiting<Answer>>,
+    pub summaries: Arc<Waiting<Summary>>,
+    /// The last validation or reconciliation that came to its end.
+    pub last: watch::Sender<Option<Summary>>,
+}
+
+impl Executor<Reconcile> for ReconcileExecutor {
+    async fn execute(&self, effect: ReconcileEffect) -> Option<Input> {
+        let failed = |reason: String| Input::Failed { reason };
+        Some(match effect {
+            ReconcileEffect::Compare { from, limit } => {
+                self.compare(from, limit).await.map_or_else(failed, Input::Compared)
+            }
+            ReconcileEffect::Examine { subject } => {
+                match self.ask(|request| commit::Input::Examine { request, subject }).await {
+                    Answer::Examined(evidence) => Input::Examined(*evidence),
+                    Answer::Rejected(rejection) => failed(rejection.to_string()),
+                    answer => panic!("the core answered an examination with {answer:?}"),
+                }
+            }
+            ReconcileEffect::Repair { subject, order } => Input::Repaired(self.repair(subject, order).await),
+            ReconcileEffect::Record { evidence, reason } => {
+                let utc = self.env.utc_now();
+                let found = evidence.clone();
+                let recorded =
+                    access::write(&self.ledger, move |sql| ledger::open_case(sql, &found, &reason, utc)).await;
+                match recorded {
+                    Ok(case) => Input::Recorded { evidence, case },
+                    Err(error) => failed(format!("no case about {}: {error}", evidence.subject)),
+                }
+            }
+            ReconcileEffect::Report { request, summary } => {
+                report(&self.operations, &summary);
+                self.last.send_replace(Some(summary.clone()));
+                if let Some(request) = request {
+                    self.summaries.answer(request, summary);
+                }
+                return None;
+            }
+        })
+    }
+}
+
+impl ReconcileExecutor {
+    async fn compare(&self, from: Position, limit: u32) -> Result<Page, String> {
+        let calls = match &from {
+            Position::Entities(after) => statements::entities_after(after.as_deref(), limit),
+            Position::Links(after) => statements::links_after(after.as_ref().map(three), limit),
+        };
+        let rows = self.graph.execute(calls, self.graph_limit).await.map_err(|error| error.to_string())?;
+        let start = from.clone();
+        let in_ledger = access::read(&self.ledger, move |sql| match &start {
+            Position::Entities(after) => ledger::entities_after(sql, after.as_deref(), limit),
+            Position::Links(after) => ledger::links_after(sql, after.as_ref().map(three), limit),
+        });
+        let in_ledger = in_ledger.await.map_err(|error| error.to_string())?;
+        compare(&from, &rows.into_iter().next().unwrap_or_default(), in_ledger, limit)
+    }
+
+    async fn repair(&self, subject: Subject, order: Order) -> Repaired {
+        repaired(self.ask(|request| commit::Input::Repair { request, subject, order }).await)
+    }
+
+    async fn ask(&self, input: impl FnOnce(commit::RequestId) -> commit::Input) -> Answer {
+        let (request, answer) = self.answers.register(None);
+        self.commit.send(input(request));
+        answer.await.expect("every request is answered before it is forgotten")
+    }
+}
+
+/// What the commit core's answer means for a repair.
+pub(crate) fn repaired(answer: Answer) -> Repaired {
+    let unknown = |tx: Option<TxId>| match tx {
+        Some(tx) => format!("nobody knows yet what became of {tx}"),
+        None => "nobody knows yet what became of it".to_owned(),
+    };
+    match answer {
+        Answer::Reviewed(Reviewed::Agreed) => Repaired::Agreed,
+        Answer::Reviewed(Reviewed::Undecided { reason, evidence }) => Repaired::Undecided(reason, evidence),
+        Answer::Settled(Settled { tx, decision: Decision::Committed }) => Repaired::Committed(tx),
+        Answer::Settled(Settled { tx, decision: Decision::Aborted { reason } }) => {
+            Repaired::NotNow(format!("{tx} aborted: {reason}"))
+        }
+        Answer::Unknown(tx) => Repaired::NotNow(unknown(tx)),
+        Answer::Rejected(rejection) => Repaired::NotNow(rejection.to_string()),
+        answer => panic!("the core answered a repair with {answer:?}"),
+    }
+}
+
+fn three([from, kind, to]: &[String; 3]) -> [&str; 3] {
+    [from, kind, to]
+}
+
+/// Tells whoever runs the coordinator. A pass that did not see everything says nothing about the
+/// stores: it is neither a check that passed nor one that failed.
+fn report(operations: &Operations, summary: &Summary) {
+    let Summary { task, entities, links, differences, repaired, undecided, skipped, why, .. } = summary;
+    if summary.is_clean() {
+        tracing::info!(?task, entities, links, repaired, "the stores have the same");
+        operations.report_check(STORES_CHECK, CheckResult::passed());
+    } else if differences > repaired {
+        let first = summary.findings.iter().find(|finding| !matches!(finding.done, Done::Repaired { .. }));
+        let first = first.map(|finding| format!(", {} among them", finding.subject)).unwrap_or_default();
+        let detail =
+            format!("the stores differ in {} places{first}; {undecided} are left to a person", differences - repaired);
+        operations.report_check(STORES_CHECK, CheckResult::failed(differences - repaired, detail));
+    } else {
+        let why = why.as_deref().unwrap_or_default();
+        tracing::warn!(?task, entities, links, skipped, why, "the stores were not compared as a whole");
+    }
+}
