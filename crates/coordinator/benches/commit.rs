@@ -9,8 +9,12 @@
 //!
 //! Each number of clients does so many transactions in each way, in slices that take turns. Added is what a percentile of
 //! the coordinator is above the same percentile of the bare pair with as many clients, and above the median of a bare
-//! pair with a client alone. Exit code 1 says that the latter is above the bound at the 99th percentile.
+//! pair with a client alone: what somebody notices who had no atomicity before, and nobody beside them. A disk that others
+//! write to delays both sides alike, so the former is held against the bound at the 99th percentile: exit code 1 says
+//! that it was missed.
 
+#[path = "support/percentile.rs"]
+mod percentile;
 mod support;
 
 use std::path::Path;
@@ -23,9 +27,10 @@ use coordinator::commit::{Answer, Decision, Settled};
 use coordinator::service::Coordinator;
 use env::Env;
 use futures_util::future::join_all;
+use percentile::percentile_ms;
 use rusqlite::{Connection, TransactionBehavior};
 use stores::sqlite::{Check, Role, Schema};
-use support::{create, figure, folder, is_smoke, key, open_graph, percentile_ms, production, runtime, start};
+use support::{create, figure, folder, is_smoke, key, open_graph, production, runtime, start};
 use tokio::time::Instant;
 
 /// How many transactions each number of clients does in each way.
@@ -78,7 +83,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints the table; returns the most that is added to a lone bare pair at the 99th percentile.
+/// Prints the table; returns the most that is added at the 99th percentile.
 async fn measure(data: &Path, transactions: usize) -> f64 {
     let env = production();
     let graph = open_graph(&env, data).await;
@@ -110,7 +115,7 @@ async fn measure(data: &Path, transactions: usize) -> f64 {
         }
         let [(p50, bare_p50), (p99, bare_p99)] = [50, 99].map(|p| (atomic.percentile_ms(p), bare.percentile_ms(p)));
         let lone = *lone_ms.get_or_insert(bare_p50);
-        added_ms_max = added_ms_max.max(p99 - lone);
+        added_ms_max = added_ms_max.max(p99 - bare_p99);
         println!("{clients:<9}{:<13}{:>9.0}{bare_p50:>10.2}{bare_p99:>10.2}", "bare", bare.a_second());
         println!(
             "{:<9}{:<13}{:>9.0}{p50:>10.2}{p99:>10.2}{:>12.2}{:>12.2}{:>14.2}",

@@ -8,6 +8,8 @@
 //! turns; printed are the medians. That the time grows as the number does, and not faster, shows in the last column:
 //! exit code 1 says that a transaction takes more than twice as long in the largest recovery as in the smallest but one.
 
+#[path = "support/percentile.rs"]
+mod percentile;
 mod support;
 
 use std::path::Path;
@@ -20,9 +22,10 @@ use coordinator::ledger::{self, Moment};
 use coordinator::statements;
 use futures_util::future::try_join_all;
 use graph::{Millis, TxId};
+use percentile::percentile_ms;
 use rusqlite::Connection;
 use stores::GraphStore;
-use support::{create, figure, folder, is_smoke, key, open_graph, percentile_ms, production, runtime, start};
+use support::{create, figure, folder, is_smoke, key, open_graph, production, runtime, start};
 use tokio::time::Instant;
 
 const ROUNDS: usize = 5;

@@ -1,8 +1,7 @@
-//! What the benchmarks of this folder share: a data folder on a real disk, transactions, and how to sum samples up.
+//! What the benchmarks of this folder share: a data folder on a real disk, and transactions.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use coordinator::commit::IdempotencyKey;
 use coordinator::service::{Coordinator, Options, StartError};
@@ -64,10 +63,4 @@ pub fn create(n: usize) -> Patch {
         n % 100
     );
     serde_json::from_str(&text).expect("it is a patch")
-}
-
-/// The sample that `percent` of all do not exceed, in milliseconds. Sorts them.
-pub fn percentile_ms(samples: &mut [Duration], percent: usize) -> f64 {
-    samples.sort();
-    samples[(samples.len() * percent / 100).min(samples.len() - 1)].as_secs_f64() * 1_000.0
 }

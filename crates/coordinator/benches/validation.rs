@@ -1,0 +1,109 @@
+//! How long a comparison of both stores takes, and how much memory.
+//!
+//!     cargo bench --bench validation -- [ENTITIES]
+//!
+//! A data folder on a real disk is filled through the service, a thousand entities a transaction, to a tenth of so many
+//! entities and then to all of them. After each, a fresh process starts a coordinator on it and has it validate. Printed
+//! are the time of the start, which reads the whole log, that of the validation, and the most memory that the process
+//! held while it validated. Exit code 1 says that ten times the entities took more than a quarter more memory.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use coordinator::commit::{Answer, Decision, Settled};
+use graph::Patch;
+use support::{create, figure, folder, is_smoke, key, open_graph, production, runtime, start};
+use tokio::time::Instant;
+
+const ENTITIES: usize = 1_000_000;
+
+/// How many entities a transaction creates while the folder is filled.
+const CHUNK: usize = 1_000;
+
+/// How much more memory ten times the entities may take.
+const GROWTH_MAX: f64 = 1.25;
+
+/// The first argument of a process that is to validate.
+const VALIDATE: &str = "__validate";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == VALIDATE) {
+        validate(&PathBuf::from(arguments.next().expect("a folder")));
+        return ExitCode::SUCCESS;
+    }
+    let entities = figure(ENTITIES, 10 * CHUNK);
+    let data = folder();
+    println!("{:>10}{:>12}{:>14}{:>16}{:>10}", "entities", "started s", "validated s", "entities/s", "MiB");
+    let mut filled = 0;
+    let peaks = [entities / 10, entities].map(|wanted| {
+        filled = fill(data.path(), filled, wanted);
+        in_a_process(data.path(), filled)
+    });
+    let growth = peaks[1] / peaks[0];
+    if is_smoke() || growth < GROWTH_MAX {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("the memory may not grow with the entities; it did by {growth:.2} times");
+    ExitCode::FAILURE
+}
+
+/// Fills the folder up to so many entities; returns how many there are.
+fn fill(data: &Path, from: usize, to: usize) -> usize {
+    let env = production();
+    runtime().block_on(async {
+        let graph = open_graph(&env, data).await;
+        let coordinator = start(env.clone(), data, graph).await.expect("it starts");
+        for first in (from..to).step_by(CHUNK) {
+            let numbers = first..to.min(first + CHUNK);
+            let patch = Patch { operations: numbers.flat_map(|n| create(n).operations).collect() };
+            match coordinator.submit(key(first), patch).await {
+                Ok(Answer::Settled(Settled { decision: Decision::Committed, .. })) => {}
+                answer => panic!("transaction {first} was answered {answer:?}"),
+            }
+        }
+    });
+    to
+}
+
+/// Has a fresh process validate, prints what it says, and returns the most memory that it held, in MiB.
+fn in_a_process(data: &Path, entities: usize) -> f64 {
+    let program = std::env::current_exe().expect("it runs");
+    let output = Command::new(program).arg(VALIDATE).arg(data).output().expect("it can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("numbers");
+    let figures: Vec<f64> = text.split_whitespace().map(|figure| figure.parse().expect("a number")).collect();
+    let [compared, started, validated, peak] = figures[..] else { panic!("{text:?} is not what was agreed on") };
+    assert_eq!(compared as usize, entities, "all of them were compared");
+    println!("{entities:>10}{started:>12.2}{validated:>14.2}{:>16.0}{peak:>10.1}", compared / validated);
+    peak
+}
+
+/// Starts a coordinator and validates; prints the entities, the seconds of both, and the peak in MiB.
+fn validate(data: &Path) {
+    let env = production();
+    runtime().block_on(async {
+        let began = Instant::now();
+        let graph = open_graph(&env, data).await;
+        let coordinator = start(env, data, graph).await.expect("it starts");
+        let started = began.elapsed().as_secs_f64();
+        // The peak of the start is not what is asked for: proc_pid_clear_refs(5).
+        fs::write("/proc/self/clear_refs", "5").expect("the kernel lets a peak be forgotten");
+        let began = Instant::now();
+        let summary = coordinator.validate().await;
+        let validated = began.elapsed().as_secs_f64();
+        assert!(summary.is_clean(), "{summary:?}");
+        println!("{} {started} {validated} {}", summary.entities, peak_mib());
+    });
+}
+
+/// The most memory that this process has held.
+fn peak_mib() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").expect("the kernel tells");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it is there");
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kib / 1_024.0
+}
