@@ -2,7 +2,7 @@
 //!
 //!     cargo bench --bench validation -- [ENTITIES]
 //!
-//! A data folder on a real disk is filled through the service, a thousand entities a transaction, to a tenth of so many
+//! A data folder on a real disk is filled through the service, as many entities a transaction as there may be, to a tenth of so many
 //! entities and then to all of them. After each, a fresh process starts a coordinator on it and has it validate. Printed
 //! are the time of the start, which reads the whole log, that of the validation, and the most memory that the process
 //! held while it validated. Exit code 1 says that ten times the entities took more than a quarter more memory.
@@ -14,14 +14,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use coordinator::commit::{Answer, Decision, Settled};
-use graph::Patch;
+use futures_util::future::join_all;
+use graph::{OPERATIONS_MAX, Patch};
 use support::{create, figure, folder, is_smoke, key, open_graph, production, runtime, start};
 use tokio::time::Instant;
 
 const ENTITIES: usize = 1_000_000;
 
-/// How many entities a transaction creates while the folder is filled.
-const CHUNK: usize = 1_000;
+/// How many transactions are under way at once while the folder is filled.
+const WRITERS: usize = 32;
 
 /// How much more memory ten times the entities may take.
 const GROWTH_MAX: f64 = 1.25;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         validate(&PathBuf::from(arguments.next().expect("a folder")));
         return ExitCode::SUCCESS;
     }
-    let entities = figure(ENTITIES, 10 * CHUNK);
+    let entities = figure(ENTITIES, 10_000);
     let data = folder();
     println!("{:>10}{:>12}{:>14}{:>16}{:>10}", "entities", "started s", "validated s", "entities/s", "MiB");
     let mut filled = 0;
@@ -57,13 +58,17 @@ fn fill(data: &Path, from: usize, to: usize) -> usize {
     runtime().block_on(async {
         let graph = open_graph(&env, data).await;
         let coordinator = start(env.clone(), data, graph).await.expect("it starts");
-        for first in (from..to).step_by(CHUNK) {
-            let numbers = first..to.min(first + CHUNK);
+        let commit = async |first: usize| {
+            let numbers = first..to.min(first + OPERATIONS_MAX);
             let patch = Patch { operations: numbers.flat_map(|n| create(n).operations).collect() };
             match coordinator.submit(key(first), patch).await {
                 Ok(Answer::Settled(Settled { decision: Decision::Committed, .. })) => {}
                 answer => panic!("transaction {first} was answered {answer:?}"),
             }
+        };
+        let firsts: Vec<usize> = (from..to).step_by(OPERATIONS_MAX).collect();
+        for firsts in firsts.chunks(WRITERS) {
+            join_all(firsts.iter().map(|first| commit(*first))).await;
         }
     });
     to

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use stores::batch::{BatchError, Batcher};
 use stores::sqlite::SqlFailure;
 use stores::{Call, GraphError, GraphStore, Rows};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::access;
 use crate::commit::{Action, Answer, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report};
@@ -20,6 +20,13 @@ use crate::retention::RunningClock;
 use crate::service::Waiting;
 use crate::statements;
 use crate::view::{Examined, GraphView};
+
+/// How many fences are under way in the graph at once.
+///
+/// A start fences everything that is in doubt. Sent all at once, the last of thousands would run out of time in the
+/// graph's queue, be sent again behind themselves, and make the queue longer. Two batches of the embedded graph: one is
+/// synced while the next one gathers.
+pub(crate) const FENCES_MAX: usize = 512;
 
 /// Reads an entity from the graph alone.
 pub(crate) async fn view(
@@ -48,6 +55,8 @@ pub(crate) struct CommitExecutor {
     pub incarnation: u64,
     /// What fences found, for the audit of the transactions that they were for.
     pub fenced: Mutex<BTreeMap<TxId, bool>>,
+    /// The places of [`FENCES_MAX`]. Waiting for one does not count against the limit of the graph.
+    pub fences: Semaphore,
     pub halt: watch::Sender<Option<String>>,
 }
 
@@ -135,6 +144,7 @@ impl CommitExecutor {
     }
 
     async fn fence(&self, tx: TxId) -> Result<Report, Failure> {
+        let _place = self.fences.acquire().await.expect("the semaphore is never closed");
         // Only what comes back after the fence's own commit counts: a server may return a
         // state and then fail to commit the transaction that it was read in.
         let rows = self.transact(statements::fence(tx)).await?;

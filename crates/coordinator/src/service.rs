@@ -16,7 +16,7 @@ use crate::commit::{
     Answer, Commit, Config, ConflictingIntents, ContentHash, IdempotencyKey, Input, Rejection, RequestId, Status,
     Submission,
 };
-use crate::executor::{self, CommitExecutor};
+use crate::executor::{self, CommitExecutor, FENCES_MAX};
 use crate::ledger::{self, AuditEntry, LedgerError};
 use crate::neighbourhood::{self, Found, Part};
 use crate::operations::{self, CheckResult, Operations, START_CHECK, Watched, alerts};
@@ -180,6 +180,7 @@ impl Coordinator {
             operations: operations.clone(),
             incarnation: opened.incarnation,
             fenced: Mutex::default(),
+            fences: Semaphore::new(FENCES_MAX),
             halt,
         };
         let core = operations::drive(&env, core, first, executor, operations.clone());

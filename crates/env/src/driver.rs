@@ -57,6 +57,11 @@ pub fn drive<C: Core, X: Executor<C>>(
 /// more, and nobody would ever be told that time is up.
 const OVERDUE_MAX: u32 = 64;
 
+/// How many messages are handled at most before the core is asked for its next time-out. One
+/// would do, but a core may have to go through all that is open to say, and after a crash
+/// that can be very much.
+const BURST_MAX: u32 = 64;
+
 struct Driver<C: Core, X> {
     env: Env,
     core: C,
@@ -68,11 +73,13 @@ struct Driver<C: Core, X> {
 impl<C: Core, X: Executor<C>> Driver<C, X> {
     async fn run(mut self, first: Step<C::Effect, C::Mark>, mut receiver: mpsc::UnboundedReceiver<C::Input>) {
         self.carry_out(first);
+        // Messages since there was no time-out due.
         let mut overdue = 0;
         loop {
             let deadline = self.core.poll_timeout().map(|at| self.started + Duration::from_millis(at.0));
-            let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
-            overdue = if late { overdue + 1 } else { 0 };
+            if deadline.is_none_or(|deadline| deadline > Instant::now()) {
+                overdue = 0;
+            }
             let input = if overdue > OVERDUE_MAX {
                 overdue = 0;
                 C::timeout()
@@ -80,10 +87,20 @@ impl<C: Core, X: Executor<C>> Driver<C, X> {
                 let Some(input) = next::<C>(&mut receiver, deadline).await else { break };
                 input
             };
-            self.env.observe(C::NAME, Observation::Input(&input));
-            let step = self.core.handle(self.now(), input);
-            self.carry_out(step);
+            self.give(input);
+            overdue += 1;
+            for _ in 1..BURST_MAX {
+                let Ok(input) = receiver.try_recv() else { break };
+                self.give(input);
+                overdue += 1;
+            }
         }
+    }
+
+    fn give(&mut self, input: C::Input) {
+        self.env.observe(C::NAME, Observation::Input(&input));
+        let step = self.core.handle(self.now(), input);
+        self.carry_out(step);
     }
 
     fn now(&self) -> Millis {
