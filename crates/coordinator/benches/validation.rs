@@ -2,8 +2,8 @@
 //!
 //!     cargo bench --bench validation -- [ENTITIES]
 //!
-//! A data folder on a real disk is filled through the service, as many entities a transaction as there may be, to a tenth of so many
-//! entities and then to all of them. After each, a fresh process starts a coordinator on it and has it validate. Printed
+//! A data folder on a real disk is filled through the service to a tenth of so many entities and then to all of them, each
+//! with a link to another one. After each, a fresh process starts a coordinator on it and has it validate. Printed
 //! are the time of the start, which reads the whole log, that of the validation, and the most memory that the process
 //! held while it validated. Exit code 1 says that ten times the entities took more than a quarter more memory.
 
@@ -15,11 +15,14 @@ use std::process::{Command, ExitCode};
 
 use coordinator::commit::{Answer, Decision, Settled};
 use futures_util::future::join_all;
-use graph::{OPERATIONS_MAX, Patch};
+use graph::{EntityId, Kind, OPERATIONS_MAX, Operation, Patch, Properties};
 use support::{create, figure, folder, is_smoke, key, open_graph, production, runtime, start};
 use tokio::time::Instant;
 
 const ENTITIES: usize = 1_000_000;
+
+/// How many entities a transaction creates, with a link from each to the next: as many operations as it may have.
+const RING: usize = OPERATIONS_MAX / 2;
 
 /// How many transactions are under way at once while the folder is filled.
 const WRITERS: usize = 32;
@@ -58,20 +61,28 @@ fn fill(data: &Path, from: usize, to: usize) -> usize {
     runtime().block_on(async {
         let graph = open_graph(&env, data).await;
         let coordinator = start(env.clone(), data, graph).await.expect("it starts");
-        let commit = async |first: usize| {
-            let numbers = first..to.min(first + OPERATIONS_MAX);
-            let patch = Patch { operations: numbers.flat_map(|n| create(n).operations).collect() };
-            match coordinator.submit(key(first), patch).await {
-                Ok(Answer::Settled(Settled { decision: Decision::Committed, .. })) => {}
-                answer => panic!("transaction {first} was answered {answer:?}"),
-            }
+        let commit = async |first: usize| match coordinator.submit(key(first), ring(first)).await {
+            Ok(Answer::Settled(Settled { decision: Decision::Committed, .. })) => {}
+            answer => panic!("transaction {first} was answered {answer:?}"),
         };
-        let firsts: Vec<usize> = (from..to).step_by(OPERATIONS_MAX).collect();
+        let firsts: Vec<usize> = (from..to).step_by(RING).collect();
         for firsts in firsts.chunks(WRITERS) {
             join_all(firsts.iter().map(|first| commit(*first))).await;
         }
     });
     to
+}
+
+/// Creates so many entities, each linked to the next one and the last one to the first.
+fn ring(first: usize) -> Patch {
+    let mut operations: Vec<Operation> = (first..first + RING).flat_map(|n| create(n).operations).collect();
+    let ids: Vec<EntityId> = operations.iter().flat_map(|operation| operation.keys().cloned()).collect();
+    let kind = Kind::new("knows").expect("it is a kind");
+    for (from, to) in ids.iter().zip(ids.iter().cycle().skip(1)) {
+        let (from, to, kind) = (from.clone(), to.clone(), kind.clone());
+        operations.push(Operation::Link { from, kind, to, properties: Properties::new() });
+    }
+    Patch { operations }
 }
 
 /// Has a fresh process validate, prints what it says, and returns the most memory that it held, in MiB.
@@ -101,6 +112,7 @@ fn validate(data: &Path) {
         let summary = coordinator.validate().await;
         let validated = began.elapsed().as_secs_f64();
         assert!(summary.is_clean(), "{summary:?}");
+        assert_eq!(summary.links, summary.entities, "a link each");
         println!("{} {started} {validated} {}", summary.entities, peak_mib());
     });
 }
