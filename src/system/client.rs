@@ -41,8 +41,8 @@ pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> 
 }
 
 /// Waits until the coordinator has nothing left to do and every entity can be read again: a lock that was never given
-/// back shows in no status.
-pub async fn settle(client: ClientHost, entities: BTreeSet<EntityId>) -> Result<(), String> {
+/// back shows in no status. Returns what it has counted by then.
+pub async fn settle(client: ClientHost, entities: BTreeSet<EntityId>) -> String {
     let coordinator = connect(&client, Duration::from_millis(1_000));
     loop {
         if let Ok(health) = coordinator.status().await {
@@ -59,7 +59,12 @@ pub async fn settle(client: ClientHost, entities: BTreeSet<EntityId>) -> Result<
             tokio::time::sleep(SETTLE_PAUSE).await;
         }
     }
-    Ok(())
+    loop {
+        if let Ok(exposition) = coordinator.metrics().await {
+            return exposition;
+        }
+        tokio::time::sleep(SETTLE_PAUSE).await;
+    }
 }
 
 fn connect(client: &ClientHost, timeout: Duration) -> Client {

@@ -27,6 +27,9 @@ pub const MARKERS: &str = "markers";
 pub const EVENTS: &str = "events";
 /// A line of JSON for each entity that both stores have: what a strong read would show.
 pub const ENTITIES: &str = "entities";
+/// A line for each counter of the last process that is not zero, as Prometheus is told them; there is no such dump of a
+/// run that did not come to rest.
+pub const COUNTERS: &str = "counters";
 /// Why SQLite could not be dumped; there is no such dump when it could.
 pub const UNREADABLE: &str = "unreadable";
 
@@ -34,6 +37,17 @@ pub const UNREADABLE: &str = "unreadable";
 const MARKER_LABEL: &str = "Tx";
 /// What the coordinator keeps in the graph besides entities and links.
 const BOOKKEEPING_LABELS: [&str; 2] = [MARKER_LABEL, "Store"];
+
+/// The counters of what the protocol decided, out of a page for Prometheus.
+pub fn counters(exposition: &str) -> String {
+    let of_the_protocol =
+        |line: &&str| COUNTED.iter().any(|name| line.starts_with(&format!("coordinator_{name}_total{{")));
+    let counted = |line: &&str| !line.ends_with(" 0");
+    exposition.lines().filter(of_the_protocol).filter(counted).map(|line| format!("{line}\n")).collect()
+}
+
+/// What the protocol counts.
+const COUNTED: [&str; 5] = ["decisions", "transactions", "requests", "id_conflicts", "recovered"];
 
 /// Dumps every store.
 pub fn all(graph: &MemoryGraph, disk: Option<&Disk>) -> BTreeMap<String, String> {

@@ -14,6 +14,7 @@ mod operation;
 mod workload;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use coordinator::commit::Mark;
 use coordinator::{reconcile, retention};
@@ -116,6 +117,8 @@ pub struct BiStore {
     options: Options,
     /// The graph database's content: durable, so it outlives its process.
     graph: MemoryGraph,
+    /// What the coordinator had counted when it had come to rest.
+    counters: Arc<OnceLock<String>>,
 }
 
 /// The idempotency key of a client's operation, by its number in the history.
@@ -134,7 +137,7 @@ impl System for BiStore {
             serde_json::Value::Null => Options::default(),
             options => Options::deserialize(options).map_err(|error| error.to_string())?,
         };
-        Ok(BiStore { options, graph: MemoryGraph::new() })
+        Ok(BiStore { options, graph: MemoryGraph::new(), counters: Arc::default() })
     }
 
     fn hosts(&self) -> Vec<HostSpec> {
@@ -187,11 +190,18 @@ impl System for BiStore {
     fn settle(&self, client: ClientHost, plan: &Plan<Op>) -> LocalFuture<Result<(), String>> {
         let steps = plan.clients.iter().flat_map(|client| &client.steps);
         let entities = steps.flat_map(|step| model::Entities.keys(&step.op)).collect();
-        Box::pin(client::settle(client, entities))
+        let counters = self.counters.clone();
+        Box::pin(async move {
+            let exposition = client::settle(client, entities).await;
+            counters.set(dump::counters(&exposition)).expect("a run comes to rest once");
+            Ok(())
+        })
     }
 
     fn dump(&self, disks: &Disks) -> BTreeMap<String, String> {
-        dump::all(&self.graph, disks.get(COORDINATOR))
+        let mut dumps = dump::all(&self.graph, disks.get(COORDINATOR));
+        dumps.extend(self.counters.get().map(|counters| (dump::COUNTERS.to_owned(), counters.clone())));
+        dumps
     }
 
     fn checks(&self) -> Vec<Box<dyn Checker<Record<Op, Ret>>>> {

@@ -1,5 +1,6 @@
 //! Random transactions and reads over a few entities, so that clients get in each other's way.
 
+use coordinator::reconcile::Policy;
 use graph::{EntityId, Kind, Operation, Properties, Value};
 use serde::Deserialize;
 
@@ -9,6 +10,9 @@ use crate::stream::Stream;
 
 /// The most entities that a workload has; with more, clients hardly meet.
 const ENTITIES_MAX: u64 = 1_000;
+
+/// The most text that a value has with it: two of them, in a transaction, are within what a server takes by default.
+const TEXT_BYTES_MAX: u64 = 256 * 1024;
 
 /// The latest start and the longest pause, in simulated time.
 const HOUR_MS: u64 = 3_600_000;
@@ -28,6 +32,10 @@ struct Wish {
     reads_percent: u64,
     /// How many transactions in a hundred touch two entities.
     links_percent: u64,
+    /// How many operations in a hundred compare or repair both stores.
+    passes_percent: u64,
+    /// How much text, in bytes, is written with each value.
+    text_bytes: u64,
     /// How often a client sends a transaction again while it is not told the outcome.
     retries: u32,
     /// When clients begin: a coordinator needs about 200 ms to come up.
@@ -38,7 +46,16 @@ struct Wish {
 
 impl Default for Wish {
     fn default() -> Wish {
-        Wish { entities: 3, reads_percent: 35, links_percent: 25, retries: 1, start_ms: 250, pause_ms_max: 60 }
+        Wish {
+            entities: 3,
+            reads_percent: 35,
+            links_percent: 25,
+            passes_percent: 0,
+            text_bytes: 0,
+            retries: 1,
+            start_ms: 250,
+            pause_ms_max: 60,
+        }
     }
 }
 
@@ -46,11 +63,14 @@ impl TryFrom<Wish> for Options {
     type Error = String;
 
     fn try_from(wish: Wish) -> Result<Options, String> {
-        let Wish { entities, reads_percent, links_percent, retries: _, start_ms, pause_ms_max } = wish;
+        let Wish { entities, reads_percent, links_percent, passes_percent, text_bytes, start_ms, pause_ms_max, .. } =
+            wish;
         for (name, value, low, high) in [
             ("entities", entities, 1, ENTITIES_MAX),
             ("reads_percent", reads_percent, 0, 100),
             ("links_percent", links_percent, 0, 100),
+            ("passes_percent", passes_percent, 0, 100),
+            ("text_bytes", text_bytes, 0, TEXT_BYTES_MAX),
             ("start_ms", start_ms, 0, HOUR_MS),
             ("pause_ms_max", pause_ms_max, 0, HOUR_MS),
         ] {
@@ -74,7 +94,7 @@ pub fn generate(Options(options): &Options, clients: &[String], count: usize, ra
             at_ms += random.below(options.pause_ms_max + 1);
             value += 1;
             let op = match missing.pop() {
-                Some(id) => submit(options, vec![create(id, value)]),
+                Some(id) => submit(options, vec![create(options, id, value)]),
                 None => operation(options, value, random),
             };
             ClientStep { at_ms, op }
@@ -85,13 +105,16 @@ pub fn generate(Options(options): &Options, clients: &[String], count: usize, ra
 }
 
 fn operation(options: &Wish, value: i64, random: &mut Stream) -> Op {
+    if options.passes_percent > 0 && random.percent(options.passes_percent) {
+        return pass(random);
+    }
     let mut any = || entity(1 + random.below(options.entities));
     let (id, other) = (any(), any());
     if random.percent(options.reads_percent) {
         // Mostly strong reads: a peek promises nothing.
         return if random.percent(20) { Op::Peek { entity: id } } else { Op::Read { entity: id } };
     }
-    let properties = Properties::from([("value".to_owned(), Value::Int(value))]);
+    let properties = properties(options, value);
     let update = |id| Operation::Update { id, set: properties.clone() };
     let link = |from, to| Operation::Link { from, kind: name("knows"), to, properties: properties.clone() };
     let operations = if random.percent(options.links_percent) {
@@ -104,7 +127,7 @@ fn operation(options: &Wish, value: i64, random: &mut Stream) -> Op {
         }
     } else {
         match random.below(10) {
-            0 => vec![create(id, value)],
+            0 => vec![create(options, id, value)],
             1 => vec![Operation::Delete { id }],
             _ => vec![update(id)],
         }
@@ -116,9 +139,27 @@ fn submit(options: &Wish, operations: Vec<Operation>) -> Op {
     Op::Submit { operations, retries: options.retries }
 }
 
-fn create(id: EntityId, value: i64) -> Operation {
-    let properties = Properties::from([("value".to_owned(), Value::Int(value))]);
-    Operation::Create { id, kind: name("thing"), properties }
+/// A comparison, or a repair under any of the policies.
+fn pass(random: &mut Stream) -> Op {
+    let policies = [Policy::Log, Policy::Graph, Policy::Sql, Policy::Quarantine];
+    match policies.get(random.below(1 + policies.len() as u64) as usize) {
+        Some(policy) => Op::Reconcile { policy: *policy },
+        None => Op::Validate {},
+    }
+}
+
+fn create(options: &Wish, id: EntityId, value: i64) -> Operation {
+    Operation::Create { id, kind: name("thing"), properties: properties(options, value) }
+}
+
+fn properties(options: &Wish, value: i64) -> Properties {
+    let mut properties = Properties::from([("value".to_owned(), Value::Int(value))]);
+    if options.text_bytes > 0 {
+        // Of every value another text, so that two cannot be mixed up.
+        let text = format!("{value} ").repeat(1 + options.text_bytes as usize / 2);
+        properties.insert("text".to_owned(), Value::Text(text[..options.text_bytes as usize].to_owned()));
+    }
+    properties
 }
 
 fn entity(number: u64) -> EntityId {
@@ -253,6 +294,25 @@ mod tests {
     }
 
     #[test]
+    fn passes_and_large_entities_are_made_where_they_are_asked_for() {
+        let made = made(&options(json!({ "passes_percent": 30, "text_bytes": 1_000 })), 60, 1);
+        let passes: BTreeSet<String> = operations(&made)
+            .filter(|op| matches!(op, Op::Validate {} | Op::Reconcile { .. }))
+            .map(|op| format!("{op:?}"))
+            .collect();
+        assert_eq!(passes.len(), 5, "every policy, and validation: {passes:?}");
+        let mut texts = BTreeSet::new();
+        for operation in operations(&made).flat_map(written) {
+            if let Operation::Create { properties, .. } | Operation::Update { set: properties, .. } = operation {
+                let text = properties["text"].as_text().expect("a text");
+                assert_eq!(text.len(), 1_000);
+                texts.insert((text, properties["value"].clone()));
+            }
+        }
+        assert!(texts.len() > 20, "a text goes with its value: {}", texts.len());
+    }
+
+    #[test]
     fn options_that_make_no_sense_are_refused_by_name_with_what_they_take() {
         for (json, message) in [
             (json!({ "entities": 0 }), "workload option `entities` takes 1 to 1000, not 0"),
@@ -273,8 +333,8 @@ mod tests {
     fn an_unknown_option_is_refused_with_those_that_exist() {
         assert_eq!(
             refused(json!({ "entitys": 3 })),
-            "unknown field `entitys`, expected one of `entities`, `reads_percent`, `links_percent`, `retries`, \
-             `start_ms`, `pause_ms_max`"
+            "unknown field `entitys`, expected one of `entities`, `reads_percent`, `links_percent`, \
+             `passes_percent`, `text_bytes`, `retries`, `start_ms`, `pause_ms_max`"
         );
         assert!(refused(json!({ "entities": "three" })).contains("expected u64"));
     }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use disk::Disk;
 
 use super::engine::{Lifeline, TcpListener, TcpStream, dial};
-use super::recorder::mark_name;
 use super::state::{HostId, Shared};
 use crate::record::What;
+use crate::record::mark_name;
 
 /// A simulated host, as one run of its software sees it: a cheap handle.
 ///

@@ -128,30 +128,9 @@ fn hex(hash: Sha256) -> String {
     })
 }
 
-/// The name of a mark: the leading identifier of its `Debug` text, in snake case.
-///
-/// `RolledForward { tx: 4 }` is `rolled_forward`.
-pub(super) fn mark_name(debug: &str) -> String {
-    let mut name = String::new();
-    for c in debug.chars().take_while(|c| c.is_alphanumeric() || *c == '_') {
-        if c.is_uppercase() && !name.is_empty() && !name.ends_with('_') {
-            name.push('_');
-        }
-        name.extend(c.to_lowercase());
-    }
-    name
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mark_is_named_by_its_leading_identifier() {
-        assert_eq!(mark_name("RolledForward { tx: 4 }"), "rolled_forward");
-        assert_eq!(mark_name("Fenced(7)"), "fenced");
-        assert_eq!(mark_name("already_snake"), "already_snake");
-    }
 
     #[test]
     fn only_what_cores_do_is_in_the_first_digest_and_a_boundary_cannot_move() {

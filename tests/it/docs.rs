@@ -28,3 +28,24 @@ fn the_fault_list_is_accepted_and_complete() {
 fn the_readme_shows_a_scenario() {
     assert_eq!(shown("README.md").faults.len(), 1);
 }
+
+/// The words in backquotes of a column of a table, from 0.
+fn column(table: &str, column: usize) -> BTreeSet<String> {
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(column));
+    rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
+/// The files of a folder with this ending, without it.
+fn stems(folder: &str, ending: &str) -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter_map(|name| name.strip_suffix(ending).map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_table_of_failures_has_every_scenario_and_every_planted_bug() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/failures.md");
+    let table = std::fs::read_to_string(path).unwrap();
+    assert_eq!(column(&table, 1), stems("scenarios", ".toml"));
+    assert_eq!(column(&table, 2), stems("mutants", ".patch"));
+}

@@ -261,6 +261,18 @@ impl Client {
         self.send(&format!("/cases/{number}/resolution"), resolution).await
     }
 
+    /// Everything that the server counts, in Prometheus' text format.
+    ///
+    /// # Errors
+    ///
+    /// The question has no effect, so every error means only that there is no answer.
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        match self.call(Request::get("/metrics"), Vec::new()).await? {
+            Answer::Ok(body) => String::from_utf8(body.into()).map_err(ClientError::unknown),
+            Answer::Problem(problem) => Err(error(*problem)),
+        }
+    }
+
     async fn send<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).expect("what is sent is always valid JSON");
         self.ask(Request::post(path).header(CONTENT_TYPE, "application/json"), body).await

@@ -1,13 +1,20 @@
 //! A run in which everything went right, so that a test can plant one thing that went wrong.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use coordinator::commit::{
+    AbortReason, Action, Answer, CommitEffect, ContentHash, Decision, EffectId, IdempotencyKey, Input, Mark, Report,
+    RequestId, Settled, Submission,
+};
 use graph::{EntityId, Kind, Operation, Patch, Properties, Refusal, Snapshot, TxId, Value};
 
 use super::CoordinatorRecord;
 use crate::check::{Checker, Fingerprint};
 use crate::history::{ClientId, EventKind, History, Millis, OpId};
 use crate::plan::{Client, ClientStep, Network, PLAN_FORMAT, Plan};
+use crate::record::{TraceEvent, What};
+use crate::system::COORDINATOR;
 use crate::system::dump::{self, EventLine, LogLine, MarkerLine, lines};
 use crate::system::key;
 use crate::system::operation::{Op, Ret, resources};
@@ -29,6 +36,17 @@ pub const CASTS: [Cast; 2] = [
     Cast { alice: "alice", bob: "bob", value: 1, begun: 0, at_ms: 300 },
     Cast { alice: "e-77", bob: "zoe", value: 9_000, begun: 41, at_ms: 1_234 },
 ];
+
+/// What a sound run counts.
+const COUNTERS: &str = r#"coordinator_decisions_total{decision="aborted"} 2
+coordinator_decisions_total{decision="committed"} 3
+coordinator_transactions_total{outcome="committed"} 3
+coordinator_transactions_total{outcome="fenced"} 1
+coordinator_transactions_total{outcome="refused"} 1
+coordinator_requests_total{request="transaction",answer="committed"} 2
+coordinator_requests_total{request="transaction",answer="refused"} 1
+coordinator_id_conflicts_total{kind="entity"} 1
+"#;
 
 /// A run as it is told: the clients' history, and both stores as it leaves them.
 pub struct Run {
@@ -56,6 +74,10 @@ pub struct Run {
     pub settled: Result<(), String>,
     /// The checks that the plan names.
     pub checks: Vec<String>,
+    /// What the commit core was told, decided and asked for.
+    pub trace: Vec<TraceEvent>,
+    /// What the coordinator counted.
+    pub counters: String,
     /// What becomes of the dumps.
     pub damage: Option<fn(&mut BTreeMap<String, String>)>,
     at_ms: u64,
@@ -78,6 +100,8 @@ impl Run {
             entities: BTreeMap::new(),
             settled: Ok(()),
             checks: Vec::new(),
+            trace: Vec::new(),
+            counters: String::new(),
             damage: None,
             at_ms: cast.at_ms,
             begun: cast.begun,
@@ -104,6 +128,7 @@ impl Run {
         run.info(fenced);
         run.read(&run.alice.clone());
         run.read(&run.bob.clone());
+        run.counters = COUNTERS.to_owned();
         run
     }
 
@@ -148,6 +173,7 @@ impl Run {
         Patch { operations: operations.clone() }.apply(&mut self.graph).expect("the story makes sense");
         self.ledger = self.graph.clone();
         let tx = self.begin(op, "committed");
+        self.decided(Mark::Committed(tx));
         self.markers.push(MarkerLine { tx, state: "committed".to_owned() });
         for resource in resources(&operations) {
             let before = self.events.iter().filter(|event| event.resource == *resource).count() as u64;
@@ -157,9 +183,14 @@ impl Run {
         tx
     }
 
-    /// The log takes a transaction that was invoked as aborted.
+    /// The log takes a transaction that was invoked as aborted, because a fence found it undecided.
     pub fn abort(&mut self, op: OpId) -> TxId {
-        self.begin(op, "aborted")
+        let tx = self.begin(op, "aborted");
+        let decision = Decision::Aborted { reason: AbortReason::Fenced };
+        let action = Action::Finish { tx, decision };
+        self.did(CommitEffect::Do { id: EffectId::Finish(tx), action });
+        self.decided(Mark::Aborted(tx));
+        tx
     }
 
     /// A transaction from its invocation to its acknowledgement.
@@ -167,14 +198,19 @@ impl Run {
         let op = self.submit(operations);
         let tx = self.land(op);
         self.ok(op, Ret::Committed { tx });
+        self.answered(op, tx, Decision::Committed);
         op
     }
 
     /// A transaction from its invocation to the refusal that its client is told.
     pub fn refuse(&mut self, operations: Vec<Operation>) -> TxId {
         let op = self.submit(operations);
-        let tx = self.abort(op);
-        self.ok(op, Ret::Refused { tx, refusal: Refusal::EntityExists(self.alice.clone()) });
+        let tx = self.begin(op, "aborted");
+        let refusal = Refusal::EntityExists(self.alice.clone());
+        self.told(Input::Done { effect: EffectId::Intend(tx), report: Report::Refused(refusal.clone()) });
+        self.decided(Mark::Aborted(tx));
+        self.ok(op, Ret::Refused { tx, refusal: refusal.clone() });
+        self.answered(op, tx, Decision::Aborted { reason: AbortReason::Refused(refusal) });
         tx
     }
 
@@ -182,6 +218,32 @@ impl Run {
     pub fn read(&mut self, entity: &EntityId) {
         let op = self.invoke(Op::Read { entity: entity.clone() });
         self.ok(op, Ret::Entity(self.entities.get(entity).cloned()));
+    }
+
+    /// The core is told something.
+    pub fn told(&mut self, input: Input) {
+        self.happened(What::Input, &input);
+    }
+
+    /// The core decides something.
+    pub fn decided(&mut self, mark: Mark) {
+        self.happened(What::Mark, &mark);
+    }
+
+    /// The core asks for something.
+    pub fn did(&mut self, effect: CommitEffect) {
+        self.happened(What::Effect, &effect);
+    }
+
+    /// The core answers who asked for a transaction.
+    pub fn answered(&mut self, op: OpId, tx: TxId, decision: Decision) {
+        let answer = Answer::Settled(Settled { tx, decision });
+        self.did(CommitEffect::Reply { request: RequestId(op.0), answer });
+    }
+
+    fn happened(&mut self, what: What, text: &dyn fmt::Debug) {
+        let text = format!("commit {text:?}");
+        self.trace.push(TraceEvent { at_ms: self.at_ms, host: COORDINATOR.to_owned(), what, text });
     }
 
     /// The client is answered.
@@ -217,6 +279,7 @@ impl Run {
             (dump::MARKERS.to_owned(), lines(&self.markers)),
             (dump::EVENTS.to_owned(), lines(&self.events)),
             (dump::ENTITIES.to_owned(), entities),
+            (dump::COUNTERS.to_owned(), self.counters.clone()),
         ]);
         if let Some(damage) = self.damage {
             damage(&mut dumps);
@@ -237,7 +300,7 @@ impl Run {
                 marks: Vec::new(),
             },
             history: self.history.clone(),
-            trace: Vec::new(),
+            trace: self.trace.clone(),
             faults: BTreeMap::new(),
             fired: Vec::new(),
             marks: BTreeMap::new(),
@@ -264,6 +327,9 @@ impl Run {
     fn begin(&mut self, op: OpId, state: &str) -> TxId {
         self.begun += 1;
         let tx = TxId { incarnation: 1, serial: self.begun };
+        let patch = Patch { operations: self.operations(op) };
+        let submission = Submission { key: IdempotencyKey(key(op.0)), hash: ContentHash::of(&patch), patch };
+        self.told(Input::Submit { request: RequestId(op.0), submission });
         self.log.push(LogLine { tx, state: state.to_owned(), key: key(op.0) });
         tx
     }

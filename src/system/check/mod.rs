@@ -7,6 +7,7 @@ mod fixture;
 mod honesty;
 mod linearizable;
 mod liveness;
+mod metrics;
 mod repairs;
 mod sequence;
 
@@ -15,6 +16,7 @@ pub use durability::Durability;
 pub use honesty::Honesty;
 pub use linearizable::Linearizable;
 pub use liveness::Liveness;
+pub use metrics::Metrics;
 pub use repairs::Repairs;
 pub use sequence::Sequence;
 
@@ -42,6 +44,7 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
         Box::new(Liveness),
         Box::new(Sequence),
         Box::new(Repairs),
+        Box::new(Metrics),
     ]
 }
 
@@ -114,7 +117,8 @@ mod tests {
             |dumps| drop(dumps.insert(dump::LOG.to_owned(), "tx-1-1 committed\n".to_owned())),
         ];
         for damage in damages {
-            for check in all().iter().filter(|check| check.name() != "liveness") {
+            let others = ["liveness", "metrics"];
+            for check in all().iter().filter(|check| !others.contains(&check.name())) {
                 caught(&**check, "a store cannot be read", |run| run.damage = Some(damage));
             }
         }
