@@ -122,7 +122,7 @@ mod tests {
         let kind = graph::Kind::new("knows").unwrap();
         let properties = graph::Properties::new();
         let operations = [
-            Operation::Create { id: b.clone(), kind: kind.clone(), properties: properties.clone() },
+            Operation::Create { id: b.clone(), kind: kind.clone(), key: None, properties: properties.clone() },
             Operation::Link { from: a.clone(), kind: kind.clone(), to: b.clone(), properties: properties.clone() },
             Operation::Update { id: b.clone(), set: properties },
             Operation::Unlink { from: a.clone(), kind, to: b.clone() },

@@ -118,7 +118,7 @@ fn submit(options: &Wish, operations: Vec<Operation>) -> Op {
 
 fn create(id: EntityId, value: i64) -> Operation {
     let properties = Properties::from([("value".to_owned(), Value::Int(value))]);
-    Operation::Create { id, kind: name("thing"), properties }
+    Operation::Create { id, kind: name("thing"), key: None, properties }
 }
 
 fn entity(number: u64) -> EntityId {

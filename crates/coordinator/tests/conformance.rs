@@ -167,6 +167,7 @@ fn create(id: &str) -> Operation {
     Operation::Create {
         id: EntityId::new(id).unwrap(),
         kind: Kind::new("thing").unwrap(),
+        key: None,
         properties: Properties::new(),
     }
 }

@@ -102,7 +102,7 @@ fn script(writer: Writer, entity: &EntityId) -> Submission {
     let id = entity.clone();
     let properties = [("by".to_owned(), Value::from(i64::from(writer)))].into();
     let operation = match writer {
-        0 => Operation::Create { id, kind: KIND.parse().expect("a kind"), properties },
+        0 => Operation::Create { id, kind: KIND.parse().expect("a kind"), key: None, properties },
         _ => Operation::Update { id, set: properties },
     };
     Submission {

@@ -109,7 +109,7 @@ impl Run {
 
     /// The operation that creates an entity with the `nth` value.
     pub fn create(&self, id: &EntityId, nth: i64) -> Operation {
-        Operation::Create { id: id.clone(), kind: Kind::new("thing").unwrap(), properties: self.valued(nth) }
+        Operation::Create { id: id.clone(), kind: Kind::new("thing").unwrap(), key: None, properties: self.valued(nth) }
     }
 
     /// The operation that gives an entity the `nth` value.

@@ -22,7 +22,7 @@ fn properties(value: i64) -> Properties {
 
 /// Two entities, and a link from the first to the second.
 fn patch() -> Patch {
-    let create = |name| Operation::Create { id: id(name), kind: word("thing"), properties: properties(1) };
+    let create = |name| Operation::Create { id: id(name), kind: word("thing"), key: None, properties: properties(1) };
     let link = Operation::Link { from: id("a"), kind: word("knows"), to: id("b"), properties: properties(2) };
     Patch { operations: vec![create("a"), create("b"), link] }
 }

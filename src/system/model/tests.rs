@@ -34,7 +34,7 @@ fn properties<const N: usize>(properties: [(&str, Value); N]) -> Properties {
 }
 
 fn create(id_: &str) -> Operation {
-    Operation::Create { id: id(id_), kind: word("thing"), properties: properties([("x", Value::Int(1))]) }
+    Operation::Create { id: id(id_), kind: word("thing"), key: None, properties: properties([("x", Value::Int(1))]) }
 }
 
 fn set(id_: &str, value: Value) -> Operation {
@@ -166,7 +166,7 @@ fn versions_go_on_after_a_deletion() {
 fn null_removes_a_property_and_is_never_kept() {
     let state = run([&[create("a")], &[set("a", Value::Null)]]).unwrap();
     assert!(reads(&state, "a", Some(EntityView { properties: Properties::new(), ..view("a", 0, 2, 2) })));
-    let null = Operation::Create { id: id("a"), kind: word("thing"), properties: properties([("x", Value::Null)]) };
+    let null = Operation::Create { id: id("a"), kind: word("thing"), key: None, properties: properties([("x", Value::Null)]) };
     let state = run([&[null]]).unwrap();
     assert!(reads(&state, "a", Some(EntityView { properties: Properties::new(), ..view("a", 0, 1, 1) })));
 }
@@ -251,7 +251,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     let any_kind = || select(vec!["knows", "knows", "likes"]).prop_map(word);
     prop_oneof![
         3 => (any_id(), any_kind(), some_properties(0))
-            .prop_map(|(id, kind, properties)| Operation::Create { id, kind, properties }),
+            .prop_map(|(id, kind, properties)| Operation::Create { id, kind, key: None, properties }),
         2 => (any_id(), some_properties(1)).prop_map(|(id, set)| Operation::Update { id, set }),
         1 => any_id().prop_map(|id| Operation::Delete { id }),
         3 => (any_id(), any_kind(), any_id(), some_properties(0))

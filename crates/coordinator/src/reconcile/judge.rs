@@ -8,10 +8,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use graph::{Content, Operation, TxId};
+use graph::{Content, EntityId, Operation, TxId};
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Evidence, Held, Logged};
+use super::evidence::{Evidence, Held, Logged, Rival};
 
 /// Who is right where the stores differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,6 +83,9 @@ pub enum Reason {
     /// It is to go and still has links.
     #[error("it is to go, and links of it are still there")]
     StillLinked,
+    /// It is to be, and another entity has its canonical key.
+    #[error("its canonical key belongs to entity {0}")]
+    KeyTaken(EntityId),
     /// A link is to be, and one of its ends is missing.
     #[error("an end of the link is missing")]
     NoEnd,
@@ -100,6 +103,12 @@ pub fn judge(order: Order, evidence: &Evidence) -> Verdict {
     match &content {
         None if evidence.linked => return Verdict::Undecided(Reason::StillLinked),
         Some(_) if evidence.loose => return Verdict::Undecided(Reason::NoEnd),
+        Some(content) => {
+            let same = |rival: &&Rival| rival.kind == content.kind && Some(&rival.key) == content.key.as_ref();
+            if let Some(rival) = evidence.rivals.iter().find(same) {
+                return Verdict::Undecided(Reason::KeyTaken(rival.by.clone()));
+            }
+        }
         _ => {}
     }
     let logged = match &evidence.log {
@@ -206,7 +215,7 @@ mod tests {
 
     fn content(value: i64) -> Content {
         let properties = [("value".to_owned(), Value::Int(value))].into();
-        Content { kind: "thing".parse().unwrap(), properties }
+        Content { kind: "thing".parse().unwrap(), key: None, properties }
     }
 
     fn held(value: Option<i64>) -> Held {
@@ -215,7 +224,15 @@ mod tests {
 
     fn evidence(graph: Option<i64>, sql: Option<i64>, log: Logged) -> Evidence {
         let subject = Subject::Entity("a".parse().unwrap());
-        Evidence { subject, graph: held(graph), sql: sql.map(content), log, linked: false, loose: false }
+        Evidence {
+            subject,
+            graph: held(graph),
+            sql: sql.map(content),
+            log,
+            linked: false,
+            loose: false,
+            rivals: Vec::new(),
+        }
     }
 
     fn logged(value: i64) -> Logged {
