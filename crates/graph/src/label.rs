@@ -49,11 +49,15 @@ impl Patch {
 
     /// The patch as a transaction of this name carries it out: with ids in the place of labels.
     pub fn resolved(&self, tx: TxId) -> Patch {
-        let ids = self.generated(tx);
+        self.renamed(&self.generated(tx))
+    }
+
+    /// The patch with other ids in the place of these.
+    pub fn renamed(&self, ids: &BTreeMap<EntityId, EntityId>) -> Patch {
         let mut patch = self.clone();
         for id in patch.operations.iter_mut().flat_map(Operation::ids_mut) {
-            if let Some(generated) = ids.get(id) {
-                *id = generated.clone();
+            if let Some(other) = ids.get(id) {
+                *id = other.clone();
             }
         }
         patch
