@@ -304,6 +304,26 @@ mod tests {
     }
 
     #[test]
+    fn nobody_takes_a_key_from_an_entity_that_has_got_it_since() {
+        let keyed = Content { key: Some("isbn:1".parse().unwrap()), ..content(1) };
+        let log = Logged::Present { content: keyed.clone(), tx: TX };
+        let rival = |kind: &str, key: &str| {
+            let (kind, key, by) = (kind.parse().unwrap(), key.parse().unwrap(), "b".parse().unwrap());
+            Evidence { rivals: vec![Rival { kind, key, by }], ..evidence(None, None, log.clone()) }
+        };
+        for order in [Order::Policy(Policy::Log), Order::Operator(Authority::Log)] {
+            let lost = Evidence { graph: Held::Present(content(1)), ..rival("thing", "isbn:1") };
+            assert_eq!(outcome(order, &lost), Err(Reason::KeyTaken("b".parse().unwrap())));
+            for (kind, key) in [("thing", "isbn:2"), ("other", "isbn:1")] {
+                let other = Evidence { graph: Held::Present(content(1)), ..rival(kind, key) };
+                assert_eq!(outcome(order, &other), Ok((Some(keyed.clone()), true)));
+            }
+        }
+        let differ = Evidence { sql: Some(keyed), ..evidence(Some(1), None, log.clone()) };
+        assert_eq!(differ.fields(), ["canonical_key"]);
+    }
+
+    #[test]
     fn links_keep_their_ends() {
         let stranger = Evidence { linked: true, ..evidence(Some(1), None, Logged::Never) };
         assert_eq!(outcome(Order::Policy(Policy::Log), &stranger), Err(Reason::StillLinked));

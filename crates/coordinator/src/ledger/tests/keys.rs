@@ -87,3 +87,15 @@ fn evidence_names_who_has_the_key_that_an_entity_had() {
     let (_, content) = entities_after(&sql, Some("a"), 9).unwrap().remove(0);
     assert_eq!(content.key, Some(isbn()));
 }
+
+#[test]
+fn a_ledger_of_an_earlier_release_keeps_its_entities_and_takes_keys() {
+    let sql = Connection::open_in_memory().unwrap();
+    sql.execute_batch(MIGRATIONS[0]).unwrap();
+    sql.execute_batch("INSERT INTO entity VALUES ('old', 'book', '{\"n\":1}', 3, 'tx-1-1')").unwrap();
+    sql.execute_batch(MIGRATIONS[1]).unwrap();
+    let old = load(&sql, &"old".parse().unwrap()).unwrap().unwrap();
+    assert_eq!((old.key, old.version), (None, 3));
+    commit(&sql, 2, vec![create("new", "book")]);
+    assert_eq!(held(&sql), Some("new".parse().unwrap()));
+}
