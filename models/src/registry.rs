@@ -4,8 +4,10 @@ use std::net::TcpListener;
 
 use stateright::Model;
 
-use crate::commit::{Bounds, CommitModel};
+use crate::commit::CommitModel;
+use crate::identity::IdentityModel;
 use crate::search::{Progress, Report, search};
+use crate::{commit, identity};
 
 /// How much of a model is searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -16,6 +18,9 @@ pub enum Size {
     /// Minutes to hours, and gigabytes: for the night.
     Large,
 }
+
+/// Searches a model of this size, pinned at this count, on so many threads.
+type Search = fn(Size, usize, usize, &mut (dyn FnMut(Progress) + Send)) -> Report;
 
 /// A model.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +33,8 @@ pub struct Entry {
     pub pinned_small: usize,
     /// How many when it is large.
     pub pinned_large: usize,
-    build: fn(Size) -> CommitModel,
+    search: Search,
+    serve: fn(Size, &str),
 }
 
 impl Entry {
@@ -52,23 +58,41 @@ fn names() -> String {
 
 /// All models.
 pub fn registry() -> &'static [Entry] {
-    &[Entry {
-        name: "commit",
-        description: "atomic commit over a graph store and SQLite, under crashes and delayed, lost and refused requests",
-        pinned_small: 150_312,
-        pinned_large: 5_227_666,
-        build: commit,
-    }]
+    &[
+        Entry {
+            name: "commit",
+            description: "atomic commit over a graph store and SQLite, under crashes and delayed, lost and refused requests",
+            pinned_small: 150_312,
+            pinned_large: 5_227_666,
+            search: |size, pinned, threads, progress| search(commit_model(size), Some(pinned), threads, progress),
+            serve: |size, address| drop(commit_model(size).checker().serve(address)),
+        },
+        Entry {
+            name: "identity",
+            description: "ids that transactions make and a canonical key that several want, under crashes and lost answers",
+            pinned_small: 1,
+            pinned_large: 2,
+            search: |size, pinned, threads, progress| search(identity_model(size), Some(pinned), threads, progress),
+            serve: |size, address| drop(identity_model(size).checker().serve(address)),
+        },
+    ]
 }
 
 fn find(name: &str) -> Result<&'static Entry, UnknownModel> {
     registry().iter().find(|entry| entry.name == name).ok_or_else(|| UnknownModel(name.to_owned()))
 }
 
-fn commit(size: Size) -> CommitModel {
+fn commit_model(size: Size) -> CommitModel {
     CommitModel::new(match size {
-        Size::Small => Bounds::SMALL,
-        Size::Large => Bounds::LARGE,
+        Size::Small => commit::Bounds::SMALL,
+        Size::Large => commit::Bounds::LARGE,
+    })
+}
+
+fn identity_model(size: Size) -> IdentityModel {
+    IdentityModel::new(match size {
+        Size::Small => identity::Bounds::SMALL,
+        Size::Large => identity::Bounds::LARGE,
     })
 }
 
@@ -77,10 +101,10 @@ pub fn check(
     name: &str,
     size: Size,
     threads: usize,
-    progress: impl FnMut(Progress) + Send,
+    mut progress: impl FnMut(Progress) + Send,
 ) -> Result<Report, UnknownModel> {
     let entry = find(name)?;
-    Ok(search((entry.build)(size), Some(entry.pinned(size)), threads, progress))
+    Ok((entry.search)(size, entry.pinned(size), threads, &mut progress))
 }
 
 /// Why a model is not served.
@@ -104,6 +128,6 @@ pub fn explore(name: &str, size: Size, address: &str) -> Result<(), ExploreError
     let entry = find(name)?;
     // The server itself would panic.
     TcpListener::bind(address).map_err(|error| ExploreError::Address { address: address.to_owned(), error })?;
-    (entry.build)(size).checker().serve(address);
+    (entry.serve)(size, address);
     Ok(())
 }

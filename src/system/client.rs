@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use coordinator::client::{Client, ClientError};
-use coordinator::commit::{AbortReason, Decision, IdempotencyKey, Settled};
+use coordinator::client::{Client, ClientError, Submitted};
+use coordinator::commit::{AbortReason, Decision, IdempotencyKey};
 use coordinator::reconcile::Summary;
 use env::Env;
 use graph::{EntityId, Patch};
@@ -26,10 +26,14 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> Outcome<Ret> {
     let coordinator = connect(&client, Duration::from_millis(options.client_timeout_ms));
     match op {
-        Op::Submit { operations, retries } => {
+        Op::Submit { operations, retries, again, then } => {
             let key = IdempotencyKey(key(id.0));
-            submit(&client, &coordinator, &key, &Patch { operations }, retries).await
+            let patch = Patch { operations };
+            let outcome = submit(&client, &coordinator, &key, &patch, retries).await;
+            let Outcome::Ok(told) = outcome else { return outcome };
+            Outcome::Ok(insist(&coordinator, &key, &patch, told, again, Patch { operations: then }).await)
         }
+        Op::Find { kind, key } => read(coordinator.find(&kind, &key).await.map(Ret::Entity)),
         Op::Read { entity } => read(coordinator.read(&entity).await.map(Ret::Entity)),
         Op::Peek { entity } => {
             let peeked = coordinator.read_eventual(&entity).await;
@@ -104,12 +108,10 @@ async fn submit(
             tokio::time::sleep(RETRY_PAUSE).await;
         }
         let error = match send(client, coordinator, key, patch).await {
-            Ok(Settled { tx, decision: Decision::Committed }) => return Outcome::Ok(Ret::Committed { tx }),
-            Ok(Settled { tx, decision: Decision::Aborted { reason: AbortReason::Refused(refusal) } }) => {
-                return Outcome::Ok(Ret::Refused { tx, refusal });
-            }
-            Ok(Settled { tx, decision: Decision::Aborted { reason } }) => {
-                return Outcome::Fail(format!("{tx} aborted: {reason}"));
+            Ok(submitted) => {
+                let tx = submitted.tx;
+                return told(submitted)
+                    .map_or_else(|reason| Outcome::Fail(format!("{tx} aborted: {reason}")), Outcome::Ok);
             }
             Err(error) => error,
         };
@@ -122,13 +124,38 @@ async fn submit(
     Outcome::Info(unknown.unwrap_or_else(|| "nothing was sent".to_owned()))
 }
 
+/// What a client was told, unless it is an abort that no operation caused.
+fn told(Submitted { tx, decision, created }: Submitted) -> Result<Ret, AbortReason> {
+    match decision {
+        Decision::Committed => Ok(Ret::Committed { tx, created }),
+        Decision::Aborted { reason: AbortReason::Refused(refusal) } => Ok(Ret::Refused { tx, refusal }),
+        Decision::Aborted { reason } => Err(reason),
+    }
+}
+
+/// Sends a transaction whose outcome was told once more, and then something else under its key. No answer is an answer
+/// that says nothing; any other has to be the same, or a refusal.
+async fn insist(coordinator: &Client, key: &IdempotencyKey, patch: &Patch, first: Ret, again: u32, then: Patch) -> Ret {
+    for _ in 0..again {
+        let Ok(submitted) = coordinator.submit(key, patch).await else { continue };
+        let second = told(submitted);
+        if second.as_ref() != Ok(&first) {
+            return Ret::TwoAnswers { first: format!("{first:?}"), then: format!("{second:?}") };
+        }
+    }
+    if then.operations.is_empty() {
+        return first;
+    }
+    coordinator.submit(key, &then).await.map_or(first, |Submitted { tx, .. }| Ret::Misattributed { tx })
+}
+
 /// Sends a transaction once, or twice at the same time if a fault says so.
 async fn send(
     client: &ClientHost,
     coordinator: &Client,
     key: &IdempotencyKey,
     patch: &Patch,
-) -> Result<Settled, ClientError> {
+) -> Result<Submitted, ClientError> {
     if !client.duplicating() {
         return coordinator.submit(key, patch).await;
     }

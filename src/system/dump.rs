@@ -11,7 +11,9 @@ use coordinator::commit::{EntityView, LinkView};
 use coordinator::ledger::{self, LedgerError};
 use coordinator::statements::RESERVED;
 use disk::Disk;
-use graph::{EntityId, KIND_PROPERTY, Kind, Node, Properties, Snapshot, TxId, Value};
+use graph::{
+    CANONICAL_KEY_PROPERTY, CanonicalKey, EntityId, KIND_PROPERTY, Kind, Node, Properties, Snapshot, TxId, Value,
+};
 use rusqlite::{Connection, OpenFlags};
 use stores::memory::MemoryGraph;
 
@@ -137,7 +139,15 @@ pub fn view(graph: &Snapshot, node: &Node, version: u64, tx: TxId) -> Option<Ent
     let mut links: Vec<LinkView> = links.collect::<Option<_>>()?;
     links.sort();
     let id = EntityId::new(node.id.clone()).ok()?;
-    Some(EntityView { id, kind: kind(&node.properties)?, properties: own(&node.properties), links, version, tx })
+    let kind = kind(&node.properties)?;
+    let key = match node.properties.get(CANONICAL_KEY_PROPERTY) {
+        None => None,
+        Some(qualified) => {
+            let (of, key) = CanonicalKey::from_qualified(qualified.as_text()?)?;
+            Some(key).filter(|_| of == kind)
+        }
+    };
+    Some(EntityView { id, kind, key, properties: own(&node.properties), links, version, tx })
 }
 
 fn kind(properties: &Properties) -> Option<Kind> {

@@ -45,12 +45,13 @@ const HTTP_PORT: u16 = 7400;
 const BOLT_PORT: u16 = 7687;
 
 /// The effects of the cores that a process may die or pause around.
-const EFFECTS: [&str; 8] = [
+const EFFECTS: [&str; 9] = [
     "commit.intend",
     "commit.decide",
     "commit.fence",
     "commit.finish",
     "commit.load",
+    "commit.find",
     "commit.look_up",
     "commit.reply",
     "retention.forget",
@@ -189,7 +190,8 @@ impl System for BiStore {
 
     fn settle(&self, client: ClientHost, plan: &Plan<Op>) -> LocalFuture<Result<(), String>> {
         let steps = plan.clients.iter().flat_map(|client| &client.steps);
-        let entities = steps.flat_map(|step| model::Entities.keys(&step.op)).collect();
+        let parts = steps.flat_map(|step| model::Entities.keys(&step.op));
+        let entities = parts.filter_map(model::Part::entity).collect();
         let counters = self.counters.clone();
         Box::pin(async move {
             let exposition = client::settle(client, entities).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use coordinator::commit::EntityView;
-use graph::{EntityId, Kind, Operation, Properties, TxId, Value};
+use graph::{CanonicalKey, EntityId, Kind, Operation, Properties, TxId, Value};
 
 use super::operation::{Op, Ret};
 use crate::check::linearizability::Model;
@@ -14,6 +14,27 @@ use crate::check::linearizability::Model;
 /// state holds all of them, and a torn read fits no state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Entities;
+
+/// A part of the coordinator's state that stands by itself, unless a transaction joins it to others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// An entity.
+    Entity(EntityId),
+    /// A canonical key, and who has it.
+    Canonical(Kind, CanonicalKey),
+    /// Both stores as a whole, as a comparison sees them.
+    Stores,
+}
+
+impl Part {
+    /// The entity, if it is one.
+    pub fn entity(self) -> Option<EntityId> {
+        match self {
+            Part::Entity(id) => Some(id),
+            Part::Canonical(..) | Part::Stores => None,
+        }
+    }
+}
 
 /// The entities of one component that exist or have existed.
 pub type State = BTreeMap<EntityId, Entity>;
@@ -32,6 +53,7 @@ pub struct Entity {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Content {
     kind: Kind,
+    key: Option<CanonicalKey>,
     properties: Properties,
     links: BTreeMap<(Kind, EntityId), Properties>,
 }
@@ -40,7 +62,7 @@ impl Model for Entities {
     type State = State;
     type Op = Op;
     type Ret = Ret;
-    type Key = EntityId;
+    type Key = Part;
 
     fn initial(&self) -> State {
         State::new()
@@ -58,41 +80,61 @@ impl Model for Entities {
             }
             // Of the others only a commit has an effect; not to have been done for another reason is a failure.
             (Op::Submit { operations, .. }, None) => after(state, operations, None),
-            (Op::Submit { operations, .. }, Some(Ret::Committed { tx })) => after(state, operations, Some(*tx)),
+            (Op::Submit { operations, .. }, Some(Ret::Committed { tx, .. })) => after(state, operations, Some(*tx)),
             (Op::Read { entity }, Some(Ret::Entity(view))) => {
-                let known = state.get(entity).filter(|known| known.content.is_some());
-                let same = match (known, view) {
-                    (None, None) => true,
-                    (Some(known), Some(view)) => view.id == *entity && known.shows(view),
-                    _ => false,
-                };
-                if same { vec![state.clone()] } else { Vec::new() }
+                let known = state.get_key_value(entity).filter(|(_, known)| known.content.is_some());
+                if is_shown(known, view.as_ref()) { vec![state.clone()] } else { Vec::new() }
+            }
+            (Op::Find { kind, key }, Some(Ret::Entity(view))) => {
+                let holder = state.iter().find(|(_, entity)| entity.has(kind, key));
+                if is_shown(holder, view.as_ref()) { vec![state.clone()] } else { Vec::new() }
             }
             // A peek promises nothing, and a read whose answer is not known tells nothing.
             // Nor does a comparison tell, and a repair shows nowhere: it restores what committed.
-            (Op::Peek { .. } | Op::Validate {} | Op::Reconcile { .. }, _) | (Op::Read { .. }, None) => {
+            (Op::Peek { .. } | Op::Validate {} | Op::Reconcile { .. }, _)
+            | (Op::Read { .. } | Op::Find { .. }, None) => {
                 vec![state.clone()]
             }
-            (Op::Submit { .. } | Op::Read { .. }, Some(_)) => Vec::new(),
+            (Op::Submit { .. } | Op::Read { .. } | Op::Find { .. }, Some(_)) => Vec::new(),
         }
     }
 
-    fn keys(&self, op: &Op) -> Vec<EntityId> {
+    fn keys(&self, op: &Op) -> Vec<Part> {
         match op {
             Op::Submit { operations, .. } => {
-                let mut keys: Vec<EntityId> = operations.iter().flat_map(|op| op.keys().cloned()).collect();
+                let canonical = operations.iter().filter_map(|operation| match operation {
+                    Operation::Create { kind, key, .. } => Some(Part::Canonical(kind.clone(), key.clone()?)),
+                    _ => None,
+                });
+                let entities = operations.iter().flat_map(Operation::keys).cloned().map(Part::Entity);
+                let mut keys: Vec<Part> = entities.chain(canonical).collect();
                 keys.sort();
                 keys.dedup();
                 keys
             }
-            Op::Read { entity } | Op::Peek { entity } => vec![entity.clone()],
+            Op::Read { entity } | Op::Peek { entity } => vec![Part::Entity(entity.clone())],
+            Op::Find { kind, key } => vec![Part::Canonical(kind.clone(), key.clone())],
             // One of their own: without any, everything would have to be judged together.
-            Op::Validate {} | Op::Reconcile { .. } => vec![EntityId::new("both:stores").expect("an id")],
+            Op::Validate {} | Op::Reconcile { .. } => vec![Part::Stores],
         }
     }
 }
 
+/// Whether a read of that entity, or of none, shows that view, or none.
+fn is_shown(known: Option<(&EntityId, &Entity)>, view: Option<&EntityView>) -> bool {
+    match (known, view) {
+        (None, None) => true,
+        (Some((id, known)), Some(view)) => view.id == *id && known.shows(view),
+        _ => false,
+    }
+}
+
 impl Entity {
+    /// Whether it is there and has that canonical key.
+    fn has(&self, kind: &Kind, key: &CanonicalKey) -> bool {
+        self.content.as_ref().is_some_and(|content| content.kind == *kind && content.key.as_ref() == Some(key))
+    }
+
     /// Counts an event.
     fn raise(&mut self, tx: Option<TxId>) {
         self.version += 1;
@@ -106,6 +148,7 @@ impl Entity {
             && self.tx.is_none_or(|tx| tx == view.tx)
             && self.content.as_ref().is_some_and(|content| {
                 content.kind == view.kind
+                    && content.key == view.key
                     && content.properties == view.properties
                     && content.links.iter().map(|((kind, to), p)| ((kind, to), p)).eq(links)
             })
@@ -123,10 +166,15 @@ fn after(state: &State, operations: &[Operation], tx: Option<TxId>) -> Vec<State
 /// production code and from the reference in the graph crate: it judges both.
 fn apply(state: &mut State, operation: &Operation, tx: Option<TxId>) -> bool {
     match operation {
-        Operation::Create { id, kind, properties } => {
+        Operation::Create { id, kind, key, properties } => {
+            let taken = |key| state.values().any(|entity| entity.has(kind, key));
+            if key.as_ref().is_some_and(taken) {
+                return false;
+            }
             let entity = state.entry(id.clone()).or_default();
             entity.raise(tx);
-            let content = Content { kind: kind.clone(), properties: without_nulls(properties), links: BTreeMap::new() };
+            let (kind, key, properties) = (kind.clone(), key.clone(), without_nulls(properties));
+            let content = Content { kind, key, properties, links: BTreeMap::new() };
             entity.content.replace(content).is_none()
         }
         Operation::Update { id, set } => change(state, id, tx, |content| {

@@ -1,8 +1,10 @@
 //! What a simulated client asks of the coordinator, as scenarios spell it.
 
+use std::collections::BTreeMap;
+
 use coordinator::commit::EntityView;
 use coordinator::reconcile::{Policy, Summary};
-use graph::{EntityId, Operation, Refusal, TxId};
+use graph::{CanonicalKey, EntityId, Kind, Operation, Refusal, TxId};
 use serde::{Deserialize, Serialize};
 
 /// An operation of a client.
@@ -17,6 +19,12 @@ pub enum Op {
         /// the outcome.
         #[serde(default, skip_serializing_if = "is_zero")]
         retries: u32,
+        /// How often the client sends it once more after it was told the outcome, as one does that has lost it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        again: u32,
+        /// Other operations that the client then sends under the same key, as one does that is mistaken.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        then: Vec<Operation>,
     },
     /// A linearizable read of one entity.
     Read {
@@ -27,6 +35,13 @@ pub enum Op {
     Peek {
         /// Which.
         entity: EntityId,
+    },
+    /// A linearizable read of the entity that has a canonical key.
+    Find {
+        /// Its kind.
+        kind: Kind,
+        /// The key.
+        key: CanonicalKey,
     },
     /// A comparison of both stores.
     Validate {},
@@ -49,6 +64,9 @@ pub enum Ret {
     Committed {
         /// Its name.
         tx: TxId,
+        /// The ids that it made, by the labels of its operations.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        created: BTreeMap<EntityId, EntityId>,
     },
     /// It was not done, and never will be: an operation did not fit the entities as they stood.
     Refused {
@@ -56,6 +74,18 @@ pub enum Ret {
         tx: TxId,
         /// What did not fit.
         refusal: Refusal,
+    },
+    /// One transaction was told in two ways.
+    TwoAnswers {
+        /// What its client was told.
+        first: String,
+        /// What it was told later.
+        then: String,
+    },
+    /// The outcome of a transaction was given to operations that are not its own.
+    Misattributed {
+        /// The transaction.
+        tx: TxId,
     },
     /// The entity, or none.
     Entity(Option<EntityView>),
@@ -89,11 +119,11 @@ mod tests {
         let delete = vec![Operation::Delete { id: alice.clone() }];
         for (op, spelt) in [
             (
-                Op::Submit { operations: delete.clone(), retries: 0 },
+                Op::Submit { operations: delete.clone(), retries: 0, again: 0, then: Vec::new() },
                 json!({ "submit": { "operations": [{ "delete": { "id": "alice" } }] } }),
             ),
             (
-                Op::Submit { operations: delete, retries: 2 },
+                Op::Submit { operations: delete, retries: 2, again: 0, then: Vec::new() },
                 json!({ "submit": { "operations": [{ "delete": { "id": "alice" } }], "retries": 2 } }),
             ),
             (Op::Read { entity: alice.clone() }, json!({ "read": { "entity": "alice" } })),
@@ -111,7 +141,7 @@ mod tests {
         let refused = |spelt: serde_json::Value| serde_json::from_value::<Op>(spelt).unwrap_err().to_string();
         assert_eq!(
             refused(json!({ "write": { "entity": "alice" } })),
-            "unknown variant `write`, expected one of `submit`, `read`, `peek`, `validate`, `reconcile`"
+            "unknown variant `write`, expected one of `submit`, `read`, `peek`, `find`, `validate`, `reconcile`"
         );
         assert_eq!(refused(json!({ "read": { "id": "alice" } })), "unknown field `id`, expected `entity`");
     }
@@ -119,10 +149,10 @@ mod tests {
     #[test]
     fn a_link_is_an_event_of_the_entity_that_it_leaves() {
         let [a, b] = ["a", "b"].map(|id| EntityId::new(id).unwrap());
-        let kind = graph::Kind::new("knows").unwrap();
+        let kind = Kind::new("knows").unwrap();
         let properties = graph::Properties::new();
         let operations = [
-            Operation::Create { id: b.clone(), kind: kind.clone(), properties: properties.clone() },
+            Operation::Create { id: b.clone(), kind: kind.clone(), key: None, properties: properties.clone() },
             Operation::Link { from: a.clone(), kind: kind.clone(), to: b.clone(), properties: properties.clone() },
             Operation::Update { id: b.clone(), set: properties },
             Operation::Unlink { from: a.clone(), kind, to: b.clone() },

@@ -1,7 +1,7 @@
 //! Random transactions and reads over a few entities, so that clients get in each other's way.
 
 use coordinator::reconcile::Policy;
-use graph::{EntityId, Kind, Operation, Properties, Value};
+use graph::{CanonicalKey, EntityId, Kind, Operation, Properties, Value};
 use serde::Deserialize;
 
 use super::operation::Op;
@@ -36,6 +36,12 @@ struct Wish {
     passes_percent: u64,
     /// How much text, in bytes, is written with each value.
     text_bytes: u64,
+    /// How many transactions in a hundred have the coordinator make ids.
+    generated_percent: u64,
+    /// How many operations in a hundred are about canonical keys.
+    keyed_percent: u64,
+    /// How many canonical keys there are; fewer means more conflicts.
+    keys: u64,
     /// How often a client sends a transaction again while it is not told the outcome.
     retries: u32,
     /// When clients begin: a coordinator needs about 200 ms to come up.
@@ -52,6 +58,9 @@ impl Default for Wish {
             links_percent: 25,
             passes_percent: 0,
             text_bytes: 0,
+            generated_percent: 0,
+            keyed_percent: 0,
+            keys: 2,
             retries: 1,
             start_ms: 250,
             pause_ms_max: 60,
@@ -63,14 +72,17 @@ impl TryFrom<Wish> for Options {
     type Error = String;
 
     fn try_from(wish: Wish) -> Result<Options, String> {
-        let Wish { entities, reads_percent, links_percent, passes_percent, text_bytes, start_ms, pause_ms_max, .. } =
-            wish;
+        let Wish { entities, reads_percent, links_percent, passes_percent, text_bytes, .. } = wish;
+        let Wish { generated_percent, keyed_percent, keys, retries: _, start_ms, pause_ms_max, .. } = wish;
         for (name, value, low, high) in [
             ("entities", entities, 1, ENTITIES_MAX),
             ("reads_percent", reads_percent, 0, 100),
             ("links_percent", links_percent, 0, 100),
             ("passes_percent", passes_percent, 0, 100),
             ("text_bytes", text_bytes, 0, TEXT_BYTES_MAX),
+            ("generated_percent", generated_percent, 0, 100),
+            ("keyed_percent", keyed_percent, 0, 100),
+            ("keys", keys, 1, ENTITIES_MAX),
             ("start_ms", start_ms, 0, HOUR_MS),
             ("pause_ms_max", pause_ms_max, 0, HOUR_MS),
         ] {
@@ -105,8 +117,15 @@ pub fn generate(Options(options): &Options, clients: &[String], count: usize, ra
 }
 
 fn operation(options: &Wish, value: i64, random: &mut Stream) -> Op {
+    // Drawn where they are wanted alone: other workloads stay what they were.
     if options.passes_percent > 0 && random.percent(options.passes_percent) {
         return pass(random);
+    }
+    if options.generated_percent > 0 && random.percent(options.generated_percent) {
+        return generated(options, value, random);
+    }
+    if options.keyed_percent > 0 && random.percent(options.keyed_percent) {
+        return keyed(options, value, random);
     }
     let mut any = || entity(1 + random.below(options.entities));
     let (id, other) = (any(), any());
@@ -135,8 +154,44 @@ fn operation(options: &Wish, value: i64, random: &mut Stream) -> Op {
     submit(options, operations)
 }
 
+/// A transaction that has the coordinator make ids, sent once more after its outcome is known.
+fn generated(options: &Wish, value: i64, random: &mut Stream) -> Op {
+    let properties = properties(options, value);
+    let link = |to| Operation::Link { from: label("a"), kind: name("knows"), to, properties: properties.clone() };
+    let operations = match random.below(3) {
+        0 => vec![create(options, label("a"), value)],
+        1 => vec![create(options, label("a"), value), create(options, label("b"), value), link(label("b"))],
+        // Refused where that one is not there: then the id is burnt.
+        _ => vec![create(options, label("a"), value), link(entity(1 + random.below(options.entities)))],
+    };
+    Op::Submit { operations, retries: options.retries, again: 1, then: Vec::new() }
+}
+
+/// Something about a canonical key that the others are after as well.
+fn keyed(options: &Wish, value: i64, random: &mut Stream) -> Op {
+    let key = CanonicalKey::new(format!("key:{}", 1 + random.below(options.keys))).expect("plain characters");
+    let id = entity(1 + random.below(options.entities));
+    let create = |id| Operation::Create {
+        id,
+        kind: name("thing"),
+        key: Some(key.clone()),
+        properties: properties(options, value),
+    };
+    match random.below(5) {
+        0 | 1 => Op::Find { kind: name("thing"), key },
+        2 => submit(options, vec![create(label("a"))]),
+        // Whoever has the key, or another one, makes room for it.
+        3 => submit(options, vec![Operation::Delete { id: id.clone() }, create(id)]),
+        _ => submit(options, vec![create(id)]),
+    }
+}
+
 fn submit(options: &Wish, operations: Vec<Operation>) -> Op {
-    Op::Submit { operations, retries: options.retries }
+    Op::Submit { operations, retries: options.retries, again: 0, then: Vec::new() }
+}
+
+fn label(text: &str) -> EntityId {
+    EntityId::new(format!("_:{text}")).expect("a letter")
 }
 
 /// A comparison, or a repair under any of the policies.
@@ -149,7 +204,7 @@ fn pass(random: &mut Stream) -> Op {
 }
 
 fn create(options: &Wish, id: EntityId, value: i64) -> Operation {
-    Operation::Create { id, kind: name("thing"), properties: properties(options, value) }
+    Operation::Create { id, kind: name("thing"), key: None, properties: properties(options, value) }
 }
 
 fn properties(options: &Wish, value: i64) -> Properties {
@@ -198,7 +253,7 @@ mod tests {
     fn written(op: &Op) -> &[Operation] {
         match op {
             Op::Submit { operations, .. } => operations,
-            Op::Read { .. } | Op::Peek { .. } | Op::Validate {} | Op::Reconcile { .. } => &[],
+            Op::Read { .. } | Op::Peek { .. } | Op::Find { .. } | Op::Validate {} | Op::Reconcile { .. } => &[],
         }
     }
 
@@ -228,6 +283,7 @@ mod tests {
                 kinds.insert(match op {
                     Op::Read { .. } => "read",
                     Op::Peek { .. } => "peek",
+                    Op::Find { .. } => "find",
                     Op::Validate {} | Op::Reconcile { .. } => "pass",
                     Op::Submit { operations, .. } if operations.len() > 1 => "several",
                     Op::Submit { .. } => "one",
@@ -274,6 +330,25 @@ mod tests {
         assert!(operations(&made).take(4).all(created));
         let names = operations(&made).flat_map(written).flat_map(Operation::keys).map(EntityId::as_str);
         assert_eq!(names.collect::<BTreeSet<_>>(), BTreeSet::from(["e1", "e2", "e3", "e4"]));
+    }
+
+    #[test]
+    fn ids_are_made_and_keys_are_fought_for_where_that_is_wanted() {
+        let wanted = options(json!({ "generated_percent": 30, "keyed_percent": 40, "keys": 1 }));
+        let (mut labels, mut keys, mut finds) = (0, BTreeSet::new(), 0);
+        for seed in 0..10 {
+            for op in operations(&made(&wanted, 20, seed)) {
+                finds += u64::from(matches!(op, Op::Find { .. }));
+                for operation in written(op) {
+                    let Operation::Create { id, key, .. } = operation else { continue };
+                    labels += u64::from(id.is_label());
+                    keys.extend(key.clone());
+                }
+                assert!(written(op).is_empty() || graph::Patch { operations: written(op).to_vec() }.validate().is_ok());
+            }
+        }
+        assert!(labels > 50 && finds > 50, "{labels} labels, {finds} look-ups");
+        assert_eq!(keys.into_iter().map(String::from).collect::<Vec<_>>(), ["key:1"]);
     }
 
     #[test]
@@ -334,7 +409,8 @@ mod tests {
         assert_eq!(
             refused(json!({ "entitys": 3 })),
             "unknown field `entitys`, expected one of `entities`, `reads_percent`, `links_percent`, \
-             `passes_percent`, `text_bytes`, `retries`, `start_ms`, `pause_ms_max`"
+             `passes_percent`, `text_bytes`, `generated_percent`, `keyed_percent`, `keys`, `retries`, `start_ms`, \
+             `pause_ms_max`"
         );
         assert!(refused(json!({ "entities": "three" })).contains("expected u64"));
     }

@@ -5,6 +5,7 @@
 //! connections are kept, a request may go out on one that the server has just closed, and
 //! then nobody can say whether the server read it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
@@ -12,7 +13,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use env::{Connection, Env};
-use graph::{EntityId, Patch, TxId};
+use graph::{CanonicalKey, EntityId, Kind, Patch, TxId};
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -23,7 +24,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use crate::commit::{Decision, EntityView, IdempotencyKey, Settled};
+use crate::commit::{Decision, EntityView, IdempotencyKey};
 use crate::http::{
     CasesPage, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome, Reconciliation, Transaction,
     outcome_path, parse_key,
@@ -124,6 +125,17 @@ pub struct Client {
     authorization: Option<HeaderValue>,
 }
 
+/// A transaction that has an outcome, as it was told to whoever submitted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// Its name.
+    pub tx: TxId,
+    /// Its outcome.
+    pub decision: Decision,
+    /// The ids of what it created, by the labels of the patch; empty unless it committed.
+    pub created: BTreeMap<EntityId, EntityId>,
+}
+
 /// The text cannot be the token of any server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a token consists of visible ASCII characters without spaces")]
@@ -155,7 +167,7 @@ impl Client {
     /// # Errors
     ///
     /// An abort is no error but an outcome. See [`ClientError`] for what each error proves.
-    pub async fn submit(&self, key: &IdempotencyKey, patch: &Patch) -> Result<Settled, ClientError> {
+    pub async fn submit(&self, key: &IdempotencyKey, patch: &Patch) -> Result<Submitted, ClientError> {
         let key = parse_key(key.0.as_bytes()).map_err(ClientError::not_sent)?;
         let transaction = Transaction { operations: patch.clone() };
         let body = serde_json::to_vec(&transaction).expect("operations are always valid JSON");
@@ -166,12 +178,12 @@ impl Client {
             .header(CONTENT_TYPE, "application/json");
         match self.call(request, body).await? {
             Answer::Ok(body) => match read_json(&body)? {
-                Outcome::Committed { tx } => Ok(Settled { tx, decision: Decision::Committed }),
+                Outcome::Committed { tx, created } => Ok(Submitted { tx, decision: Decision::Committed, created }),
                 outcome => Err(ClientError::unknown(format!("the server answered 200 with {outcome:?}"))),
             },
             Answer::Problem(problem) => match *problem {
                 Problem { kind: ProblemType::Aborted, tx: Some(tx), reason: Some(reason), .. } => {
-                    Ok(Settled { tx, decision: Decision::Aborted { reason } })
+                    Ok(Submitted { tx, decision: Decision::Aborted { reason }, created: BTreeMap::new() })
                 }
                 problem => Err(error(problem)),
             },
@@ -211,6 +223,20 @@ impl Client {
             None => Ok(None),
             Some(Entity::Eventual(view)) => Ok(Some(view)),
             Some(Entity::Strong(_)) => Err(ClientError::unknown("the server read at another tier than asked for")),
+        }
+    }
+
+    /// Reads the entity that has a canonical key, linearizably; `None` if none has it.
+    ///
+    /// # Errors
+    ///
+    /// A read has no effect, so every error means only that there is no answer.
+    pub async fn find(&self, kind: &Kind, key: &CanonicalKey) -> Result<Option<EntityView>, ClientError> {
+        let path = format!("/entities?kind={}&key={}", quoted(kind.as_str()), quoted(key.as_str()));
+        match self.get(&path, ProblemType::NoSuchEntity).await? {
+            None => Ok(None),
+            Some(Entity::Strong(view)) => Ok(Some(view)),
+            Some(Entity::Eventual(_)) => Err(ClientError::unknown("the server read at a weaker tier than asked for")),
         }
     }
 
@@ -382,6 +408,15 @@ async fn alongside<T>(work: impl Future<Output = T>, background: impl Future) ->
         _ = background => {}
     }
     work.await
+}
+
+/// As a part of a query (RFC 3986, 2.1): all but the unreserved characters escaped.
+fn quoted(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
 }
 
 /// An error and its causes.

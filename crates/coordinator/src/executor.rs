@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use env::{Env, Executor};
-use graph::{EntityId, Subject, TxId};
+use graph::{CanonicalKey, EntityId, Kind, Subject, TxId};
 use rusqlite::Connection;
 use stores::batch::{BatchError, Batcher};
 use stores::sqlite::SqlFailure;
@@ -41,6 +41,21 @@ pub(crate) async fn view(
         message: error.to_string(),
         retryable: false,
     })
+}
+
+/// Reads the entity that has a canonical key from the graph alone.
+pub(crate) async fn view_by_key(
+    graph: &dyn GraphStore,
+    kind: &Kind,
+    key: &CanonicalKey,
+    limit: Duration,
+) -> Result<Option<(EntityId, GraphView)>, GraphError> {
+    let rows = graph.execute(statements::find_entity(kind, key), limit).await?;
+    let id = rows.first().and_then(|rows| rows.first()?.first()?.as_text());
+    let Some(id) = id.and_then(|id| EntityId::new(id).ok()) else { return Ok(None) };
+    let found = view(graph, &id, limit).await?;
+    // Two transactions: in between it may have passed on.
+    Ok(found.filter(|view| view.kind == *kind && view.key.as_ref() == Some(key)).map(|view| (id, view)))
 }
 
 /// Carries out what the core asks for.
@@ -112,6 +127,10 @@ impl CommitExecutor {
                 Ok(report)
             }
             Action::Load { entity } => self.load(id, entity).await,
+            Action::Find { kind, key } => {
+                let holder = self.read(move |sql| ledger::holder(sql, &kind, &key)).await?;
+                Ok(Report::Found(holder))
+            }
             Action::Examine { subject } => self.examine(subject).await,
             Action::IntendRepair { intent, ground } => {
                 let now = self.now();
@@ -163,10 +182,13 @@ impl CommitExecutor {
         let in_ledger = self.read(move |sql| ledger::load(sql, &wanted)).await?;
         let finding = match (in_graph, in_ledger) {
             (None, None) => return Ok(Report::Loaded(None)),
-            (Some(view), Some(row)) if view.kind == row.kind && view.properties == row.properties => {
+            (Some(view), Some(row))
+                if view.kind == row.kind && view.key == row.key && view.properties == row.properties =>
+            {
                 return Ok(Report::Loaded(Some(EntityView {
                     id: entity,
                     kind: view.kind,
+                    key: view.key,
                     properties: view.properties,
                     links: view.links,
                     version: row.version,

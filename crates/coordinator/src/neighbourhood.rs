@@ -205,7 +205,7 @@ mod tests {
     /// A star: a middle, and some around it.
     async fn star(points: usize) -> MemoryGraph {
         let (graph, kind) = (MemoryGraph::new(), Kind::new("k").unwrap());
-        let create = |id| Operation::Create { id, kind: kind.clone(), properties: [].into() };
+        let create = |id| Operation::Create { id, kind: kind.clone(), key: None, properties: [].into() };
         let mut operations = vec![create(entity("middle"))];
         for point in (0..points).map(|point| entity(&format!("p{point}"))) {
             operations.push(create(point.clone()));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use env::{Env, Handle};
-use graph::{EntityId, Patch, PatchError, TxId};
+use graph::{CanonicalKey, EntityId, Kind, Patch, PatchError, TxId};
 use stores::batch::Batcher;
 use stores::sqlite::{OpenError, SqlFailure, is_passing};
 use stores::{GraphError, GraphStore};
@@ -233,6 +233,8 @@ impl Coordinator {
     }
 
     /// Runs a transaction. An error says which operation is malformed; nothing was begun.
+    ///
+    /// What its labels became follows from its name: [`Patch::generated`].
     pub async fn submit(&self, key: IdempotencyKey, patch: Patch) -> Result<Answer, PatchError> {
         patch.validate()?;
         let hash = ContentHash::of(&patch);
@@ -243,6 +245,21 @@ impl Coordinator {
     /// Reads an entity, linearizably, from both stores.
     pub async fn read(&self, entity: EntityId) -> Answer {
         self.ask_in_turn(|request| Input::Read { request, entity }).await
+    }
+
+    /// Reads the entity that has a canonical key, linearizably, from both stores.
+    pub async fn find(&self, kind: Kind, key: CanonicalKey) -> Answer {
+        self.ask_in_turn(|request| Input::Find { request, kind, key }).await
+    }
+
+    /// Reads the entity that has a canonical key from the graph alone, as
+    /// [`read_eventual`](Self::read_eventual) does.
+    pub async fn find_eventual(
+        &self,
+        kind: &Kind,
+        key: &CanonicalKey,
+    ) -> Result<Option<(EntityId, GraphView)>, GraphError> {
+        executor::view_by_key(self.graph.as_ref(), kind, key, self.graph_limit).await
     }
 
     /// Reads an entity from the graph alone, without locks: it may show a transaction that

@@ -1,6 +1,7 @@
 //! What the coordinator says to the graph, as named statements.
 //!
-//! Entities are nodes labelled `Entity` with the properties `id` and `kind`; links are
+//! Entities are nodes labelled `Entity` with the properties `id` and `kind`, and `canonical_key`,
+//! kind and key in one text, where they have a key; links are
 //! relationships of the type `LINK` with the property `kind`, because a relationship type
 //! cannot be a parameter. Markers are nodes labelled `Tx`. One node labelled `Store` says
 //! which ledger the graph belongs to. The coordinator writes nothing else.
@@ -17,10 +18,16 @@ mod links;
 mod markers;
 mod store;
 
-use graph::{Content, EntityId, Operation, Patch, Properties, Subject, TxId, Value};
+use graph::{
+    CANONICAL_KEY_PROPERTY, CanonicalKey, Content, EntityId, Kind, Operation, Patch, Properties, RESERVED_PROPERTIES,
+    Subject, TxId, Value,
+};
 use stores::{Call, Datum, Expect, GraphFault, Params, PropertyGraph, Rows, Statement, Uniqueness};
 
-pub use entities::{COUNT_ENTITY, CREATE_ENTITY, DELETE_ENTITY, DUMP_ENTITIES, PUT_ENTITY, READ_ENTITY, UPDATE_ENTITY};
+pub use entities::{
+    COUNT_ENTITY, CREATE_ENTITY, CREATE_KEYED_ENTITY, DELETE_ENTITY, DUMP_ENTITIES, FIND_ENTITY, PUT_ENTITY,
+    READ_ENTITY, UPDATE_ENTITY,
+};
 pub use links::{DUMP_LINKS, LINK, READ_LINKS_IN, READ_LINKS_OUT, UNLINK};
 pub use markers::{ABORTED, COMMITTED, CREATE_MARKER, DUMP_MARKERS, FENCE, MARKERS_BETWEEN, READ_MARKER};
 pub use store::{CLAIM_STORE, READ_STORE};
@@ -30,6 +37,7 @@ pub static ALL: &[&Statement] = &[
     &CREATE_MARKER,
     &FENCE,
     &CREATE_ENTITY,
+    &CREATE_KEYED_ENTITY,
     &UPDATE_ENTITY,
     &DELETE_ENTITY,
     &PUT_ENTITY,
@@ -37,6 +45,7 @@ pub static ALL: &[&Statement] = &[
     &LINK,
     &UNLINK,
     &READ_ENTITY,
+    &FIND_ENTITY,
     &READ_LINKS_OUT,
     &READ_LINKS_IN,
     &DUMP_ENTITIES,
@@ -52,12 +61,13 @@ pub static ALL: &[&Statement] = &[
 pub static CONSTRAINTS: &[Uniqueness] = &[
     Uniqueness { label: markers::LABEL, property: "id" },
     Uniqueness { label: entities::LABEL, property: "id" },
+    Uniqueness { label: entities::LABEL, property: CANONICAL_KEY_PROPERTY },
     Uniqueness { label: store::LABEL, property: "key" },
 ];
 
 /// The names that no property of an entity or a link may have: the graph keeps its own
 /// under them.
-pub const RESERVED: [&str; 2] = ["id", "kind"];
+pub const RESERVED: [&str; 3] = RESERVED_PROPERTIES;
 
 /// The statements that apply a patch, each with what it has to change.
 ///
@@ -89,6 +99,11 @@ pub fn fence(tx: TxId) -> Vec<Call> {
 pub fn read_entity(id: &EntityId) -> Vec<Call> {
     let id = || [("id", Datum::from(id.as_str()))];
     vec![read(&READ_ENTITY, id()), read(&READ_LINKS_OUT, id())]
+}
+
+/// The statement that finds the entity with a canonical key, as `id`.
+pub fn find_entity(kind: &Kind, key: &CanonicalKey) -> Vec<Call> {
+    vec![read(&FIND_ENTITY, [("key", key.qualified(kind).into())])]
 }
 
 /// The statements that read what has to do with an entity or a link: an entity with the links
@@ -182,10 +197,12 @@ fn calls_of(operation: &Operation) -> Vec<Call> {
 /// Whatever was there, what has to be is there afterwards, and nothing else: that is counted.
 fn restore(subject: &Subject, content: Option<&Content>) -> Vec<Call> {
     match (subject, content) {
-        (Subject::Entity(id), Some(Content { kind, properties })) => {
+        (Subject::Entity(id), Some(Content { kind, key, properties })) => {
             let named = [("id", id.as_str()), ("kind", kind.as_str())];
             let mut whole = properties.clone();
             whole.extend(named.map(|(name, text)| (name.to_owned(), Value::from(text))));
+            let key = key.as_ref().map(|key| Value::Text(key.qualified(kind)));
+            whole.extend(key.map(|key| (CANONICAL_KEY_PROPERTY.to_owned(), key)));
             vec![change(&PUT_ENTITY, [("id", id.as_str().into()), ("content", whole.into())])]
         }
         (Subject::Entity(id), None) => {
@@ -196,7 +213,7 @@ fn restore(subject: &Subject, content: Option<&Content>) -> Vec<Call> {
         (Subject::Link { from, kind, to }, content) => {
             let unlink = Operation::Unlink { from: from.clone(), kind: kind.clone(), to: to.clone() };
             let mut calls = vec![Call { expect: Expect::Anything, ..call_for(&unlink) }];
-            calls.extend(content.map(|Content { kind, properties }| {
+            calls.extend(content.map(|Content { kind, properties, .. }| {
                 let (from, to, properties) = (from.clone(), to.clone(), properties.clone());
                 call_for(&Operation::Link { from, kind: kind.clone(), to, properties })
             }));
@@ -208,7 +225,16 @@ fn restore(subject: &Subject, content: Option<&Content>) -> Vec<Call> {
 fn call_for(operation: &Operation) -> Call {
     match operation {
         Operation::Restore { subject, .. } => panic!("restoring {subject} takes several statements"),
-        Operation::Create { id, kind, properties } => change(
+        Operation::Create { id, kind, key: Some(key), properties } => change(
+            &CREATE_KEYED_ENTITY,
+            [
+                ("id", id.as_str().into()),
+                ("kind", kind.as_str().into()),
+                ("key", key.qualified(kind).into()),
+                ("properties", own(properties)),
+            ],
+        ),
+        Operation::Create { id, kind, key: None, properties } => change(
             &CREATE_ENTITY,
             [("id", id.as_str().into()), ("kind", kind.as_str().into()), ("properties", own(properties))],
         ),

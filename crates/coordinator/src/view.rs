@@ -1,6 +1,6 @@
 //! An entity as the graph alone has it, read from rows.
 
-use graph::{Content, EntityId, Kind, Properties, Subject};
+use graph::{CANONICAL_KEY_PROPERTY, CanonicalKey, Content, EntityId, Kind, Properties, Subject};
 use stores::{Datum, Rows};
 
 use crate::commit::LinkView;
@@ -12,6 +12,8 @@ use crate::statements::RESERVED;
 pub struct GraphView {
     /// Its type.
     pub kind: Kind,
+    /// Its canonical key, if it has one.
+    pub key: Option<CanonicalKey>,
     /// Its properties.
     pub properties: Properties,
     /// The links that leave it, sorted.
@@ -34,7 +36,7 @@ impl GraphView {
         };
         let mut views = links.iter().map(link).collect::<Result<Vec<LinkView>, Unreadable>>()?;
         views.sort();
-        Ok(Some(GraphView { kind: kind(&node)?, properties: own(node), links: views }))
+        Ok(Some(GraphView { kind: kind(&node)?, key: key(&node)?, properties: own(node), links: views }))
     }
 }
 
@@ -81,7 +83,7 @@ fn held(rows: &[Vec<Datum>], cell: impl Fn(&Vec<Datum>) -> Option<&Datum>, sever
 /// What an element is, from the cell with its properties.
 pub(crate) fn content(cell: Option<&Datum>) -> Result<Content, Unreadable> {
     let properties = properties(cell)?;
-    Ok(Content { kind: kind(&properties)?, properties: own(properties) })
+    Ok(Content { kind: kind(&properties)?, key: key(&properties)?, properties: own(properties) })
 }
 
 fn link(row: &Vec<Datum>) -> Result<LinkView, Unreadable> {
@@ -98,6 +100,15 @@ fn properties(cell: Option<&Datum>) -> Result<Properties, Unreadable> {
 fn kind(properties: &Properties) -> Result<Kind, Unreadable> {
     let kind = properties.get("kind").and_then(|kind| kind.as_text());
     kind.and_then(|kind| Kind::new(kind).ok()).ok_or_else(|| Unreadable(format!("no kind among {properties:?}")))
+}
+
+fn key(properties: &Properties) -> Result<Option<CanonicalKey>, Unreadable> {
+    let Some(qualified) = properties.get(CANONICAL_KEY_PROPERTY) else { return Ok(None) };
+    let parts = qualified.as_text().and_then(CanonicalKey::from_qualified);
+    match parts {
+        Some((of, key)) if of == kind(properties)? => Ok(Some(key)),
+        _ => Err(Unreadable(format!("the canonical key {qualified:?} at a {}", kind(properties)?))),
+    }
 }
 
 /// The properties that are the user's.

@@ -12,7 +12,7 @@ mod subjects;
 
 use coordinator::statements::{self, ABORTED, COMMITTED};
 use futures_util::future::{join, join_all};
-use graph::{EntityId, Kind, Operation, Patch, Properties, TxId};
+use graph::{CanonicalKey, EntityId, Kind, Operation, Patch, Properties, TxId};
 use stores::{Datum, GraphError, Rows};
 use subjects::{Break, OWNER, Subject};
 
@@ -167,6 +167,7 @@ fn create(id: &str) -> Operation {
     Operation::Create {
         id: EntityId::new(id).unwrap(),
         kind: Kind::new("thing").unwrap(),
+        key: None,
         properties: Properties::new(),
     }
 }
@@ -300,6 +301,49 @@ async fn an_entity_created_by_two_at_once_is_there_once() {
             let entities = state(&subject).await.0.into_iter().filter(|id| *id == name).count();
             assert!(entities <= 1 && entities >= won, "{}: {won} won, {entities} are there", subject.name);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_two_create_under_at_once_has_one_entity() {
+    for subject in subjects::over_bolt().await {
+        for round in 1..=20_u64 {
+            let key: CanonicalKey = format!("key-{round}").parse().unwrap();
+            let keyed = |id: &str| match create(id) {
+                Operation::Create { id, kind, properties, .. } => {
+                    let create = Operation::Create { id, kind, key: Some(key.clone()), properties };
+                    Patch { operations: vec![create] }
+                }
+                operation => panic!("{operation:?}"),
+            };
+            let names = [format!("a{round}"), format!("b{round}")];
+            let create = |serial, name: &str| subject.execute(statements::decide(tx(serial), &keyed(name)));
+            let results = join(create(2 * round, &names[0]), create(2 * round + 1, &names[1])).await;
+            let won = [results.0.is_ok(), results.1.is_ok()];
+            let found = subject.execute(statements::find_entity(&"thing".parse().unwrap(), &key)).await.unwrap();
+            let there = names.each_ref().map(|name| found[0].contains(&vec![Datum::from(name.as_str())]));
+            assert!(found[0].len() <= 1 && won != [true, true], "{}: {won:?}, {found:?}", subject.name);
+            assert!((0..2).all(|one| !won[one] || there[one]), "{}: {won:?}, {found:?}", subject.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_passes_on_within_a_transaction() {
+    for subject in subjects::all().await {
+        let key: CanonicalKey = "key".parse().unwrap();
+        let keyed = |name: &str| {
+            let (id, kind) = (name.parse().unwrap(), "thing".parse().unwrap());
+            Operation::Create { id, kind, key: Some(key.clone()), properties: Properties::new() }
+        };
+        let delete = |name: &str| Operation::Delete { id: name.parse().unwrap() };
+        let decide =
+            async |serial, operations| subject.execute(statements::decide(tx(serial), &Patch { operations })).await;
+        decide(1, vec![keyed("a")]).await.unwrap();
+        assert!(decide(2, vec![keyed("b")]).await.is_err(), "{}", subject.name);
+        decide(3, vec![delete("a"), keyed("b")]).await.unwrap();
+        let found = subject.execute(statements::find_entity(&"thing".parse().unwrap(), &key)).await.unwrap();
+        assert_eq!(found, [[[Datum::from("b")]]], "{}", subject.name);
     }
 }
 

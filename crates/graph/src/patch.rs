@@ -6,18 +6,21 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::value::merge;
-use crate::{Edge, EntityId, Kind, Node, Properties, Snapshot};
+use crate::{CanonicalKey, Edge, EntityId, Kind, Node, Properties, Snapshot};
 
 /// One change to the graph.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Operation {
-    /// Adds an entity; refused if the id is taken.
+    /// Adds an entity; refused if the id is taken, or if an entity of its kind has its key.
     Create {
-        /// The new entity.
+        /// The new entity; a label (`_:book`) has the transaction make an id.
         id: EntityId,
         /// Its type.
         kind: Kind,
+        /// Its canonical key, unique among the entities of its kind; free again once it is deleted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<CanonicalKey>,
         /// Its properties; a `null` one counts as absent.
         #[serde(default)]
         properties: Properties,
@@ -59,8 +62,8 @@ pub enum Operation {
     },
     /// Makes an entity or a link what it is said to be, whatever it was: how two stores that
     /// differ are made the same again. Not for clients, see [`validate`](Patch::validate).
-    /// Refused if an entity that is to go still has links, or if an end of a link that is to
-    /// be is missing.
+    /// Refused if an entity that is to go still has links, if one that is to be has the key of
+    /// another, or if an end of a link that is to be is missing.
     Restore {
         /// What is restored.
         subject: Subject,
@@ -94,6 +97,9 @@ pub enum Subject {
 pub struct Content {
     /// Its type. A link's is part of its name as well.
     pub kind: Kind,
+    /// Its canonical key; a link has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<CanonicalKey>,
     /// Its properties; a `null` one counts as absent.
     pub properties: Properties,
 }
@@ -139,11 +145,12 @@ impl Operation {
 
     fn apply(&self, nodes: &mut Vec<Node>, edges: &mut Vec<Edge>) -> Result<(), Refusal> {
         match self {
-            Operation::Create { id, kind, properties } => {
+            Operation::Create { id, kind, key, properties } => {
                 if has_entity(nodes, id) {
                     return Err(Refusal::EntityExists(id.clone()));
                 }
-                nodes.push(Node::entity(id, kind, properties));
+                key.as_ref().map_or(Ok(()), |key| require_free(nodes, kind, key))?;
+                nodes.push(Node::entity(id, kind, properties).with_key(kind, key.as_ref()));
             }
             Operation::Update { id, set } => {
                 require_entity(nodes, id)?;
@@ -178,7 +185,9 @@ impl Operation {
                     return Err(Refusal::StillLinked(id.clone()));
                 }
                 nodes.retain(|node| !node.is_entity(id));
-                nodes.extend(content.iter().map(|content| Node::entity(id, &content.kind, &content.properties)));
+                let Some(Content { kind, key, properties }) = content else { return Ok(()) };
+                key.as_ref().map_or(Ok(()), |key| require_free(nodes, kind, key))?;
+                nodes.push(Node::entity(id, kind, properties).with_key(kind, key.as_ref()));
             }
             Operation::Restore { subject: Subject::Link { from, kind, to }, content, .. } => {
                 if content.is_some() {
@@ -199,6 +208,14 @@ fn has_entity(nodes: &[Node], id: &EntityId) -> bool {
 
 fn require_entity(nodes: &[Node], id: &EntityId) -> Result<(), Refusal> {
     if has_entity(nodes, id) { Ok(()) } else { Err(Refusal::NoSuchEntity(id.clone())) }
+}
+
+fn require_free(nodes: &[Node], kind: &Kind, key: &CanonicalKey) -> Result<(), Refusal> {
+    let holder = nodes.iter().find(|node| node.has_key(kind, key)).and_then(|node| EntityId::new(node.id.clone()).ok());
+    match holder {
+        Some(by) => Err(Refusal::KeyTaken { kind: kind.clone(), key: key.clone(), by }),
+        None => Ok(()),
+    }
 }
 
 /// The operations of one transaction, applied in order, all or none.
@@ -243,6 +260,16 @@ pub enum Refusal {
     /// The id of a new entity is taken.
     #[error("entity {0} exists already")]
     EntityExists(EntityId),
+    /// The canonical key of a new entity belongs to another one.
+    #[error("the key {:?} of kind {kind} belongs to entity {by}", .key.as_str())]
+    KeyTaken {
+        /// The kind of both.
+        kind: Kind,
+        /// The key.
+        key: CanonicalKey,
+        /// The entity that has it.
+        by: EntityId,
+    },
     /// The entity is not there.
     #[error("entity {0} does not exist")]
     NoSuchEntity(EntityId),

@@ -3,9 +3,11 @@
 //! The limits are those of the graph store: Neo4j keeps a list only when its items are
 //! scalars of one type, and has no way to keep null.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{ID_PROPERTY, KIND_PROPERTY, Operation, Patch, Properties, Value};
+use crate::{EntityId, Operation, Patch, Properties, RESERVED_PROPERTIES, Value};
 
 /// The most operations that one patch may have.
 pub const OPERATIONS_MAX: usize = 100;
@@ -43,6 +45,15 @@ pub enum Problem {
     /// A restoration, by which stores are repaired.
     #[error("`restore` is the coordinator's own: say what to change with the other operations")]
     NotForClients,
+    /// A creation under an id of the form that transactions make.
+    #[error("id {0} is of the form that the coordinator makes: create a label such as _:new, and it makes one")]
+    GeneratedForm(EntityId),
+    /// A label that is created twice.
+    #[error("label {0} was created by an operation before: one label is one entity")]
+    LabelTwice(EntityId),
+    /// A label that no operation before creates.
+    #[error("label {0} is created by no operation before: labels mean something in their own patch alone")]
+    UnknownLabel(EntityId),
     /// An update that sets nothing.
     #[error("`set` is empty: name a property to set, or leave the operation out")]
     NothingToSet,
@@ -91,10 +102,25 @@ impl Patch {
             1..=OPERATIONS_MAX => {}
             count => return Err(PatchError::TooManyOperations(count)),
         }
+        let mut labels = BTreeSet::new();
         for (position, operation) in self.operations.iter().enumerate() {
-            check_operation(operation).map_err(|problem| PatchError::Operation { position, problem })?;
+            check_operation(operation)
+                .and_then(|()| check_ids(operation, &mut labels))
+                .map_err(|problem| PatchError::Operation { position, problem })?;
         }
         Ok(())
+    }
+}
+
+/// `labels` are those created so far.
+fn check_ids<'p>(operation: &'p Operation, labels: &mut BTreeSet<&'p EntityId>) -> Result<(), Problem> {
+    match operation {
+        Operation::Create { id, .. } if id.is_label() && !labels.insert(id) => Err(Problem::LabelTwice(id.clone())),
+        Operation::Create { id, .. } if id.generated_by().is_some() => Err(Problem::GeneratedForm(id.clone())),
+        operation => match operation.keys().find(|id| id.is_label() && !labels.contains(id)) {
+            Some(label) => Err(Problem::UnknownLabel(label.clone())),
+            None => Ok(()),
+        },
     }
 }
 
@@ -124,7 +150,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
     if !name.starts_with(head) || !name.chars().all(|c| head(c) || c.is_ascii_digit()) {
         return Err(Problem::NotAnIdentifier(name.to_owned()));
     }
-    if [ID_PROPERTY, KIND_PROPERTY].contains(&name) {
+    if RESERVED_PROPERTIES.contains(&name) {
         return Err(Problem::ReservedName(name.to_owned()));
     }
     Ok(())

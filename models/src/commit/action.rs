@@ -65,7 +65,7 @@ impl fmt::Display for Action {
 
 fn store(effect: EffectId) -> &'static str {
     match effect {
-        EffectId::Intend(_) | EffectId::Finish(_) | EffectId::LookUp(_) => "sqlite",
+        EffectId::Intend(_) | EffectId::Finish(_) | EffectId::LookUp(_) | EffectId::Find(_) => "sqlite",
         EffectId::Decide(..) | EffectId::Fence(..) => "graph",
         EffectId::Load(_) | EffectId::Examine(_) | EffectId::Review(_) => "a store",
     }
@@ -78,6 +78,7 @@ fn name(effect: EffectId) -> String {
         EffectId::Fence(tx, number) => format!("fence {tx} #{number}"),
         EffectId::Finish(tx) => format!("finish {tx}"),
         EffectId::Load(request) => format!("load #{}", request.0),
+        EffectId::Find(request) => format!("find #{}", request.0),
         EffectId::LookUp(request) => format!("look-up #{}", request.0),
         EffectId::Examine(request) => format!("examination #{}", request.0),
         EffectId::Review(tx) => format!("review {tx}"),

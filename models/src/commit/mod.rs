@@ -102,7 +102,7 @@ fn script(writer: Writer, entity: &EntityId) -> Submission {
     let id = entity.clone();
     let properties = [("by".to_owned(), Value::from(i64::from(writer)))].into();
     let operation = match writer {
-        0 => Operation::Create { id, kind: KIND.parse().expect("a kind"), properties },
+        0 => Operation::Create { id, kind: KIND.parse().expect("a kind"), key: None, properties },
         _ => Operation::Update { id, set: properties },
     };
     Submission {
@@ -219,7 +219,8 @@ impl CommitModel {
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message").to_owned()
 }

@@ -136,6 +136,7 @@ impl CommitModel {
             (Some(writer), Some(tx)) => Ok(Report::Loaded(Some(EntityView {
                 id: self.entity.clone(),
                 kind: KIND.parse().expect("a kind"),
+                key: None,
                 properties: [("by".to_owned(), Value::from(writer.to_string()))].into(),
                 links: Vec::new(),
                 version: rows.len() as u64,
@@ -230,6 +231,7 @@ impl CommitModel {
                 assert_eq!(entity, self.entity, "the core loads another entity than it was asked for");
                 Work::Load
             }
+            Asked::Find { key, .. } => panic!("nobody asked who has the key {key}"),
             Asked::LookUp { tx } => panic!("nobody asked what became of {tx}"),
             Asked::Examine { subject } => panic!("nobody asked to compare or to repair {subject}"),
             Asked::IntendRepair { intent, .. } => panic!("nobody asked for the repair {}", intent.tx),

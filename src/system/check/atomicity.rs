@@ -112,7 +112,7 @@ impl Atomicity {
 
     /// The log against the events, which SQLite takes together with the outcome.
     fn events(&self, record: &CoordinatorRecord, dump: &Dump<'_>) -> Vec<Violation> {
-        let submissions = submissions(record);
+        let submissions = submissions(record, dump);
         let expected = |line: &LogLine| -> Option<Vec<&EntityId>> {
             match line.state.as_str() {
                 "committed" => submissions.get(&line.key).map(|operations| resources(operations).collect()),

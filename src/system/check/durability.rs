@@ -24,10 +24,10 @@ impl Checker<CoordinatorRecord> for Durability {
             Ok(dump) => dump,
             Err(verdict) => return verdict,
         };
-        let submissions = submissions(record);
+        let submissions = submissions(record, &dump);
         let mut verdict = Verdict::default();
         for (index, event) in record.history.events().iter().enumerate() {
-            let EventKind::Ok(Ret::Committed { tx }) = &event.kind else { continue };
+            let EventKind::Ok(Ret::Committed { tx, .. }) = &event.kind else { continue };
             verdict.checked += 1;
             let state = dump.log.iter().find(|line| line.tx == *tx).map(|line| line.state.as_str());
             if state != Some("committed") {
@@ -39,7 +39,7 @@ impl Checker<CoordinatorRecord> for Durability {
                 );
                 continue;
             }
-            let operations = submissions.get(&key_of(event.op)).copied().unwrap_or_default();
+            let operations = submissions.get(&key_of(event.op)).map(Vec::as_slice).unwrap_or_default();
             let expected: Vec<&EntityId> = resources(operations).collect();
             let found: Vec<&EntityId> =
                 dump.events.iter().filter(|line| line.tx == *tx).map(|line| &line.resource).collect();

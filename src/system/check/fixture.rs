@@ -134,7 +134,7 @@ impl Run {
 
     /// The operation that creates an entity with the `nth` value.
     pub fn create(&self, id: &EntityId, nth: i64) -> Operation {
-        Operation::Create { id: id.clone(), kind: Kind::new("thing").unwrap(), properties: self.valued(nth) }
+        Operation::Create { id: id.clone(), kind: Kind::new("thing").unwrap(), key: None, properties: self.valued(nth) }
     }
 
     /// The operation that gives an entity the `nth` value.
@@ -164,16 +164,17 @@ impl Run {
 
     /// A client invokes a transaction.
     pub fn submit(&mut self, operations: Vec<Operation>) -> OpId {
-        self.invoke(Op::Submit { operations, retries: 1 })
+        self.invoke(Op::Submit { operations, retries: 1, again: 0, then: Vec::new() })
     }
 
     /// Both stores take a transaction that was invoked.
     pub fn land(&mut self, op: OpId) -> TxId {
-        let operations = self.operations(op);
-        Patch { operations: operations.clone() }.apply(&mut self.graph).expect("the story makes sense");
-        self.ledger = self.graph.clone();
         let tx = self.begin(op, "committed");
         self.decided(Mark::Committed(tx));
+        let patch = Patch { operations: self.operations(op) }.resolved(tx);
+        patch.apply(&mut self.graph).expect("the story makes sense");
+        self.ledger = self.graph.clone();
+        let operations = patch.operations;
         self.markers.push(MarkerLine { tx, state: "committed".to_owned() });
         for resource in resources(&operations) {
             let before = self.events.iter().filter(|event| event.resource == *resource).count() as u64;
@@ -197,7 +198,8 @@ impl Run {
     pub fn commit(&mut self, operations: Vec<Operation>) -> OpId {
         let op = self.submit(operations);
         let tx = self.land(op);
-        self.ok(op, Ret::Committed { tx });
+        let created = Patch { operations: self.operations(op) }.generated(tx);
+        self.ok(op, Ret::Committed { tx, created });
         self.answered(op, tx, Decision::Committed);
         op
     }

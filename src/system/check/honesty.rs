@@ -26,7 +26,7 @@ impl Checker<CoordinatorRecord> for Honesty {
             Ok(dump) => dump,
             Err(verdict) => return verdict,
         };
-        let submissions = submissions(record);
+        let submissions = submissions(record, &dump);
         let mut verdict = Verdict::default();
         let mut log: BTreeMap<&str, &LogLine> = BTreeMap::new();
         for line in &dump.log {
@@ -48,13 +48,22 @@ impl Checker<CoordinatorRecord> for Honesty {
         let by_op = |op: OpId| log.get(key_of(op).as_str()).copied();
         for (index, event) in record.history.events().iter().enumerate() {
             let (key, expected, actual) = match &event.kind {
-                EventKind::Ok(Ret::Committed { tx }) => {
+                EventKind::Ok(Ret::Committed { tx, .. }) => {
                     verdict.checked += 1;
                     let line = by_op(event.op);
                     if line.is_some_and(|line| line.tx == *tx && line.state == "committed") {
                         continue;
                     }
                     ("told committed, and it is not", format!("{} committed as {tx}", event.op), describe(line))
+                }
+                EventKind::Ok(Ret::Misattributed { tx }) => {
+                    verdict.checked += 1;
+                    let expected = format!("a refusal: the key of {} is that of other operations", event.op);
+                    ("a key was answered for other operations", expected, format!("the outcome of {tx}"))
+                }
+                EventKind::Ok(Ret::TwoAnswers { first, then }) => {
+                    verdict.checked += 1;
+                    ("one request was answered in two ways", format!("{first}, for ever"), then.clone())
                 }
                 EventKind::Ok(Ret::Entity(Some(view))) => {
                     verdict.checked += 1;
@@ -133,6 +142,24 @@ mod tests {
     use crate::system::operation::Op;
 
     #[test]
+    fn a_key_that_answers_for_other_operations_is_caught() {
+        caught(&Honesty, "a key was answered for other operations", |run| {
+            let op = run.submit(vec![run.update(&run.alice, 7)]);
+            let tx = run.land(op);
+            run.ok(op, Ret::Misattributed { tx });
+        });
+    }
+
+    #[test]
+    fn a_retry_that_is_told_something_else_is_caught() {
+        caught(&Honesty, "one request was answered in two ways", |run| {
+            let op = run.submit(vec![run.update(&run.alice, 7)]);
+            run.land(op);
+            run.ok(op, Ret::TwoAnswers { first: "committed".to_owned(), then: "refused".to_owned() });
+        });
+    }
+
+    #[test]
     fn committed_means_committed_under_that_name() {
         let key = "told committed, and it is not";
         let untold = |run: &mut Run| {
@@ -141,17 +168,17 @@ mod tests {
         };
         caught(&Honesty, key, |run| {
             let (op, tx) = untold(run);
-            run.ok(op, Ret::Committed { tx });
+            run.ok(op, Ret::Committed { tx, created: BTreeMap::new() });
             run.log.pop();
         });
         caught(&Honesty, key, |run| {
             let (op, tx) = untold(run);
-            run.ok(op, Ret::Committed { tx });
+            run.ok(op, Ret::Committed { tx, created: BTreeMap::new() });
             run.log.last_mut().unwrap().state = "intended".to_owned();
         });
         caught(&Honesty, key, |run| {
             let (op, _) = untold(run);
-            run.ok(op, Ret::Committed { tx: run.log[0].tx });
+            run.ok(op, Ret::Committed { tx: run.log[0].tx, created: BTreeMap::new() });
         });
     }
 

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::EntityId;
+use graph::{EntityId, Patch, TxId};
 
 use super::{CoordinatorRecord, key_of, stores};
 use crate::check::linearizability::{Linearizability, Model};
 use crate::check::{Checker, Verdict};
 use crate::history::{ClientId, Event, EventKind, History, Millis, OpId};
 use crate::system::dump::Dump;
-use crate::system::model::Entities;
+use crate::system::model::{Entities, Part};
 use crate::system::operation::{Op, Ret};
 
 /// How many steps of the model a component may cost before the search gives up.
@@ -44,17 +44,45 @@ fn check(record: &CoordinatorRecord, budget: u64) -> Verdict {
         Err(_) if !record.refusals.is_empty() => None,
         Err(verdict) => return verdict,
     };
+    let history = resolved(&record.history, dump.as_ref());
     let history = match dump {
-        Some(dump) if record.settled.is_ok() => completed(record, dump),
-        _ => record.history.clone(),
+        Some(dump) if record.settled.is_ok() => completed(record, &history, dump),
+        _ => history,
     };
     let verdict = Linearizability { model: Entities, budget }.check(&history);
     let told = |event: &&Event<Op, Ret>| matches!(event.kind, EventKind::Ok(Ret::Committed { .. } | Ret::Entity(_)));
     Verdict { checked: record.history.events().iter().filter(told).count() as u64, ..verdict }
 }
 
+/// The history under the ids that transactions made, in the place of labels: those that clients were told, or those that
+/// the name makes which the log has. What has no name anywhere gets ids of its own: nobody else can have used them.
+fn resolved(told: &History<Op, Ret>, dump: Option<&Dump<'_>>) -> History<Op, Ret> {
+    let made = told.events().iter().filter_map(|event| match &event.kind {
+        EventKind::Ok(Ret::Committed { created, .. }) => Some((event.op, created)),
+        _ => None,
+    });
+    let made: BTreeMap<OpId, &BTreeMap<EntityId, EntityId>> = made.collect();
+    let mut history = History::new();
+    for event in told.events() {
+        let mut event = event.clone();
+        if let EventKind::Invoke(Op::Submit { operations, .. }) = &mut event.kind {
+            let patch = Patch { operations: std::mem::take(operations) };
+            let key = key_of(event.op);
+            let logged = dump.and_then(|dump| dump.log.iter().find(|line| line.key == key)).map(|line| line.tx);
+            let name = logged.unwrap_or(TxId { incarnation: 0, serial: event.op.0 });
+            let patch = match made.get(&event.op) {
+                Some(created) => patch.renamed(created),
+                None => patch.resolved(name),
+            };
+            *operations = patch.operations;
+        }
+        history.push(event).expect("it was a history before");
+    }
+    history
+}
+
 /// The history, and what the stores know better at rest. Its events keep their places.
-fn completed(record: &CoordinatorRecord, dump: Dump<'_>) -> History<Op, Ret> {
+fn completed(record: &CoordinatorRecord, told: &History<Op, Ret>, dump: Dump<'_>) -> History<Op, Ret> {
     let states: BTreeMap<&str, &str> = dump.log.iter().map(|line| (line.key.as_str(), line.state.as_str())).collect();
     // Of a transaction whose client was not told the outcome: whether it never took effect, nor ever will.
     // A log that forgets what is old says nothing by what it lacks.
@@ -63,11 +91,11 @@ fn completed(record: &CoordinatorRecord, dump: Dump<'_>) -> History<Op, Ret> {
     let mut open = BTreeSet::new();
     let mut named = BTreeSet::new();
     let mut history = History::new();
-    for event in record.history.events() {
+    for event in told.events() {
         let mut event = event.clone();
         match &event.kind {
             EventKind::Invoke(op) => {
-                named.extend(Entities.keys(op));
+                named.extend(Entities.keys(op).into_iter().filter_map(Part::entity));
                 if matches!(op, Op::Submit { .. }) {
                     open.insert(event.op);
                 }
@@ -105,8 +133,6 @@ fn read(
 
 #[cfg(test)]
 mod tests {
-    use graph::TxId;
-
     use super::super::fixture::{CASTS, Run, caught, passed};
     use super::*;
 
@@ -154,7 +180,7 @@ mod tests {
         caught(&Linearizable, "Submit", |run| {
             let op = run.submit(vec![run.create(&run.alice, 7)]);
             let tx = run.abort(op);
-            run.ok(op, Ret::Committed { tx });
+            run.ok(op, Ret::Committed { tx, created: BTreeMap::new() });
         });
     }
 

@@ -5,6 +5,7 @@ mod durability;
 #[cfg(test)]
 mod fixture;
 mod honesty;
+mod identity;
 mod linearizable;
 mod liveness;
 mod metrics;
@@ -14,6 +15,7 @@ mod sequence;
 pub use atomicity::Atomicity;
 pub use durability::Durability;
 pub use honesty::Honesty;
+pub use identity::Identity;
 pub use linearizable::Linearizable;
 pub use liveness::Liveness;
 pub use metrics::Metrics;
@@ -22,7 +24,7 @@ pub use sequence::Sequence;
 
 use std::collections::BTreeMap;
 
-use graph::Operation;
+use graph::{Operation, Patch, TxId};
 
 use super::dump::Dump;
 use super::key;
@@ -45,6 +47,7 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
         Box::new(Sequence),
         Box::new(Repairs),
         Box::new(Metrics),
+        Box::new(Identity),
     ]
 }
 
@@ -72,10 +75,17 @@ fn media_broke(record: &CoordinatorRecord) -> bool {
     record.plan.faults.iter().zip(&record.fired).any(|(planned, fired)| *fired && planned.fault.breaks_media())
 }
 
-/// What each transaction was to do, by the key that its client sent with it.
-fn submissions(record: &CoordinatorRecord) -> BTreeMap<String, &[Operation]> {
+/// What each transaction was to do, by the key that its client sent with it: under the ids that it made, where the log
+/// has it.
+fn submissions(record: &CoordinatorRecord, dump: &Dump<'_>) -> BTreeMap<String, Vec<Operation>> {
+    let named: BTreeMap<&str, TxId> = dump.log.iter().map(|line| (line.key.as_str(), line.tx)).collect();
     let invoked = record.history.events().iter().filter_map(|event| match &event.kind {
-        EventKind::Invoke(Op::Submit { operations, .. }) => Some((key_of(event.op), operations.as_slice())),
+        EventKind::Invoke(Op::Submit { operations, .. }) => {
+            let key = key_of(event.op);
+            let patch = Patch { operations: operations.clone() };
+            let patch = named.get(key.as_str()).map_or(patch.clone(), |tx| patch.resolved(*tx));
+            Some((key, patch.operations))
+        }
         _ => None,
     });
     invoked.collect()

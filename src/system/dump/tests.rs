@@ -22,7 +22,7 @@ fn properties(value: i64) -> Properties {
 
 /// Two entities, and a link from the first to the second.
 fn patch() -> Patch {
-    let create = |name| Operation::Create { id: id(name), kind: word("thing"), properties: properties(1) };
+    let create = |name| Operation::Create { id: id(name), kind: word("thing"), key: None, properties: properties(1) };
     let link = Operation::Link { from: id("a"), kind: word("knows"), to: id("b"), properties: properties(2) };
     Patch { operations: vec![create("a"), create("b"), link] }
 }
@@ -92,7 +92,15 @@ fn what_was_dumped_is_read_back() {
         assert_eq!(dump.events, [event("a", 1), event("b", 1), event("a", 2)]);
         let view = |name, version, links: &[LinkView]| {
             let links = links.to_vec();
-            EntityView { id: id(name), kind: word("thing"), properties: properties(1), links, version, tx: tx(1) }
+            EntityView {
+                id: id(name),
+                kind: word("thing"),
+                key: None,
+                properties: properties(1),
+                links,
+                version,
+                tx: tx(1),
+            }
         };
         let link = LinkView { kind: word("knows"), to: id("b"), properties: properties(2) };
         let entities = [view("a", 2, &[link]), view("b", 1, &[])].map(|view| (view.id.clone(), view));

@@ -34,7 +34,7 @@ fn properties<const N: usize>(properties: [(&str, Value); N]) -> Properties {
 }
 
 fn create(id_: &str) -> Operation {
-    Operation::Create { id: id(id_), kind: word("thing"), properties: properties([("x", Value::Int(1))]) }
+    Operation::Create { id: id(id_), kind: word("thing"), key: None, properties: properties([("x", Value::Int(1))]) }
 }
 
 fn set(id_: &str, value: Value) -> Operation {
@@ -63,8 +63,8 @@ fn run<const N: usize>(transactions: [&[Operation]; N]) -> Option<State> {
 }
 
 fn step(state: &State, operations: &[Operation], tx: Option<TxId>) -> Option<State> {
-    let op = Op::Submit { operations: operations.to_vec(), retries: 0 };
-    let ret = tx.map(|tx| Ret::Committed { tx });
+    let op = Op::Submit { operations: operations.to_vec(), retries: 0, again: 0, then: Vec::new() };
+    let ret = tx.map(|tx| Ret::Committed { tx, created: BTreeMap::new() });
     let mut states = Entities.step(state, &op, ret.as_ref());
     assert!(states.len() <= 1, "a transaction is deterministic");
     states.pop()
@@ -81,6 +81,7 @@ fn view(entity: &str, value: i64, version: u64, serial: u64) -> EntityView {
     EntityView {
         id: id(entity),
         kind: word("thing"),
+        key: None,
         properties: properties([("x", Value::Int(value))]),
         links: Vec::new(),
         version,
@@ -166,7 +167,8 @@ fn versions_go_on_after_a_deletion() {
 fn null_removes_a_property_and_is_never_kept() {
     let state = run([&[create("a")], &[set("a", Value::Null)]]).unwrap();
     assert!(reads(&state, "a", Some(EntityView { properties: Properties::new(), ..view("a", 0, 2, 2) })));
-    let null = Operation::Create { id: id("a"), kind: word("thing"), properties: properties([("x", Value::Null)]) };
+    let null =
+        Operation::Create { id: id("a"), kind: word("thing"), key: None, properties: properties([("x", Value::Null)]) };
     let state = run([&[null]]).unwrap();
     assert!(reads(&state, "a", Some(EntityView { properties: Properties::new(), ..view("a", 0, 1, 1) })));
 }
@@ -206,14 +208,14 @@ fn a_transaction_whose_name_nobody_learned_may_have_any() {
 fn what_promises_nothing_fits_every_state_and_answers_of_another_kind_fit_none() {
     let state = run([&[create("a")]]).unwrap();
     let [peek, read] = [Op::Peek { entity: id("a") }, Op::Read { entity: id("a") }];
-    let submit = Op::Submit { operations: vec![set("a", Value::Int(2))], retries: 0 };
+    let submit = Op::Submit { operations: vec![set("a", Value::Int(2))], retries: 0, again: 0, then: Vec::new() };
     let unchanged = std::slice::from_ref(&state);
     for ret in [None, Some(Ret::Peeked { found: false }), Some(Ret::Peeked { found: true })] {
         assert_eq!(Entities.step(&state, &peek, ret.as_ref()), unchanged);
     }
     assert_eq!(Entities.step(&state, &read, None), unchanged);
     for (op, ret) in [
-        (&read, Ret::Committed { tx: tx(1) }),
+        (&read, Ret::Committed { tx: tx(1), created: BTreeMap::new() }),
         (&read, Ret::Peeked { found: true }),
         (&submit, Ret::Entity(None)),
         (&submit, Ret::Peeked { found: true }),
@@ -224,10 +226,15 @@ fn what_promises_nothing_fits_every_state_and_answers_of_another_kind_fit_none()
 
 #[test]
 fn the_keys_are_the_entities_that_it_reads_or_writes() {
-    let submit = Op::Submit { operations: vec![link("b", "a"), set("b", Value::Int(2)), delete("c")], retries: 0 };
-    assert_eq!(Entities.keys(&submit), ["a", "b", "c"].map(id));
-    assert_eq!(Entities.keys(&Op::Read { entity: id("a") }), [id("a")]);
-    assert_eq!(Entities.keys(&Op::Peek { entity: id("a") }), [id("a")]);
+    let submit = Op::Submit {
+        operations: vec![link("b", "a"), set("b", Value::Int(2)), delete("c")],
+        retries: 0,
+        again: 0,
+        then: Vec::new(),
+    };
+    assert_eq!(Entities.keys(&submit), ["a", "b", "c"].map(id).map(Part::Entity));
+    assert_eq!(Entities.keys(&Op::Read { entity: id("a") }), [Part::Entity(id("a"))]);
+    assert_eq!(Entities.keys(&Op::Peek { entity: id("a") }), [Part::Entity(id("a"))]);
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -251,7 +258,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     let any_kind = || select(vec!["knows", "knows", "likes"]).prop_map(word);
     prop_oneof![
         3 => (any_id(), any_kind(), some_properties(0))
-            .prop_map(|(id, kind, properties)| Operation::Create { id, kind, properties }),
+            .prop_map(|(id, kind, properties)| Operation::Create { id, kind, key: None, properties }),
         2 => (any_id(), some_properties(1)).prop_map(|(id, set)| Operation::Update { id, set }),
         1 => any_id().prop_map(|id| Operation::Delete { id }),
         3 => (any_id(), any_kind(), any_id(), some_properties(0))
@@ -270,8 +277,8 @@ fn transactions() -> impl Strategy<Value = Vec<Patch>> {
 fn snapshot(state: &State) -> Snapshot {
     let (mut nodes, mut edges) = (Vec::new(), Vec::new());
     for (id, entity) in state {
-        let Some(Content { kind, properties, links }) = &entity.content else { continue };
-        nodes.push(Node::entity(id, kind, properties));
+        let Some(Content { kind, key, properties, links }) = &entity.content else { continue };
+        nodes.push(Node::entity(id, kind, properties).with_key(kind, key.as_ref()));
         edges.extend(links.iter().map(|((kind, to), properties)| Edge::link(id, kind, to, properties)));
     }
     Snapshot::new(nodes, edges)
@@ -280,11 +287,11 @@ fn snapshot(state: &State) -> Snapshot {
 /// What a strong read has to show.
 fn shown(state: &State, id: &EntityId) -> Option<EntityView> {
     let entity = state.get(id)?;
-    let Content { kind, properties, links } = entity.content.clone()?;
+    let Content { kind, key, properties, links } = entity.content.clone()?;
     let link = |((kind, to), properties)| LinkView { kind, to, properties };
     let links = links.into_iter().map(link).collect();
     let tx = entity.tx.expect("every transaction here has a name");
-    Some(EntityView { id: id.clone(), kind, properties, links, version: entity.version, tx })
+    Some(EntityView { id: id.clone(), kind, key, properties, links, version: entity.version, tx })
 }
 
 fn moment(ms: u64) -> Moment {
@@ -402,11 +409,38 @@ fn random_transactions_fit_often_enough_to_mean_something() {
 fn a_refusal_needs_a_state_that_it_does_not_fit() {
     let refused = |state: &State, operations: Vec<Operation>| {
         let refusal = graph::Refusal::EntityExists(id("alice"));
-        let submit = Op::Submit { operations, retries: 0 };
+        let submit = Op::Submit { operations, retries: 0, again: 0, then: Vec::new() };
         Entities.step(state, &submit, Some(&Ret::Refused { tx: tx(9), refusal }))
     };
     let with_alice = run([&[create("alice")]]).unwrap();
     assert_eq!(refused(&with_alice, vec![create("alice")]), std::slice::from_ref(&with_alice));
     assert!(refused(&with_alice, vec![create("bob")]).is_empty());
     assert!(refused(&Entities.initial(), vec![create("alice")]).is_empty());
+}
+
+fn keyed(name: &str, key: &str) -> Operation {
+    let key = Some(key.parse().unwrap());
+    Operation::Create { id: id(name), kind: word("thing"), key, properties: properties([]) }
+}
+
+#[test]
+fn a_key_has_one_entity_and_whoever_looks_for_it_finds_that_one() {
+    let state = after(&State::new(), &[keyed("a", "k")], Some(tx(1))).remove(0);
+    assert_eq!(after(&state, &[keyed("b", "k")], Some(tx(2))), []);
+    assert_eq!(after(&state, &[keyed("b", "l")], Some(tx(2))).len(), 1);
+    let passed_on = after(&state, &[delete("a"), keyed("b", "k")], Some(tx(2))).remove(0);
+    let find = Op::Find { kind: word("thing"), key: "k".parse().unwrap() };
+    let seen = |state: &State, view| !Entities.step(state, &find, Some(&Ret::Entity(view))).is_empty();
+    let view = |name, version, writer| EntityView {
+        id: id(name),
+        kind: word("thing"),
+        key: Some("k".parse().unwrap()),
+        properties: properties([]),
+        links: Vec::new(),
+        version,
+        tx: tx(writer),
+    };
+    assert!(seen(&state, Some(view("a", 1, 1))) && !seen(&state, None));
+    assert!(seen(&passed_on, Some(view("b", 1, 2))) && !seen(&passed_on, Some(view("a", 1, 1))));
+    assert!(seen(&State::new(), None) && !seen(&State::new(), Some(view("a", 1, 1))));
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use env::Step;
-use graph::{EntityId, Millis, Subject, TxId};
+use graph::{CanonicalKey, EntityId, Kind, Millis, Refusal, Subject, TxId};
 
-use super::locks::{LockMode, Locks};
+use super::locks::{LockKey, LockMode, Locks};
 use super::messages::{
-    AbortReason, Action, Answer, CommitEffect, Decision, EffectId, Failure, IdempotencyKey, Input, Intent, Mark,
-    Rejection, Report, RequestId, Settled, Status, Submission,
+    AbortReason, Action, Answer, CommitEffect, Decision, EffectId, EntityView, Failure, IdempotencyKey, Input, Intent,
+    Mark, Rejection, Report, RequestId, Settled, Status, Submission,
 };
 use super::transaction::{Attempt, Next, Stage, Transaction, Waiter};
 
@@ -54,6 +54,10 @@ pub(super) struct StrongRead {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Wanted {
     Entity(EntityId),
+    /// Whichever entity has a canonical key.
+    Holder(Kind, CanonicalKey),
+    /// The entity that had a canonical key when it was looked for.
+    Held(EntityId, Kind, CanonicalKey),
     Evidence(Subject),
 }
 
@@ -95,6 +99,7 @@ impl env::Core for Commit {
         match input {
             Input::Submit { request, submission } => self.submit(now, request, submission, &mut step),
             Input::Read { request, entity } => self.read(now, request, entity, &mut step),
+            Input::Find { request, kind, key } => self.find(now, request, kind, key, &mut step),
             Input::Outcome { request, tx } => self.outcome(now, request, tx, &mut step),
             Input::Examine { request, subject } => self.examine(now, request, subject, &mut step),
             Input::Repair { request, subject, order } => self.repair(now, request, subject, order, &mut step),
@@ -177,7 +182,13 @@ impl Commit {
         self.serial += 1;
         let tx = TxId { incarnation: self.incarnation, serial: self.serial };
         let Submission { key, hash, patch } = submission;
-        let locks: BTreeSet<EntityId> = patch.operations.iter().flat_map(|op| op.keys().cloned()).collect();
+        // The name is new for ever, and so are the ids that are made from it.
+        let resolved = patch.resolved(tx);
+        if resolved != patch {
+            step.marks.push(Mark::Generated(tx));
+        }
+        let patch = resolved;
+        let locks = LockKey::of(&patch);
         self.keys.insert(key.clone(), tx);
         let intent = Intent { tx, key, hash, patch };
         let transaction =
@@ -191,10 +202,44 @@ impl Commit {
     }
 
     fn read(&mut self, now: Millis, request: RequestId, entity: EntityId, step: &mut CommitStep) {
-        let read =
-            StrongRead { wanted: Wanted::Entity(entity.clone()), answer_by: now + self.config.answer_timeout_ms };
-        self.reads.insert(request, read);
-        if self.locks.acquire(Owner::Read(request), BTreeSet::from([entity]), LockMode::Shared) {
+        let answer_by = now + self.config.answer_timeout_ms;
+        self.reads.insert(request, StrongRead { wanted: Wanted::Entity(entity.clone()), answer_by });
+        self.share(request, LockKey::Entity(entity), step);
+    }
+
+    /// A read finds who has a key under the lock on the key, and reads that entity under its own
+    /// lock: never under both, which it could not ask for at once. If the key has passed to
+    /// another one in between, it begins anew.
+    fn find(&mut self, now: Millis, request: RequestId, kind: Kind, key: CanonicalKey, step: &mut CommitStep) {
+        let answer_by = now + self.config.answer_timeout_ms;
+        self.reads.insert(request, StrongRead { wanted: Wanted::Holder(kind.clone(), key.clone()), answer_by });
+        self.share(request, LockKey::Canonical(kind, key), step);
+    }
+
+    fn found(&mut self, request: RequestId, holder: Option<EntityId>, step: &mut CommitStep) {
+        let Some(id) = holder else { return self.end_read(request, Answer::Entity(None), step) };
+        // A read that timed out is gone.
+        let Some(read) = self.reads.get_mut(&request) else { return };
+        let Wanted::Holder(kind, key) = read.wanted.clone() else { panic!("{request:?} wanted {:?}", read.wanted) };
+        read.wanted = Wanted::Held(id.clone(), kind, key);
+        self.release(&[Owner::Read(request)], step);
+        self.share(request, LockKey::Entity(id), step);
+    }
+
+    fn loaded(&mut self, request: RequestId, view: Option<EntityView>, step: &mut CommitStep) {
+        if let Some(read) = self.reads.get_mut(&request)
+            && let Wanted::Held(_, kind, key) = read.wanted.clone()
+            && view.as_ref().is_none_or(|view| view.kind != kind || view.key.as_ref() != Some(&key))
+        {
+            read.wanted = Wanted::Holder(kind.clone(), key.clone());
+            self.release(&[Owner::Read(request)], step);
+            return self.share(request, LockKey::Canonical(kind, key), step);
+        }
+        self.end_read(request, Answer::Entity(view), step);
+    }
+
+    fn share(&mut self, request: RequestId, lock: LockKey, step: &mut CommitStep) {
+        if self.locks.acquire(Owner::Read(request), BTreeSet::from([lock]), LockMode::Shared) {
             self.load(request, step);
         } else {
             step.marks.push(Mark::Waited(request));
@@ -215,6 +260,9 @@ impl Commit {
             (EffectId::Intend(tx), Report::Intended) => self.decide(tx, Attempt::FIRST, step),
             (EffectId::Intend(tx), Report::Refused(refusal)) => {
                 step.marks.push(Mark::Refused(tx));
+                if matches!(refusal, Refusal::KeyTaken { .. }) {
+                    step.marks.push(Mark::KeyTaken(tx));
+                }
                 let reason = AbortReason::Refused(refusal);
                 self.settle(tx, Settled { tx, decision: Decision::Aborted { reason } }, step);
             }
@@ -244,7 +292,8 @@ impl Commit {
                 let settled = Settled { tx, decision: decision.clone() };
                 self.settle(tx, settled, step);
             }
-            (EffectId::Load(request), Report::Loaded(view)) => self.end_read(request, Answer::Entity(view), step),
+            (EffectId::Load(request), Report::Loaded(view)) => self.loaded(request, view, step),
+            (EffectId::Find(request), Report::Found(holder)) => self.found(request, holder, step),
             (EffectId::Examine(request), Report::Examined(evidence)) => {
                 self.end_read(request, Answer::Examined(evidence), step);
             }
@@ -275,7 +324,7 @@ impl Commit {
                 step.marks.push(Mark::Unfinished(tx));
                 self.halt(format!("finishing {tx}: {failure}"), step);
             }
-            EffectId::Load(request) | EffectId::Examine(request) => {
+            EffectId::Load(request) | EffectId::Find(request) | EffectId::Examine(request) => {
                 self.end_read(request, Answer::Rejected(Rejection::Unavailable(failure.to_string())), step);
             }
             EffectId::Review(tx) => {
@@ -404,7 +453,10 @@ impl Commit {
 
     pub(super) fn load(&mut self, request: RequestId, step: &mut CommitStep) {
         match self.reads[&request].wanted.clone() {
-            Wanted::Entity(entity) => step.act(EffectId::Load(request), Action::Load { entity }),
+            Wanted::Entity(entity) | Wanted::Held(entity, ..) => {
+                step.act(EffectId::Load(request), Action::Load { entity });
+            }
+            Wanted::Holder(kind, key) => step.act(EffectId::Find(request), Action::Find { kind, key }),
             Wanted::Evidence(subject) => step.act(EffectId::Examine(request), Action::Examine { subject }),
         }
     }
@@ -489,6 +541,7 @@ impl Commit {
         match input {
             Input::Submit { request, .. }
             | Input::Read { request, .. }
+            | Input::Find { request, .. }
             | Input::Outcome { request, .. }
             | Input::Examine { request, .. }
             | Input::Repair { request, .. } => {

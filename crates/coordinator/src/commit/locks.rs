@@ -1,4 +1,5 @@
-//! Locks on entities: shared and exclusive, all of an owner's at once, in order of arrival.
+//! Locks on entities and canonical keys: shared and exclusive, all of an owner's at once, in
+//! order of arrival.
 //!
 //! An owner asks once, for all its keys, and stands in the queue of each key at the moment
 //! it asks. It is granted when nobody before it in any of its queues stands against it.
@@ -7,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use graph::EntityId;
+use graph::{CanonicalKey, EntityId, Kind, Operation, Patch};
 
 /// How a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,16 +19,42 @@ pub enum LockMode {
     Exclusive,
 }
 
+/// What a lock is on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LockKey {
+    /// An entity, whether it is there or not.
+    Entity(EntityId),
+    /// A canonical key, whether an entity has it or not.
+    ///
+    /// Taken by whoever creates under it, so that the second one finds what the first has left.
+    /// Whoever deletes needs none: the key is taken until the deletion has reached SQLite, and who
+    /// is refused meanwhile came before it. A repair takes none either, for it does not know
+    /// which before it has its locks; against somebody who creates under the key of what is being
+    /// restored at the same moment stands the graph's constraint, and the loser is fenced.
+    Canonical(Kind, CanonicalKey),
+}
+
+impl LockKey {
+    /// What a transaction locks.
+    pub fn of(patch: &Patch) -> BTreeSet<LockKey> {
+        let canonical = patch.operations.iter().filter_map(|operation| match operation {
+            Operation::Create { kind, key: Some(key), .. } => Some(LockKey::Canonical(kind.clone(), key.clone())),
+            _ => None,
+        });
+        patch.keys().into_iter().map(LockKey::Entity).chain(canonical).collect()
+    }
+}
+
 /// The locks of all owners. `O` names an owner; it asks at most once at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Locks<O: Ord> {
-    queues: BTreeMap<EntityId, VecDeque<(O, LockMode)>>,
+    queues: BTreeMap<LockKey, VecDeque<(O, LockMode)>>,
     owners: BTreeMap<O, Wish>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Wish {
-    keys: BTreeSet<EntityId>,
+    keys: BTreeSet<LockKey>,
     granted: bool,
 }
 
@@ -49,7 +76,7 @@ impl<O: Ord + Copy> Locks<O> {
     /// # Panics
     ///
     /// When the owner holds or waits for locks already.
-    pub fn acquire(&mut self, owner: O, keys: BTreeSet<EntityId>, mode: LockMode) -> bool {
+    pub fn acquire(&mut self, owner: O, keys: BTreeSet<LockKey>, mode: LockMode) -> bool {
         for key in &keys {
             self.queues.entry(key.clone()).or_default().push_back((owner, mode));
         }
@@ -62,7 +89,7 @@ impl<O: Ord + Copy> Locks<O> {
     /// who hold theirs because of it, in their order.
     pub fn release(&mut self, owners: &[O]) -> Vec<O> {
         let wishes = owners.iter().filter_map(|owner| self.owners.remove(owner));
-        let keys: BTreeSet<EntityId> = wishes.flat_map(|wish| wish.keys).collect();
+        let keys: BTreeSet<LockKey> = wishes.flat_map(|wish| wish.keys).collect();
         let mut next = Vec::new();
         for key in &keys {
             let Some(queue) = self.queues.get_mut(key) else { continue };
@@ -111,8 +138,24 @@ impl<O: Ord + Copy> Locks<O> {
 mod tests {
     use super::*;
 
-    fn keys(names: &[&str]) -> BTreeSet<EntityId> {
-        names.iter().map(|name| EntityId::new(*name).expect("an id")).collect()
+    fn keys(names: &[&str]) -> BTreeSet<LockKey> {
+        names.iter().map(|name| LockKey::Entity(EntityId::new(*name).expect("an id"))).collect()
+    }
+
+    #[test]
+    fn a_transaction_locks_the_keys_that_it_creates_under_and_of_each_kind_its_own() {
+        let kinds = ["book", "film"].map(|kind| kind.parse::<Kind>().unwrap());
+        let key: CanonicalKey = "a".parse().unwrap();
+        let create = |kind: &Kind| {
+            let (id, key) = ("a".parse().unwrap(), Some(key.clone()));
+            Patch { operations: vec![Operation::Create { id, kind: kind.clone(), key, properties: [].into() }] }
+        };
+        let expected = |kind: &Kind| {
+            BTreeSet::from([LockKey::Entity("a".parse().unwrap()), LockKey::Canonical(kind.clone(), key.clone())])
+        };
+        assert_eq!(kinds.each_ref().map(|kind| LockKey::of(&create(kind))), kinds.each_ref().map(expected));
+        let delete = Patch { operations: vec![Operation::Delete { id: "a".parse().unwrap() }] };
+        assert_eq!(LockKey::of(&delete), keys(&["a"]));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use graph::{EntityId, Kind, Patch, Properties, Refusal, Subject, TxId};
+use graph::{CanonicalKey, EntityId, Kind, Patch, Properties, Refusal, Subject, TxId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -45,7 +45,7 @@ pub struct Submission {
     pub key: IdempotencyKey,
     /// The hash of `patch`.
     pub hash: ContentHash,
-    /// What it does.
+    /// What it does, perhaps with labels.
     pub patch: Patch,
 }
 
@@ -56,9 +56,9 @@ pub struct Intent {
     pub tx: TxId,
     /// The client's name for it.
     pub key: IdempotencyKey,
-    /// The hash of `patch`.
+    /// The hash of what the client sent: `patch` before ids were put in the place of labels.
     pub hash: ContentHash,
-    /// What it does.
+    /// What it does, under ids alone.
     pub patch: Patch,
 }
 
@@ -129,6 +129,9 @@ pub struct EntityView {
     pub id: EntityId,
     /// Its type.
     pub kind: Kind,
+    /// Its canonical key, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<CanonicalKey>,
     /// Its properties, from the graph.
     pub properties: Properties,
     /// The links that leave it, from the graph, sorted.
@@ -164,6 +167,8 @@ pub enum EffectId {
     Finish(TxId),
     /// Reading an entity for a request.
     Load(RequestId),
+    /// Looking for the entity with a canonical key for a request.
+    Find(RequestId),
     /// Looking an outcome up for a request.
     LookUp(RequestId),
     /// Reading both stores for a request, to compare them.
@@ -188,6 +193,15 @@ pub enum Input {
         request: RequestId,
         /// The entity.
         entity: EntityId,
+    },
+    /// A client asks for the entity that has a canonical key, linearizably.
+    Find {
+        /// The waiting client.
+        request: RequestId,
+        /// Its kind.
+        kind: Kind,
+        /// Its key.
+        key: CanonicalKey,
     },
     /// A client asks what became of a transaction.
     Outcome {
@@ -257,6 +271,8 @@ pub enum Report {
     Finished,
     /// The entity, or none.
     Loaded(Option<EntityView>),
+    /// The entity that has the key, or none.
+    Found(Option<EntityId>),
     /// The outcome of a transaction, or none was ever recorded.
     LookedUp(Option<Settled>),
     /// What both stores and the events say.
@@ -326,6 +342,7 @@ impl env::Effect for CommitEffect {
                 Action::Fence { .. } => "fence",
                 Action::Finish { .. } => "finish",
                 Action::Load { .. } => "load",
+                Action::Find { .. } => "find",
                 Action::LookUp { .. } => "look_up",
                 Action::Examine { .. } => "examine",
                 Action::IntendRepair { .. } => "intend_repair",
@@ -364,6 +381,13 @@ pub enum Action {
     Load {
         /// Which.
         entity: EntityId,
+    },
+    /// SQLite: which entity has a canonical key.
+    Find {
+        /// Its kind.
+        kind: Kind,
+        /// The key.
+        key: CanonicalKey,
     },
     /// SQLite: the outcome of a transaction.
     LookUp {
@@ -478,6 +502,10 @@ pub enum Mark {
     Unfinished(TxId),
     /// The log could not be written and may or may not have been: the process ends.
     LogUncertain(TxId),
+    /// Ids were put in the place of a transaction's labels.
+    Generated(TxId),
+    /// A canonical key belonged to another entity.
+    KeyTaken(TxId),
     /// A repair found the stores in agreement.
     Agreed(TxId),
     /// A repair found what it has to do.
@@ -488,7 +516,7 @@ pub enum Mark {
 
 impl Mark {
     /// The names of all marks, as reports and scenarios write them.
-    pub const NAMES: [&'static str; 22] = [
+    pub const NAMES: [&'static str; 24] = [
         "joined",
         "waited",
         "gave_up",
@@ -508,6 +536,8 @@ impl Mark {
         "aborted",
         "unfinished",
         "log_uncertain",
+        "generated",
+        "key_taken",
         "agreed",
         "repairing",
         "undecided",
@@ -534,6 +564,8 @@ impl Mark {
             Mark::Aborted(_) => "aborted",
             Mark::Unfinished(_) => "unfinished",
             Mark::LogUncertain(_) => "log_uncertain",
+            Mark::Generated(_) => "generated",
+            Mark::KeyTaken(_) => "key_taken",
             Mark::Agreed(_) => "agreed",
             Mark::Repairing(_) => "repairing",
             Mark::Undecided(_) => "undecided",

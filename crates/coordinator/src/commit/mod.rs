@@ -27,7 +27,7 @@ mod tests;
 mod transaction;
 
 pub use self::core::{Commit, Config};
-pub use locks::{LockMode, Locks};
+pub use locks::{LockKey, LockMode, Locks};
 pub use messages::{
     AbortReason, Action, Answer, CommitEffect, ContentHash, Decision, EffectId, EntityView, Failure, Ground,
     IdempotencyKey, Input, Intent, LinkView, Mark, Rejection, Report, RequestId, Reviewed, Settled, Status, Submission,

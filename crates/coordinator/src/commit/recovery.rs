@@ -1,12 +1,12 @@
 //! Recovery is a constructor: a crash is ordinary code.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use env::Step;
-use graph::{EntityId, TxId};
+use graph::TxId;
 
 use super::core::{Commit, Config, Owner};
-use super::locks::{LockMode, Locks};
+use super::locks::{LockKey, LockMode, Locks};
 use super::messages::{CommitEffect, Intent, Mark};
 use super::transaction::{Stage, Transaction};
 
@@ -41,7 +41,7 @@ impl Commit {
         let mut step = Step::new();
         for intent in intents {
             let tx = intent.tx;
-            let locks: BTreeSet<EntityId> = intent.patch.operations.iter().flat_map(|op| op.keys().cloned()).collect();
+            let locks = LockKey::of(&intent.patch);
             if core.transactions.contains_key(&tx) || !core.locks.acquire(Owner::Tx(tx), locks, LockMode::Exclusive) {
                 return Err(ConflictingIntents(tx));
             }

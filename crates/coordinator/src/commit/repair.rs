@@ -19,10 +19,10 @@
 use std::collections::BTreeSet;
 
 use env::Step;
-use graph::{EntityId, Millis, Operation, Patch, Subject, TxId};
+use graph::{Millis, Operation, Patch, Subject, TxId};
 
 use super::core::{Commit, Owner, StepExt, StrongRead, Wanted};
-use super::locks::LockMode;
+use super::locks::{LockKey, LockMode};
 use super::messages::{
     Action, Answer, CommitEffect, ContentHash, EffectId, Ground, IdempotencyKey, Intent, Mark, RequestId, Reviewed,
 };
@@ -126,6 +126,6 @@ impl Commit {
     }
 }
 
-fn keys(subject: &Subject) -> BTreeSet<EntityId> {
-    subject.keys().cloned().collect()
+fn keys(subject: &Subject) -> BTreeSet<LockKey> {
+    subject.keys().cloned().map(LockKey::Entity).collect()
 }

@@ -1,6 +1,6 @@
 //! What the core answered, as HTTP says it.
 
-use graph::{EntityId, TxId};
+use graph::{CanonicalKey, EntityId, Kind, Patch, TxId};
 use stores::GraphError;
 
 use super::api::{Consistency, Entity, EventualView, Outcome, outcome_path};
@@ -9,11 +9,11 @@ use crate::operations::Freshness;
 use crate::problem::{Problem, ProblemType};
 use crate::view::GraphView;
 
-/// The answer to a submitted transaction.
-pub(super) fn submitted(answer: Answer) -> Result<Outcome, Box<Problem>> {
+/// The answer to a submitted transaction, which was to do this.
+pub(super) fn submitted(answer: Answer, patch: &Patch) -> Result<Outcome, Box<Problem>> {
     match answer {
         Answer::Settled(settled) => match settled.decision {
-            Decision::Committed => Ok(settled.into()),
+            Decision::Committed => Ok(Outcome::Committed { tx: settled.tx, created: patch.generated(settled.tx) }),
             Decision::Aborted { reason } => {
                 let detail =
                     format!("{reason}; this is final: after a change, submit it under another idempotency key");
@@ -78,12 +78,48 @@ pub(super) fn eventual(
     freshness: Freshness,
 ) -> Result<Entity, Box<Problem>> {
     match view {
-        Ok(Some(GraphView { kind, properties, links })) => {
-            Ok(Entity::Eventual(EventualView { id, kind, properties, links, freshness }))
-        }
+        Ok(Some(view)) => Ok(seen(id, view, freshness)),
         Ok(None) => Err(not_in_the_graph(&id, freshness)),
         Err(error) => Err(unavailable(error)),
     }
+}
+
+fn seen(id: EntityId, view: GraphView, freshness: Freshness) -> Entity {
+    let GraphView { kind, key, properties, links } = view;
+    Entity::Eventual(EventualView { id, kind, key, properties, links, freshness })
+}
+
+/// The answer to a strong look-up by a canonical key.
+pub(super) fn found(kind: &Kind, key: &CanonicalKey, answer: Answer) -> Result<Entity, Box<Problem>> {
+    match answer {
+        Answer::Entity(Some(view)) => Ok(Entity::Strong(view)),
+        Answer::Entity(None) => Err(no_holder(kind, key, Consistency::Strong)),
+        Answer::Rejected(rejection) => Err(rejected(&rejection)),
+        answer => panic!("the core answered a look-up with {answer:?}"),
+    }
+}
+
+/// The answer to an eventual look-up by a canonical key.
+pub(super) fn found_eventual(
+    kind: &Kind,
+    key: &CanonicalKey,
+    found: Result<Option<(EntityId, GraphView)>, GraphError>,
+    freshness: Freshness,
+) -> Result<Entity, Box<Problem>> {
+    match found {
+        Ok(Some((id, view))) => Ok(seen(id, view, freshness)),
+        Ok(None) => {
+            let problem = no_holder(kind, key, Consistency::Eventual);
+            Err(Box::new(Problem { freshness: Some(freshness), ..*problem }))
+        }
+        Err(error) => Err(unavailable(error)),
+    }
+}
+
+fn no_holder(kind: &Kind, key: &CanonicalKey, consistency: Consistency) -> Box<Problem> {
+    let detail = format!("no {kind} has the key {:?} at {consistency} consistency", key.as_str());
+    let problem = Problem::new(ProblemType::NoSuchEntity, detail);
+    Box::new(Problem { consistency: Some(consistency), ..problem })
 }
 
 /// There is no such entity in the graph, as far as that is known.

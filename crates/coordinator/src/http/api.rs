@@ -1,8 +1,9 @@
 //! What goes over the wire, the same types for the server and the client.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use graph::{EntityId, Kind, Patch, Properties, TxId};
+use graph::{CanonicalKey, EntityId, Kind, Patch, Properties, TxId};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{AbortReason, Decision, EntityView, IdempotencyKey, LinkView, Settled, Status};
@@ -55,6 +56,10 @@ pub enum Outcome {
     Committed {
         /// The transaction.
         tx: TxId,
+        /// The ids that it made, by the labels of the patch; told to whoever submits it, for the
+        /// first time or again.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        created: BTreeMap<EntityId, EntityId>,
     },
     /// Neither store has it, nor ever will.
     Aborted {
@@ -73,7 +78,7 @@ pub enum Outcome {
 impl From<Settled> for Outcome {
     fn from(Settled { tx, decision }: Settled) -> Outcome {
         match decision {
-            Decision::Committed => Outcome::Committed { tx },
+            Decision::Committed => Outcome::Committed { tx, created: BTreeMap::new() },
             Decision::Aborted { reason } => Outcome::Aborted { tx, reason },
         }
     }
@@ -121,6 +126,9 @@ pub struct EventualView {
     pub id: EntityId,
     /// Its type.
     pub kind: Kind,
+    /// Its canonical key, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<CanonicalKey>,
     /// Its properties.
     pub properties: Properties,
     /// The links that leave it, sorted.

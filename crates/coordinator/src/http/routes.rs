@@ -10,13 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use env::Env;
-use graph::{EntityId, Millis, TxId};
+use graph::{CanonicalKey, EntityId, Kind, Millis, TxId};
 use http::header::{CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::api::{Consistency, Health, IDEMPOTENCY_KEY, Outcome, Transaction, parse_key};
+use super::api::{Consistency, Entity, Health, IDEMPOTENCY_KEY, Outcome, Transaction, parse_key};
 use super::server::Limits;
 use super::token::{self, Token};
 use super::{answers, body, operational, stores};
@@ -49,6 +49,7 @@ pub(super) const NEIGHBOURS: &str = "/neighbours";
 static ROUTES: &[Route] = &[
     Route { path: "/transactions", answer: || post(submit) },
     Route { path: "/transactions/{tx}", answer: || get(outcome) },
+    Route { path: "/entities", answer: || get(find) },
     Route { path: "/entities/{id}", answer: || get(read) },
     Route { path: "/entities/{id}/neighbours", answer: || get(read) },
     Route { path: "/transactions/{tx}/audit", answer: || get(operational::audit_of) },
@@ -94,8 +95,8 @@ async fn submit(State(service): State<Service>, request: Request) -> Result<Json
     let Limits { body_bytes_max, body_read_timeout, .. } = service.limits;
     let json = body::read(&parts.headers, body, body_bytes_max, body_read_timeout).await?;
     let Transaction { operations: patch } = body::parse(&json)?;
-    let answer = service.coordinator.submit(key, patch).await.map_err(|error| body::invalid(&error))?;
-    answers::submitted(answer).map(Json)
+    let answer = service.coordinator.submit(key, patch.clone()).await.map_err(|error| body::invalid(&error))?;
+    answers::submitted(answer, &patch).map(Json)
 }
 
 /// Takes a place among the open requests.
@@ -132,6 +133,29 @@ async fn read(State(service): State<Service>, id: Segment, uri: Uri) -> Result<R
         }
     }
     .map(|entity| Json(entity).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FindQuery {
+    kind: Kind,
+    key: CanonicalKey,
+    #[serde(default)]
+    consistency: Consistency,
+}
+
+async fn find(State(service): State<Service>, uri: Uri) -> Result<Json<Entity>, Box<Problem>> {
+    let FindQuery { kind, key, consistency } = query(&uri)?;
+    match consistency {
+        Consistency::Strong => answers::found(&kind, &key, service.coordinator.find(kind.clone(), key.clone()).await),
+        Consistency::Eventual => {
+            let _place = place(&service)?;
+            let freshness = service.coordinator.operations().freshness();
+            let found = service.coordinator.find_eventual(&kind, &key).await;
+            answers::found_eventual(&kind, &key, found, freshness)
+        }
+    }
+    .map(Json)
 }
 
 async fn health(State(service): State<Service>) -> (StatusCode, Json<Health>) {

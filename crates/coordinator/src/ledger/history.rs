@@ -1,6 +1,6 @@
 //! What the events of an entity or a link make of it: the one account that nothing overwrites.
 
-use graph::{Content, EntityId, Operation, Properties, Subject, TxId, Value};
+use graph::{CanonicalKey, Content, EntityId, Kind, Operation, Properties, Subject, TxId, Value};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{LedgerError, Record};
@@ -61,21 +61,25 @@ pub(super) fn last_tx(sql: &Connection, id: &EntityId) -> Result<Option<TxId>, L
 
 /// What one more event makes of a subject, or why it cannot be one of them.
 fn after(logged: Logged, subject: &Subject, operation: Operation, tx: TxId) -> Result<Logged, String> {
-    let present = |kind, properties: Properties| {
+    let present = |kind: Kind, key: Option<CanonicalKey>, properties: Properties| {
         let properties = properties.into_iter().filter(|(_, value)| *value != Value::Null).collect();
-        Ok(Logged::Present { content: Content { kind, properties }, tx })
+        Ok(Logged::Present { content: Content { kind, key, properties }, tx })
     };
     match (operation, subject, logged) {
         (Operation::Restore { subject: restored, .. }, _, logged) if restored != *subject => Ok(logged),
-        (Operation::Restore { content: Some(content), .. }, _, _) => present(content.kind, content.properties),
-        (Operation::Restore { content: None, .. }, _, _) => Ok(Logged::Removed { tx }),
-        (Operation::Create { kind, properties, .. }, Subject::Entity(_), Logged::Never | Logged::Removed { .. }) => {
-            present(kind, properties)
+        (Operation::Restore { content: Some(content), .. }, _, _) => {
+            present(content.kind, content.key, content.properties)
         }
+        (Operation::Restore { content: None, .. }, _, _) => Ok(Logged::Removed { tx }),
+        (
+            Operation::Create { kind, key, properties, .. },
+            Subject::Entity(_),
+            Logged::Never | Logged::Removed { .. },
+        ) => present(kind, key, properties),
         (Operation::Update { set, .. }, Subject::Entity(_), Logged::Present { content, .. }) => {
             let mut properties = content.properties;
             properties.extend(set);
-            present(content.kind, properties)
+            present(content.kind, content.key, properties)
         }
         (Operation::Delete { .. }, Subject::Entity(_), Logged::Present { .. }) => Ok(Logged::Removed { tx }),
         (
@@ -90,7 +94,7 @@ fn after(logged: Logged, subject: &Subject, operation: Operation, tx: TxId) -> R
             if *subject != (Subject::Link { from, kind: kind.clone(), to }) {
                 return Ok(logged);
             }
-            present(kind, properties)
+            present(kind, None, properties)
         }
         (Operation::Unlink { from, kind, to }, subject, logged) => {
             if *subject != (Subject::Link { from, kind, to }) {

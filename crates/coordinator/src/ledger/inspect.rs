@@ -1,6 +1,6 @@
 //! The ledger's whole content, for comparing it with the graph and for reading by people.
 
-use graph::{Edge, EntityId, Kind, Node, Properties, Snapshot, TxId};
+use graph::{CanonicalKey, Edge, EntityId, Kind, Node, Properties, Snapshot, TxId};
 use rusqlite::Connection;
 
 use super::record::LogRecord;
@@ -30,11 +30,13 @@ pub struct EventEntry {
 
 /// Entities and links, in the shape that they have in the graph.
 pub fn snapshot(sql: &Connection) -> Result<Snapshot, LedgerError> {
-    let mut entities = sql.prepare("SELECT id, kind, properties FROM entity")?;
-    let nodes = entities.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.map(|row| {
-        let (id, kind, properties): (String, String, String) = row?;
+    let mut entities = sql.prepare("SELECT id, kind, properties, key FROM entity")?;
+    let nodes = entities.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?.map(|row| {
+        let (id, kind, properties, key): (String, String, String, Option<String>) = row?;
         let id = entity(&id)?;
-        Ok(Node::entity(&id, &word(&id, kind)?, &map(&id, &properties)?))
+        let kind = word(&id, kind)?;
+        let key = key.map(CanonicalKey::new).transpose().map_err(|error| damaged(&id, error.to_string()))?;
+        Ok(Node::entity(&id, &kind, &map(&id, &properties)?).with_key(&kind, key.as_ref()))
     });
     let nodes = nodes.collect::<Result<_, LedgerError>>()?;
     let mut links = sql.prepare("SELECT source, kind, target, properties FROM link")?;

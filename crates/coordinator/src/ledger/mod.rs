@@ -32,7 +32,7 @@ pub use forget::forget;
 pub use inspect::{EventEntry, LogEntry, event_entries, log_entries, snapshot};
 pub use log::{finish, intend, intend_repair, look_up, unresolved};
 pub use pages::{entities_after, evidence, links_after};
-pub use rows::{Row, load};
+pub use rows::{Row, holder, load};
 pub use schema::MIGRATIONS;
 pub use setting::{
     forgotten, incarnation, running, set_running, set_store_id, set_verified_incarnation, start_incarnation, store_id,

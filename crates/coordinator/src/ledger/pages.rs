@@ -1,11 +1,11 @@
 //! Entities and links in order, a page at a time, and one by one.
 
-use graph::{Content, EntityId, Kind, Subject};
+use graph::{CanonicalKey, Content, EntityId, Kind, Subject};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::is_linked;
-use super::{LedgerError, Record, history, load};
-use crate::reconcile::{Evidence, Held};
+use super::{LedgerError, Record, history, holder, load};
+use crate::reconcile::{Evidence, Held, Rival};
 
 /// Up to `limit` entities after the one of this id, or the first ones, sorted by id.
 pub fn entities_after(
@@ -14,13 +14,13 @@ pub fn entities_after(
     limit: u32,
 ) -> Result<Vec<(Subject, Content)>, LedgerError> {
     let mut entities =
-        sql.prepare_cached("SELECT id, kind, properties FROM entity WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+        sql.prepare_cached("SELECT id, kind, properties, key FROM entity WHERE id > ?1 ORDER BY id LIMIT ?2")?;
     let mut rows = entities.query(params![after.unwrap_or_default(), limit])?;
     let mut page = Vec::new();
     while let Some(row) = rows.next()? {
         let (id, kind, properties): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let id = entity_id(id)?;
-        let content = content(&id, kind, &properties)?;
+        let content = content(&id, kind, row.get(3)?, &properties)?;
         page.push((Subject::Entity(id), content));
     }
     Ok(page)
@@ -43,7 +43,7 @@ pub fn links_after(
     while let Some(row) = rows.next()? {
         let (from, kind, to): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let (from, to) = (entity_id(from)?, entity_id(to)?);
-        let content = content(&from, kind, &row.get::<_, String>(3)?)?;
+        let content = content(&from, kind, None, &row.get::<_, String>(3)?)?;
         page.push((Subject::Link { from, kind: content.kind.clone(), to }, content));
     }
     Ok(page)
@@ -63,7 +63,7 @@ pub fn evidence(
     let log = history::of(sql, &subject)?;
     let (row, linked, loose) = match &subject {
         Subject::Entity(id) => {
-            let row = load(sql, id)?.map(|row| Content { kind: row.kind, properties: row.properties });
+            let row = load(sql, id)?.map(|row| Content { kind: row.kind, key: row.key, properties: row.properties });
             (row, graph_linked || is_linked(sql, id)?, false)
         }
         Subject::Link { from, kind, to } => {
@@ -71,7 +71,23 @@ pub fn evidence(
             (link(sql, from, kind, to)?, false, loose)
         }
     };
-    Ok(Evidence { subject, graph, sql: row, log, linked, loose })
+    let rivals = rivals(sql, &subject, [graph.content(), row.as_ref(), log.content()])?;
+    Ok(Evidence { subject, graph, sql: row, log, linked, loose, rivals })
+}
+
+/// Who else has a key that one of the accounts gives to an entity.
+fn rivals(sql: &Connection, subject: &Subject, accounts: [Option<&Content>; 3]) -> Result<Vec<Rival>, LedgerError> {
+    let Subject::Entity(id) = subject else { return Ok(Vec::new()) };
+    let mut rivals = Vec::new();
+    for Content { kind, key, .. } in accounts.into_iter().flatten() {
+        let Some(key) = key else { continue };
+        if let Some(by) = holder(sql, kind, key)?.filter(|by| by != id) {
+            rivals.push(Rival { kind: kind.clone(), key: key.clone(), by });
+        }
+    }
+    rivals.sort();
+    rivals.dedup();
+    Ok(rivals)
 }
 
 fn link(sql: &Connection, from: &EntityId, kind: &Kind, to: &EntityId) -> Result<Option<Content>, LedgerError> {
@@ -79,7 +95,7 @@ fn link(sql: &Connection, from: &EntityId, kind: &Kind, to: &EntityId) -> Result
         .prepare_cached("SELECT properties FROM link WHERE source = ?1 AND kind = ?2 AND target = ?3")?
         .query_row([from.as_str(), kind.as_str(), to.as_str()], |row| row.get(0))
         .optional()?;
-    properties.map(|properties| content(from, kind.as_str().to_owned(), &properties)).transpose()
+    properties.map(|properties| content(from, kind.as_str().to_owned(), None, &properties)).transpose()
 }
 
 fn entity_id(text: String) -> Result<EntityId, LedgerError> {
@@ -87,10 +103,11 @@ fn entity_id(text: String) -> Result<EntityId, LedgerError> {
         .map_err(|error| LedgerError::Damaged { record: Record::Table("entity"), why: error.to_string() })
 }
 
-fn content(owner: &EntityId, kind: String, properties: &str) -> Result<Content, LedgerError> {
+fn content(owner: &EntityId, kind: String, key: Option<String>, properties: &str) -> Result<Content, LedgerError> {
     let damaged = |why: String| LedgerError::Damaged { record: Record::Entity(owner.clone()), why };
     Ok(Content {
         kind: Kind::new(kind).map_err(|error| damaged(error.to_string()))?,
+        key: key.map(CanonicalKey::new).transpose().map_err(|error| damaged(error.to_string()))?,
         properties: serde_json::from_str(properties).map_err(|error| damaged(error.to_string()))?,
     })
 }

@@ -1,6 +1,6 @@
 //! The entities and links, and what an operation does to them.
 
-use graph::{Content, EntityId, Kind, Operation, Patch, Properties, Refusal, Subject, TxId, Value};
+use graph::{CanonicalKey, Content, EntityId, Kind, Operation, Patch, Properties, Refusal, Subject, TxId, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{EventSlot, LedgerError, Record, history};
@@ -10,6 +10,8 @@ use super::{EventSlot, LedgerError, Record, history};
 pub struct Row {
     /// Its type.
     pub kind: Kind,
+    /// Its canonical key, if it has one.
+    pub key: Option<CanonicalKey>,
     /// Its properties.
     pub properties: Properties,
     /// The sequence number of its last event.
@@ -20,20 +22,46 @@ pub struct Row {
 
 /// Reads an entity.
 pub fn load(sql: &Connection, id: &EntityId) -> Result<Option<Row>, LedgerError> {
-    let mut statement = sql.prepare_cached("SELECT kind, properties, version, tx FROM entity WHERE id = ?1")?;
-    let columns = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(String, String, i64, String)> {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    let mut statement = sql.prepare_cached("SELECT kind, properties, version, tx, key FROM entity WHERE id = ?1")?;
+    let columns = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(String, String, i64, String, Option<String>)> {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
     };
-    let Some((kind, properties, version, tx)) = statement.query_row([id.as_str()], columns).optional()? else {
+    let Some((kind, properties, version, tx, key)) = statement.query_row([id.as_str()], columns).optional()? else {
         return Ok(None);
     };
     let damaged = |why: String| LedgerError::Damaged { record: Record::Entity(id.clone()), why };
     Ok(Some(Row {
         kind: Kind::new(kind).map_err(|error| damaged(error.to_string()))?,
+        key: key.map(CanonicalKey::new).transpose().map_err(|error| damaged(error.to_string()))?,
         properties: serde_json::from_str(&properties).map_err(|error| damaged(error.to_string()))?,
         version: u64::try_from(version).map_err(|error| damaged(error.to_string()))?,
         tx: tx.parse().map_err(|error: graph::IdError| damaged(error.to_string()))?,
     }))
+}
+
+/// The entity that has a canonical key.
+pub fn holder(sql: &Connection, kind: &Kind, key: &CanonicalKey) -> Result<Option<EntityId>, LedgerError> {
+    let id: Option<String> = sql
+        .prepare_cached("SELECT id FROM entity WHERE kind = ?1 AND key = ?2")?
+        .query_row([kind.as_str(), key.as_str()], |row| row.get(0))
+        .optional()?;
+    let damaged =
+        |error: graph::IdError| LedgerError::Damaged { record: Record::Table("entity"), why: error.to_string() };
+    id.map(|id| EntityId::new(id).map_err(damaged)).transpose()
+}
+
+/// Refuses a key that another entity has.
+fn require_free(
+    sql: &Connection,
+    id: &EntityId,
+    kind: &Kind,
+    key: Option<&CanonicalKey>,
+) -> Result<Result<(), Refusal>, LedgerError> {
+    let Some(key) = key else { return Ok(Ok(())) };
+    Ok(match holder(sql, kind, key)? {
+        Some(by) if by != *id => Err(Refusal::KeyTaken { kind: kind.clone(), key: key.clone(), by }),
+        _ => Ok(()),
+    })
 }
 
 /// Applies the operations in order; stops at the first that does not fit.
@@ -81,7 +109,10 @@ pub(super) fn apply_decided(
 /// Removes what keeps an operation from being applied.
 fn clear_the_way(sql: &Connection, operation: &Operation) -> Result<(), LedgerError> {
     match operation {
-        Operation::Create { id, .. } => sql.execute("DELETE FROM entity WHERE id = ?1", [id.as_str()])?,
+        Operation::Create { id, kind, key, .. } => {
+            clear_key(sql, id, kind, key.as_ref())?;
+            sql.execute("DELETE FROM entity WHERE id = ?1", [id.as_str()])?
+        }
         Operation::Delete { id } => sql.execute("DELETE FROM link WHERE source = ?1 OR target = ?1", [id.as_str()])?,
         Operation::Link { from, kind, to, .. } => sql.execute(
             "DELETE FROM link WHERE source = ?1 AND kind = ?2 AND target = ?3",
@@ -90,9 +121,22 @@ fn clear_the_way(sql: &Connection, operation: &Operation) -> Result<(), LedgerEr
         Operation::Restore { subject: Subject::Entity(id), content: None, .. } => {
             sql.execute("DELETE FROM link WHERE source = ?1 OR target = ?1", [id.as_str()])?
         }
+        Operation::Restore { subject: Subject::Entity(id), content: Some(Content { kind, key, .. }), .. } => {
+            clear_key(sql, id, kind, key.as_ref())?
+        }
         Operation::Update { .. } | Operation::Unlink { .. } | Operation::Restore { .. } => 0,
     };
     Ok(())
+}
+
+/// Takes a key from the entity that has it, unless that is the one it is for: the other one is
+/// still there then, and differs from what the graph has.
+fn clear_key(sql: &Connection, id: &EntityId, kind: &Kind, key: Option<&CanonicalKey>) -> Result<usize, LedgerError> {
+    let Some(key) = key else { return Ok(0) };
+    Ok(sql.execute(
+        "UPDATE entity SET key = NULL WHERE kind = ?1 AND key = ?2 AND id <> ?3",
+        [kind.as_str(), key.as_str(), id.as_str()],
+    )?)
 }
 
 /// The next free sequence numbers of the entities that the patch changes, one an operation.
@@ -136,11 +180,12 @@ fn apply_one(
 ) -> Result<Result<(), Refusal>, LedgerError> {
     let version = i64::try_from(sequence).expect("sequence numbers fit into 63 bits");
     match operation {
-        Operation::Create { id, kind, properties } => {
-            let inserted = sql
-                .prepare_cached("INSERT INTO entity (id, kind, properties, version, tx) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?
-                .execute(params![id.as_str(), kind.as_str(), json(&present(properties)), version, tx.to_string()])?;
-            Ok(changed(inserted, || Refusal::EntityExists(id.clone())))
+        Operation::Create { id, kind, key, properties } => {
+            if load(sql, id)?.is_some() {
+                return Ok(Err(Refusal::EntityExists(id.clone())));
+            }
+            let content = Content { kind: kind.clone(), key: key.clone(), properties: properties.clone() };
+            put(sql, id, &content, version, tx)
         }
         Operation::Update { id, set } => {
             let Some(row) = load(sql, id)? else { return Ok(Err(Refusal::NoSuchEntity(id.clone()))) };
@@ -199,17 +244,41 @@ fn restore_entity(
     version: i64,
     tx: TxId,
 ) -> Result<Result<(), Refusal>, LedgerError> {
-    let Some(Content { kind, properties }) = content else {
+    let Some(content) = content else {
         if is_linked(sql, id)? {
             return Ok(Err(Refusal::StillLinked(id.clone())));
         }
         sql.prepare_cached("DELETE FROM entity WHERE id = ?1")?.execute([id.as_str()])?;
         return Ok(Ok(()));
     };
+    put(sql, id, content, version, tx)
+}
+
+/// Makes the row of an entity what it is said to be, unless its key belongs to another one.
+fn put(
+    sql: &Connection,
+    id: &EntityId,
+    content: &Content,
+    version: i64,
+    tx: TxId,
+) -> Result<Result<(), Refusal>, LedgerError> {
+    let Content { kind, key, properties } = content;
+    if let Err(refusal) = require_free(sql, id, kind, key.as_ref())? {
+        return Ok(Err(refusal));
+    }
+    // Not a replacement: that would remove whatever stands against an index.
     sql.prepare_cached(
-        "INSERT OR REPLACE INTO entity (id, kind, properties, version, tx) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO entity (id, kind, properties, version, tx, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (id) DO UPDATE SET kind = ?2, properties = ?3, version = ?4, tx = ?5, key = ?6",
     )?
-    .execute(params![id.as_str(), kind.as_str(), json(&present(properties)), version, tx.to_string()])?;
+    .execute(params![
+        id.as_str(),
+        kind.as_str(),
+        json(&present(properties)),
+        version,
+        tx.to_string(),
+        key.as_ref().map(CanonicalKey::as_str)
+    ])?;
     Ok(Ok(()))
 }
 

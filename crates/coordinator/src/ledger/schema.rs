@@ -1,7 +1,8 @@
 //! The tables.
 
 /// What makes an empty file into a ledger, one step for each version of the schema.
-pub const MIGRATIONS: &[&str] = &["
+pub const MIGRATIONS: &[&str] = &[
+    "
     -- What the file as a whole is: its id, and how often a coordinator started on it.
     CREATE TABLE setting (
         name     TEXT PRIMARY KEY,
@@ -61,7 +62,13 @@ pub const MIGRATIONS: &[&str] = &["
         detail TEXT NOT NULL
     ) STRICT;
     CREATE INDEX audit_tx ON audit (tx);
-"];
+",
+    "
+    -- What the outside world calls an entity: one of each kind has it at most.
+    ALTER TABLE entity ADD COLUMN key TEXT;
+    CREATE UNIQUE INDEX entity_key ON entity (kind, key) WHERE key IS NOT NULL;
+",
+];
 
 /// The table of the cases that a person has to decide. It is made with the first case: hardly
 /// any ledger ever has one, and none is written to for having started with this release.

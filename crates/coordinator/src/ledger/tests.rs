@@ -1,3 +1,5 @@
+mod keys;
+
 use graph::{Content, EntityId, Operation, Patch, Subject};
 use rusqlite::Connection;
 
@@ -21,7 +23,8 @@ fn at(running: u64) -> Moment {
 
 fn intent(serial: u64) -> Intent {
     let id: EntityId = format!("e{serial}").parse().unwrap();
-    let create = Operation::Create { id, kind: "thing".parse().unwrap(), properties: graph::Properties::new() };
+    let create =
+        Operation::Create { id, kind: "thing".parse().unwrap(), key: None, properties: graph::Properties::new() };
     let (key, hash) = (IdempotencyKey(format!("k{serial}")), ContentHash(format!("h{serial}")));
     Intent { tx: tx(serial), key, hash, patch: Patch { operations: vec![create] } }
 }
@@ -281,7 +284,7 @@ fn what_the_events_say_is_restored_with_its_version_and_without_an_event() {
         sql.query_row("SELECT count(*) FROM audit WHERE action = 'repairing'", [], |row| row.get(0)).unwrap();
     assert_eq!(audited, 2);
     // A stranger that goes is no event either.
-    sql.execute_batch("INSERT INTO entity VALUES ('c', 'thing', '{}', 1, 'tx-1-1')").unwrap();
+    sql.execute_batch("INSERT INTO entity VALUES ('c', 'thing', '{}', 1, 'tx-1-1', NULL)").unwrap();
     repaired(&sql, 5, r#"{"entity":"c"}"#, None, true);
     assert_eq!((load(&sql, &"c".parse().unwrap()).unwrap(), events(&sql)), (None, count));
 }
@@ -312,6 +315,7 @@ fn there_is_one_open_case_a_subject_and_its_end_is_documented() {
         log: Logged::Never,
         linked: false,
         loose: false,
+        rivals: Vec::new(),
     };
     let found = evidence(Some(content(r#"{"kind":"thing","properties":{}}"#)));
     let open = |evidence: &Evidence| open_case(&sql, evidence, &Reason::Quarantined, Millis(5)).unwrap();
@@ -399,7 +403,7 @@ fn what_is_rolled_back_leaves_no_gap_in_the_audit_trail() {
 fn a_decision_that_had_to_override_rows_is_in_the_audit_trail() {
     let sql = ledger();
     intended(&sql, 1);
-    sql.execute_batch("INSERT INTO entity VALUES ('e1', 'thing', '{}', 7, 'tx-9-9')").unwrap();
+    sql.execute_batch("INSERT INTO entity VALUES ('e1', 'thing', '{}', 7, 'tx-9-9', NULL)").unwrap();
     finish(&sql, tx(1), &Decision::Committed, at(5)).unwrap();
     assert_eq!(trail(&sql)[1..], [(2, AuditAction::Overrode), (3, AuditAction::Committed)]);
 }

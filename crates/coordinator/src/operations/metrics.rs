@@ -114,7 +114,7 @@ pub const FAILURES: [&str; 6] = ["graph_refused", "fenced", "unknown", "busy", "
 pub const OUTCOMES: [&str; 4] = ["committed", "refused", "graph_refused", "fenced"];
 
 /// What two clients can take from each other: the id of an entity, and an idempotency key.
-pub const CONFLICTS: [&str; 2] = ["entity", "key"];
+pub const CONFLICTS: [&str; 3] = ["entity", "key", "canonical_key"];
 
 /// A transaction whose intent is durable and that has no outcome yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,7 +188,7 @@ impl Metrics {
         self.asking = None;
         match input {
             Input::Submit { request, .. } => self.ask(now, *request, RequestKind::Transaction),
-            Input::Read { request, .. } => self.ask(now, *request, RequestKind::Read),
+            Input::Read { request, .. } | Input::Find { request, .. } => self.ask(now, *request, RequestKind::Read),
             Input::Outcome { request, .. } => self.ask(now, *request, RequestKind::Outcome),
             Input::Examine { request, .. } => self.ask(now, *request, RequestKind::Examination),
             Input::Repair { request, .. } => self.ask(now, *request, RequestKind::Repair),
@@ -309,6 +309,7 @@ impl Metrics {
                 self.open.remove(&tx);
             }
             Report::Refused(Refusal::EntityExists(_)) => self.conflict(now, "entity"),
+            Report::Refused(Refusal::KeyTaken { .. }) => self.conflict(now, "canonical_key"),
             _ => {}
         }
     }

@@ -33,7 +33,8 @@ fn tx(serial: u64) -> TxId {
 /// A transaction that creates one entity.
 fn submission(key: &str, id: &str) -> Submission {
     let kind = Kind::new("thing").expect("a kind");
-    let patch = Patch { operations: vec![Operation::Create { id: entity(id), kind, properties: [].into() }] };
+    let patch =
+        Patch { operations: vec![Operation::Create { id: entity(id), kind, key: None, properties: [].into() }] };
     Submission { key: IdempotencyKey(key.to_owned()), hash: ContentHash(id.to_owned()), patch }
 }
 

@@ -148,7 +148,7 @@ mod tests {
 
     fn in_sql(items: &[(&str, i64)]) -> Vec<(Subject, Content)> {
         let row = |(id, value): &(&str, i64)| {
-            let content = Content { kind: "thing".parse().unwrap(), properties: properties(*value) };
+            let content = Content { kind: "thing".parse().unwrap(), key: None, properties: properties(*value) };
             (Subject::Entity(id.parse().unwrap()), content)
         };
         items.iter().map(row).collect()
@@ -195,7 +195,7 @@ mod tests {
             vec![Datum::from("a"), Datum::from("knows"), Datum::from(to), whole.into()]
         };
         let (from, kind) = ("a".parse().unwrap(), "knows".parse::<Kind>().unwrap());
-        let content = Content { kind: kind.clone(), properties: Properties::new() };
+        let content = Content { kind: kind.clone(), key: None, properties: Properties::new() };
         let subject = Subject::Link { from, kind, to: "b".parse().unwrap() };
         let sql = vec![(subject.clone(), content)];
         let start = Position::Links(None);

@@ -1,6 +1,6 @@
 //! What both stores and the events say about one entity or link, read under its lock.
 
-use graph::{Content, Subject, TxId};
+use graph::{CANONICAL_KEY_PROPERTY, CanonicalKey, Content, EntityId, Kind, Subject, TxId};
 use serde::{Deserialize, Serialize};
 
 /// What is known about a subject at one moment: nothing that runs had it in its hands.
@@ -18,6 +18,21 @@ pub struct Evidence {
     pub linked: bool,
     /// Of a link: whether one of its ends is missing, in either store.
     pub loose: bool,
+    /// Of an entity: which others have, in SQLite, a canonical key that is its own by the graph, by
+    /// SQLite or by its events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rivals: Vec<Rival>,
+}
+
+/// An entity that has the canonical key of another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Rival {
+    /// The kind of both.
+    pub kind: Kind,
+    /// The key.
+    pub key: CanonicalKey,
+    /// Who has it.
+    pub by: EntityId,
 }
 
 /// What the graph has of a subject; anybody may write to it.
@@ -30,6 +45,16 @@ pub enum Held {
     Present(Content),
     /// Something that this program cannot have written.
     Unreadable(String),
+}
+
+impl Held {
+    /// What it is, where it can be read.
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Held::Present(content) => Some(content),
+            Held::Absent | Held::Unreadable(_) => None,
+        }
+    }
 }
 
 /// What the events of a subject make of it.
@@ -52,6 +77,16 @@ pub enum Logged {
     },
     /// The events are not what was written, or some are missing.
     Unreadable(String),
+}
+
+impl Logged {
+    /// What it is, where it is there.
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Logged::Present { content, .. } => Some(content),
+            Logged::Never | Logged::Removed { .. } | Logged::Unreadable(_) => None,
+        }
+    }
 }
 
 /// In which way the stores differ.
@@ -83,16 +118,18 @@ impl Evidence {
         }
     }
 
-    /// The names of the properties that differ, `kind` among them, where both stores have the
+    /// The names of the properties that differ, `kind` and `canonical_key` among them, where both stores have the
     /// subject and the graph's is readable.
     pub fn fields(&self) -> Vec<String> {
         let (Held::Present(graph), Some(sql)) = (&self.graph, &self.sql) else { return Vec::new() };
         let kind = (graph.kind != sql.kind).then(|| "kind".to_owned());
+        let key = (graph.key != sql.key).then(|| CANONICAL_KEY_PROPERTY.to_owned());
         let names = graph.properties.keys().chain(sql.properties.keys().filter(|n| !graph.properties.contains_key(*n)));
         let mut names: Vec<String> = names
             .filter(|name| graph.properties.get(*name) != sql.properties.get(*name))
             .cloned()
             .chain(kind)
+            .chain(key)
             .collect();
         names.sort();
         names

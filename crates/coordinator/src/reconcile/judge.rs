@@ -8,10 +8,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use graph::{Content, Operation, TxId};
+use graph::{Content, EntityId, Operation, TxId};
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Evidence, Held, Logged};
+use super::evidence::{Evidence, Held, Logged, Rival};
 
 /// Who is right where the stores differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,6 +83,9 @@ pub enum Reason {
     /// It is to go and still has links.
     #[error("it is to go, and links of it are still there")]
     StillLinked,
+    /// It is to be, and another entity has its canonical key.
+    #[error("its canonical key belongs to entity {0}")]
+    KeyTaken(EntityId),
     /// A link is to be, and one of its ends is missing.
     #[error("an end of the link is missing")]
     NoEnd,
@@ -100,6 +103,12 @@ pub fn judge(order: Order, evidence: &Evidence) -> Verdict {
     match &content {
         None if evidence.linked => return Verdict::Undecided(Reason::StillLinked),
         Some(_) if evidence.loose => return Verdict::Undecided(Reason::NoEnd),
+        Some(content) => {
+            let same = |rival: &&Rival| rival.kind == content.kind && Some(&rival.key) == content.key.as_ref();
+            if let Some(rival) = evidence.rivals.iter().find(same) {
+                return Verdict::Undecided(Reason::KeyTaken(rival.by.clone()));
+            }
+        }
         _ => {}
     }
     let logged = match &evidence.log {
@@ -206,7 +215,7 @@ mod tests {
 
     fn content(value: i64) -> Content {
         let properties = [("value".to_owned(), Value::Int(value))].into();
-        Content { kind: "thing".parse().unwrap(), properties }
+        Content { kind: "thing".parse().unwrap(), key: None, properties }
     }
 
     fn held(value: Option<i64>) -> Held {
@@ -215,7 +224,15 @@ mod tests {
 
     fn evidence(graph: Option<i64>, sql: Option<i64>, log: Logged) -> Evidence {
         let subject = Subject::Entity("a".parse().unwrap());
-        Evidence { subject, graph: held(graph), sql: sql.map(content), log, linked: false, loose: false }
+        Evidence {
+            subject,
+            graph: held(graph),
+            sql: sql.map(content),
+            log,
+            linked: false,
+            loose: false,
+            rivals: Vec::new(),
+        }
     }
 
     fn logged(value: i64) -> Logged {
@@ -284,6 +301,26 @@ mod tests {
         let unread = Evidence { graph: Held::Unreadable("two".to_owned()), ..evidence(None, Some(2), logged(2)) };
         assert_eq!(outcome(Order::Operator(Authority::Graph), &unread), Err(Reason::GraphUnreadable("two".to_owned())));
         assert_eq!(outcome(Order::Policy(Policy::Log), &unread), Ok((Some(content(2)), true)));
+    }
+
+    #[test]
+    fn nobody_takes_a_key_from_an_entity_that_has_got_it_since() {
+        let keyed = Content { key: Some("isbn:1".parse().unwrap()), ..content(1) };
+        let log = Logged::Present { content: keyed.clone(), tx: TX };
+        let rival = |kind: &str, key: &str| {
+            let (kind, key, by) = (kind.parse().unwrap(), key.parse().unwrap(), "b".parse().unwrap());
+            Evidence { rivals: vec![Rival { kind, key, by }], ..evidence(None, None, log.clone()) }
+        };
+        for order in [Order::Policy(Policy::Log), Order::Operator(Authority::Log)] {
+            let lost = Evidence { graph: Held::Present(content(1)), ..rival("thing", "isbn:1") };
+            assert_eq!(outcome(order, &lost), Err(Reason::KeyTaken("b".parse().unwrap())));
+            for (kind, key) in [("thing", "isbn:2"), ("other", "isbn:1")] {
+                let other = Evidence { graph: Held::Present(content(1)), ..rival(kind, key) };
+                assert_eq!(outcome(order, &other), Ok((Some(keyed.clone()), true)));
+            }
+        }
+        let differ = Evidence { sql: Some(keyed), ..evidence(Some(1), None, log.clone()) };
+        assert_eq!(differ.fields(), ["canonical_key"]);
     }
 
     #[test]

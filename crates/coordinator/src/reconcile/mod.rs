@@ -65,7 +65,7 @@ mod tests;
 pub use self::core::{Config, Input, Mark, Reconcile, ReconcileEffect, Task};
 pub use case::{Case, Ending};
 pub use compare::{Page, Position, compare};
-pub use evidence::{Divergence, Evidence, Held, Logged};
+pub use evidence::{Divergence, Evidence, Held, Logged, Rival};
 pub(crate) use executor::ReconcileExecutor;
 pub use judge::{Authority, Order, Policy, Reason, UnknownWord, Verdict, judge};
 pub use pass::Repaired;

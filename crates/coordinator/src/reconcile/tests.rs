@@ -23,8 +23,16 @@ fn tx(serial: u64) -> TxId {
 
 /// Only SQLite has it.
 fn lost(subject: Subject) -> Evidence {
-    let content = Content { kind: "thing".parse().unwrap(), properties: [].into() };
-    Evidence { subject, graph: Held::Absent, sql: Some(content), log: Logged::Never, linked: false, loose: false }
+    let content = Content { kind: "thing".parse().unwrap(), key: None, properties: [].into() };
+    Evidence {
+        subject,
+        graph: Held::Absent,
+        sql: Some(content),
+        log: Logged::Never,
+        linked: false,
+        loose: false,
+        rivals: Vec::new(),
+    }
 }
 
 fn agreed(subject: Subject) -> Evidence {

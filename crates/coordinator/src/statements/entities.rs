@@ -1,6 +1,6 @@
 //! Entities.
 
-use graph::{Properties, Value};
+use graph::{CANONICAL_KEY_PROPERTY, Properties, Value};
 use stores::{Datum, Direction, GraphFault, Params, PropertyGraph, Rows, Statement, TextRange};
 
 use super::{cell, changed, find, limit, links, property_map, text};
@@ -27,6 +27,33 @@ fn create_entity(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows,
     }
     let mut properties =
         Properties::from([("id".to_owned(), Value::from(id)), ("kind".to_owned(), Value::from(text(params, "kind")?))]);
+    properties.extend(property_map(params, "properties")?);
+    graph.create(&[LABEL], properties)?;
+    Ok(changed(1))
+}
+
+/// Adds an entity with a canonical key. Changes nothing where the id or the key is taken; fails
+/// on the uniqueness of either when another transaction takes it at the same time.
+pub static CREATE_KEYED_ENTITY: Statement = Statement {
+    name: "create_keyed_entity",
+    cypher: "OPTIONAL MATCH (old:Entity {id: $id}) WITH count(old) AS existing \
+             OPTIONAL MATCH (holder:Entity {canonical_key: $key}) WITH existing, count(holder) AS holders \
+             WHERE existing = 0 AND holders = 0 \
+             CREATE (n:Entity {id: $id, kind: $kind, canonical_key: $key}) SET n += $properties \
+             RETURN count(n) AS changed",
+    columns: &["changed"],
+    run: create_keyed_entity,
+};
+
+fn create_keyed_entity(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let (id, key) = (text(params, "id")?, text(params, "key")?);
+    let is_taken =
+        !find(graph, LABEL, "id", id)?.is_empty() || !find(graph, LABEL, CANONICAL_KEY_PROPERTY, key)?.is_empty();
+    if is_taken {
+        return Ok(changed(0));
+    }
+    let named = [("id", id), ("kind", text(params, "kind")?), (CANONICAL_KEY_PROPERTY, key)];
+    let mut properties = Properties::from(named.map(|(name, text)| (name.to_owned(), Value::from(text))));
     properties.extend(property_map(params, "properties")?);
     graph.create(&[LABEL], properties)?;
     Ok(changed(1))
@@ -114,6 +141,19 @@ pub static READ_ENTITY: Statement = Statement {
 fn read_entity(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
     let nodes = find(graph, LABEL, "id", text(params, "id")?)?;
     nodes.into_iter().map(|node| Ok(vec![Datum::from(graph.properties(node)?)])).collect()
+}
+
+/// The id of the entity with a canonical key; no row where there is none.
+pub static FIND_ENTITY: Statement = Statement {
+    name: "find_entity",
+    cypher: "MATCH (n:Entity {canonical_key: $key}) RETURN n.id AS id",
+    columns: &["id"],
+    run: find_entity,
+};
+
+fn find_entity(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let nodes = find(graph, LABEL, CANONICAL_KEY_PROPERTY, text(params, "key")?)?;
+    nodes.into_iter().map(|node| Ok(vec![cell(&graph.properties(node)?, "id")])).collect()
 }
 
 /// Up to `limit` entities after the one named `after`, sorted by id.

@@ -1,7 +1,7 @@
 //! Random transactions, the same in every run.
 
 use coordinator::statements::{self, RESERVED};
-use graph::{EntityId, Kind, Operation, Patch, Properties, Real, TxId, Value};
+use graph::{CanonicalKey, EntityId, Kind, Operation, Patch, Properties, Real, TxId, Value};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -10,6 +10,7 @@ use stores::{Call, Datum, Expect, Params};
 /// Few, so that operations meet.
 const IDS: [&str; 5] = ["a", "a/b", "B", "z-1", "z.1"];
 const KINDS: [&str; 2] = ["knows", "person"];
+const KEYS: [&str; 2] = ["isbn:1", "a b/é"];
 const NAMES: [&str; 8] = ["name", "x", "a b", "ünï", "in", "$set", "select", "properties"];
 
 /// `count` values of a strategy.
@@ -47,6 +48,7 @@ fn reads() -> impl Strategy<Value = Vec<Call>> {
             ("after", id.clone()),
             ("from", id),
             ("kind", kind),
+            ("key", "person isbn:1".into()),
             ("to", to),
             ("limit", limit.into()),
         ];
@@ -65,6 +67,7 @@ fn reads() -> impl Strategy<Value = Vec<Call>> {
         };
         let reads = [
             &statements::READ_ENTITY,
+            &statements::FIND_ENTITY,
             &statements::READ_LINKS_OUT,
             &statements::READ_LINKS_IN,
             &statements::DUMP_ENTITIES,
@@ -84,7 +87,8 @@ fn patch(length: std::ops::Range<usize>) -> impl Strategy<Value = Patch> {
 
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        2 => (id(), kind(), properties()).prop_map(|(id, kind, properties)| Operation::Create { id, kind, properties }),
+        2 => (id(), kind(), prop::option::of(key()), properties())
+            .prop_map(|(id, kind, key, properties)| Operation::Create { id, kind, key, properties }),
         3 => (id(), properties()).prop_map(|(id, set)| Operation::Update { id, set }),
         2 => id().prop_map(|id| Operation::Delete { id }),
         4 => (id(), kind(), id(), properties())
@@ -103,6 +107,11 @@ fn id() -> impl Strategy<Value = EntityId> {
 
 fn kind() -> impl Strategy<Value = Kind> {
     prop::sample::select(&KINDS[..]).prop_map(|kind| Kind::new(kind).unwrap())
+}
+
+/// One for two kinds: the same key of another kind is another one.
+fn key() -> impl Strategy<Value = CanonicalKey> {
+    prop::sample::select(&KEYS[..]).prop_map(|key| CanonicalKey::new(key).unwrap())
 }
 
 fn properties() -> impl Strategy<Value = Properties> {

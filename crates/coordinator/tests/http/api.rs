@@ -173,7 +173,7 @@ async fn what_is_not_there_is_not_found() {
     }
     let problem = server.get("/transactions/tx-9-9").await.problem();
     assert_eq!((problem.kind, problem.status), (ProblemType::NoSuchTransaction, 404));
-    for target in ["/", "/entities", "/entities/", "/transactions/tx-1-1/x", "/nowhere?x=1"] {
+    for target in ["/", "/entity", "/entities/", "/transactions/tx-1-1/x", "/nowhere?x=1"] {
         let problem = server.get(target).await.problem();
         assert_eq!((problem.kind, problem.status), (ProblemType::NoSuchRoute, 404), "{target}");
     }

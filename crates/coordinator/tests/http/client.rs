@@ -32,7 +32,7 @@ async fn it_says_what_the_coordinator_said() {
     let client = server.client();
     let committed = client.submit(&key("k1"), &patch(&create("org/a"))).await.unwrap();
     assert_eq!((committed.tx, committed.decision), (TX, Decision::Committed));
-    assert_eq!(client.outcome(TX).await.unwrap(), Some(Outcome::Committed { tx: TX }));
+    assert_eq!(client.outcome(TX).await.unwrap(), Some(Outcome::Committed { tx: TX, created: [].into() }));
     let view = client.read(&id("org/a")).await.unwrap().unwrap();
     assert_eq!((view.tx, view.version), (TX, 1));
     let eventual = client.read_eventual(&id("org/a")).await.unwrap().unwrap();

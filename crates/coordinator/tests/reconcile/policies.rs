@@ -26,7 +26,7 @@ const BY_HAND: [(&str, &str, &[&str]); 10] = [
     ("[]", "DELETE FROM entity; DELETE FROM link", &["entity a", "entity b", "link a -[knows]-> b"]),
     (
         r#"[{"update":{"id":"b","set":{"y":1}}}]"#,
-        "INSERT INTO entity VALUES ('c', 'thing', '{}', 1, 'tx-1-1')",
+        "INSERT INTO entity VALUES ('c', 'thing', '{}', 1, 'tx-1-1', NULL)",
         &["entity b", "entity c"],
     ),
 ];

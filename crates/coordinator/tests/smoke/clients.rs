@@ -72,6 +72,7 @@ impl Link {
     /// Submits a transaction under one key until its outcome is known.
     pub async fn settle(&self, key: IdempotencyKey, patch: Patch) -> Told {
         let (by, settled) = self.insist(&key, async |client| client.submit(&key, &patch).await).await;
+        let settled = Settled { tx: settled.tx, decision: settled.decision };
         Told { key, patch, settled, by }
     }
 
@@ -133,7 +134,12 @@ async fn listening(address: &mut watch::Receiver<Option<Listening>>) -> Listenin
 
 /// Creates the shared entities.
 pub async fn set_up(link: &Link) -> Told {
-    let create = |number| Operation::Create { id: shared(number), kind: kind("shared"), properties: Properties::new() };
+    let create = |number| Operation::Create {
+        id: shared(number),
+        kind: kind("shared"),
+        key: None,
+        properties: Properties::new(),
+    };
     let patch = Patch { operations: (0..SHARED).map(create).collect() };
     let key = IdempotencyKey("smoke-setup".to_owned());
     let told = link.settle(key, patch).await;
@@ -243,7 +249,7 @@ pub fn expected(told: &[Told]) -> Snapshot {
 }
 
 fn create(id: EntityId, name: &str, properties: Properties) -> Operation {
-    Operation::Create { id, kind: kind(name), properties }
+    Operation::Create { id, kind: kind(name), key: None, properties }
 }
 
 fn set(id: EntityId, name: &str, step: u64) -> Operation {

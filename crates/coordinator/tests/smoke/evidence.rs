@@ -199,7 +199,12 @@ mod tests {
     /// One transaction that committed two operations, and one that was fenced.
     fn clean() -> (Evidence, Vec<Told>) {
         let id = EntityId::new("a").unwrap();
-        let create = Operation::Create { id: id.clone(), kind: Kind::new("k").unwrap(), properties: Properties::new() };
+        let create = Operation::Create {
+            id: id.clone(),
+            kind: Kind::new("k").unwrap(),
+            key: None,
+            properties: Properties::new(),
+        };
         let update = Operation::Update { id: id.clone(), set: [("n".to_owned(), Value::from(1))].into() };
         let patch = Patch { operations: vec![create, update] };
         let told = [(KEPT, Decision::Committed), (FENCED, Decision::Aborted { reason: AbortReason::Fenced })];

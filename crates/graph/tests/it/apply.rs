@@ -11,7 +11,12 @@ fn patch_of<const N: usize>(operations: [Operation; N]) -> Patch {
 }
 
 fn create(name: &str) -> Operation {
-    Operation::Create { id: id(name), kind: kind("person"), properties: properties([("age", Value::Int(7))]) }
+    Operation::Create {
+        id: id(name),
+        kind: kind("person"),
+        key: None,
+        properties: properties([("age", Value::Int(7))]),
+    }
 }
 
 fn link(from: &str, by: &str, to: &str) -> Operation {
@@ -172,7 +177,7 @@ proptest! {
 
     #[test]
     fn create_and_delete_undo_each_other(before in sound_snapshot(), given in valid_properties(0..3)) {
-        let create = Operation::Create { id: id("new"), kind: kind("person"), properties: given.clone() };
+        let create = Operation::Create { id: id("new"), kind: kind("person"), key: None, properties: given.clone() };
         let mut after = before.clone();
         single(&create).apply(&mut after).expect("the id is free");
         prop_assert_eq!(single(&create).apply(&mut after), Err(Refusal::EntityExists(id("new"))));
@@ -221,8 +226,9 @@ fn friendship(from: &str, to: &str) -> Subject {
 
 #[test]
 fn a_restoration_fits_whatever_is_there() {
-    let robot = Content { kind: kind("robot"), properties: properties([("x", Value::Int(1)), ("y", Value::Null)]) };
-    let new = Content { kind: kind("knows"), properties: properties([("since", Value::Int(3))]) };
+    let robot =
+        Content { kind: kind("robot"), key: None, properties: properties([("x", Value::Int(1)), ("y", Value::Null)]) };
+    let new = Content { kind: kind("knows"), key: None, properties: properties([("since", Value::Int(3))]) };
     let patch = patch_of([
         restore(Subject::Entity(id("alice")), Some(robot.clone())),
         restore(Subject::Entity(id("carol")), Some(robot)),
@@ -246,7 +252,7 @@ fn a_restoration_fits_whatever_is_there() {
 #[test]
 fn a_restoration_leaves_no_link_without_an_end() {
     assert_eq!(refusal(restore(Subject::Entity(id("bob")), None)), Refusal::StillLinked(id("bob")));
-    let content = Content { kind: kind("knows"), properties: Properties::new() };
+    let content = Content { kind: kind("knows"), key: None, properties: Properties::new() };
     let link = restore(friendship("alice", "nobody"), Some(content));
     assert_eq!(refusal(link), Refusal::NoSuchEntity(id("nobody")));
 }

@@ -4,6 +4,7 @@ mod apply;
 mod diff;
 mod dump;
 mod id;
+mod identity;
 mod strategies;
 mod validate;
 mod value;

@@ -1,6 +1,6 @@
 //! Random ids, values, snapshots and patches, from small domains so that they collide.
 
-use graph::{Edge, EntityId, Kind, Node, Operation, Patch, Properties, Real, Snapshot, Value};
+use graph::{CanonicalKey, Edge, EntityId, Kind, Node, Operation, Patch, Properties, Real, Snapshot, Value};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::num::f64::{NEGATIVE, NORMAL, POSITIVE, SUBNORMAL, ZERO};
 use proptest::prelude::*;
@@ -98,6 +98,10 @@ pub fn kind() -> impl Strategy<Value = Kind> {
     prop::sample::select(vec!["LINK", "knows", "likes"]).prop_map(|text| Kind::new(text).expect("a valid kind"))
 }
 
+pub fn key() -> impl Strategy<Value = CanonicalKey> {
+    prop::sample::select(vec!["isbn:1", "isbn:2", "a b"]).prop_map(|text| CanonicalKey::new(text).expect("a valid key"))
+}
+
 /// Properties that a patch may carry.
 pub fn valid_properties(count: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Properties> {
     let value = prop_oneof![
@@ -114,8 +118,8 @@ pub fn valid_properties(count: impl Into<prop::collection::SizeRange>) -> impl S
 
 pub fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        3 => (id(), kind(), valid_properties(0..3))
-            .prop_map(|(id, kind, properties)| Operation::Create { id, kind, properties }),
+        3 => (id(), kind(), prop::option::of(key()), valid_properties(0..3))
+            .prop_map(|(id, kind, key, properties)| Operation::Create { id, kind, key, properties }),
         1 => (id(), valid_properties(1..3)).prop_map(|(id, set)| Operation::Update { id, set }),
         1 => id().prop_map(|id| Operation::Delete { id }),
         2 => (id(), kind(), id(), valid_properties(0..3))

@@ -11,7 +11,7 @@ fn delete() -> Operation {
 /// What is said of a patch whose second operation has these properties.
 fn refusal(properties: Properties) -> String {
     let update = Operation::Update { id: id("alice"), set: properties.clone() };
-    let create = Operation::Create { id: id("alice"), kind: kind("person"), properties: properties.clone() };
+    let create = Operation::Create { id: id("alice"), kind: kind("person"), key: None, properties: properties.clone() };
     let link = Operation::Link { from: id("alice"), kind: kind("knows"), to: id("alice"), properties };
     let said = |operation| Patch { operations: vec![delete(), operation] }.validate().unwrap_err().to_string();
     let message = said(update);

@@ -9,7 +9,7 @@ use crate::reconcile::{Authority, Evidence, Held, Logged, Order, Policy, Reason}
 const BY_LOG: Order = Order::Policy(Policy::Log);
 
 fn content() -> Content {
-    Content { kind: "thing".parse().unwrap(), properties: [].into() }
+    Content { kind: "thing".parse().unwrap(), key: None, properties: [].into() }
 }
 
 /// The graph has lost the entity, and a transaction had committed it.
@@ -21,6 +21,7 @@ fn lost(id: &str) -> Evidence {
         log: Logged::Present { content: content(), tx: tx(99) },
         linked: false,
         loose: false,
+        rivals: Vec::new(),
     }
 }
 

@@ -132,7 +132,9 @@ impl World {
                 let decision = self.log.get(&tx).and_then(|(_, decision)| decision.clone());
                 Ok(Report::LookedUp(decision.map(|decision| Settled { tx, decision })))
             }
-            Action::Examine { .. } | Action::IntendRepair { .. } => panic!("nobody asked for {id:?}"),
+            Action::Find { .. } | Action::Examine { .. } | Action::IntendRepair { .. } => {
+                panic!("nobody asked for {id:?}")
+            }
         };
         self.effects.get_mut(&id).expect("just looked at").result = Some(result);
     }
@@ -174,7 +176,7 @@ impl World {
         let tx = *self.writes.get(entity)?.last()?;
         let version = self.writes[entity].len() as u64;
         let kind = "thing".parse().expect("a kind");
-        Some(EntityView { id: entity.clone(), kind, properties: [].into(), links: Vec::new(), version, tx })
+        Some(EntityView { id: entity.clone(), kind, key: None, properties: [].into(), links: Vec::new(), version, tx })
     }
 
     fn report(&mut self, id: EffectId) {

@@ -38,7 +38,11 @@ impl Executor<Commit> for Stores {
                 Report::Fenced { committed: true }
             }
             Action::Finish { .. } => Report::Finished,
-            Action::Load { .. } | Action::LookUp { .. } | Action::Examine { .. } | Action::IntendRepair { .. } => {
+            Action::Load { .. }
+            | Action::Find { .. }
+            | Action::LookUp { .. }
+            | Action::Examine { .. }
+            | Action::IntendRepair { .. } => {
                 panic!("nobody asks")
             }
         };

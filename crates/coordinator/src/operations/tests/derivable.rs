@@ -72,6 +72,7 @@ fn end(effect: EffectId, action: &Action, how: usize) -> Input {
         (Action::Intend(_), _) => {
             done(Report::Known(Settled { tx: TxId { incarnation: 1, serial: 1 }, decision: Decision::Committed }))
         }
+        (Action::Find { .. }, _) => done(Report::Found(None)),
         (Action::Decide { .. }, 0) => done(Report::Decided),
         (Action::Decide { .. }, 1) => failed(lost()),
         (Action::Decide { .. }, 2) => failed(no()),
@@ -92,8 +93,8 @@ fn subject(which: usize) -> Subject {
 
 /// The graph has something that SQLite does not have.
 fn apart(subject: Subject, log: Logged) -> Evidence {
-    let content = Content { kind: "thing".parse().expect("a kind"), properties: Properties::new() };
-    Evidence { subject, graph: Held::Present(content), sql: None, log, linked: false, loose: false }
+    let content = Content { kind: "thing".parse().expect("a kind"), key: None, properties: Properties::new() };
+    Evidence { subject, graph: Held::Present(content), sql: None, log, linked: false, loose: false, rivals: Vec::new() }
 }
 
 /// What a step has under way.
