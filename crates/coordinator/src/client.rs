@@ -24,9 +24,10 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use crate::commit::{Decision, EntityView, IdempotencyKey, Settled};
+use crate::damage::{DamagedRecord, Settlement};
 use crate::http::{
-    CasesPage, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome, Reconciliation, Transaction,
-    outcome_path, parse_key,
+    CasesPage, Consistency, DamagedRecords, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome, Reconciliation,
+    Transaction, outcome_path, parse_key,
 };
 use crate::problem::{Problem, ProblemType};
 use crate::reconcile::{Case, Policy, Resolution, Summary};
@@ -259,6 +260,25 @@ impl Client {
     /// After [`ClientError::Unknown`] the same call finds out what became of it.
     pub async fn resolve(&self, number: u64, resolution: &Resolution) -> Result<Case, ClientError> {
         self.send(&format!("/cases/{number}/resolution"), resolution).await
+    }
+
+    /// The records of the log that are damaged and left to a person, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The question has no effect, so every error means only that there is no answer.
+    pub async fn damaged_records(&self) -> Result<Vec<DamagedRecord>, ClientError> {
+        let DamagedRecords { records } = self.ask(Request::get("/damaged-records"), Vec::new()).await?;
+        Ok(records)
+    }
+
+    /// Has a damaged record closed.
+    ///
+    /// # Errors
+    ///
+    /// After [`ClientError::Unknown`] the same call finds out what became of it.
+    pub async fn settle_damaged(&self, tx: TxId, settlement: &Settlement) -> Result<DamagedRecord, ClientError> {
+        self.send(&format!("/damaged-records/{tx}/resolution"), settlement).await
     }
 
     async fn send<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {

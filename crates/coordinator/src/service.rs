@@ -16,6 +16,7 @@ use crate::commit::{
     Answer, Commit, Config, ConflictingIntents, ContentHash, IdempotencyKey, Input, Rejection, RequestId, Status,
     Submission,
 };
+use crate::damage::Isolated;
 use crate::executor::{self, CommitExecutor};
 use crate::ledger::{self, AuditEntry, LedgerError};
 use crate::neighbourhood::{self, Found, Part};
@@ -76,6 +77,14 @@ pub enum StartError {
     /// The ledger holds something this program did not write.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The graph has a marker that says neither.
+    #[error("the marker of {tx} in the graph reads {state}: somebody else has written it")]
+    Marker {
+        /// Whose.
+        tx: TxId,
+        /// What it says.
+        state: String,
+    },
     /// The log contradicts itself.
     #[error(transparent)]
     Log(#[from] ConflictingIntents),
@@ -120,7 +129,11 @@ impl StartError {
             StartError::Sql(failure) => matches!(failure, SqlFailure::Stopped { damaged: true, .. }),
             StartError::Ledger(error) => error.is_damage(),
             StartError::Graph(error) => error.is_damage(),
-            StartError::Log(_) | StartError::Behind { .. } | StartError::Lost(_) | StartError::Foreign { .. } => true,
+            StartError::Log(_)
+            | StartError::Marker { .. }
+            | StartError::Behind { .. }
+            | StartError::Lost(_)
+            | StartError::Foreign { .. } => true,
         }
     }
 
@@ -154,6 +167,7 @@ pub struct Coordinator {
     graph_limit: std::time::Duration,
     halted: watch::Receiver<Option<String>>,
     findings: Arc<[Finding]>,
+    pub(crate) isolated: Isolated,
 }
 
 impl Coordinator {
@@ -165,6 +179,7 @@ impl Coordinator {
         let (core, first) = Commit::recover(options.commit, opened.incarnation, opened.unresolved)?;
         let operations = Arc::new(Operations::new(options.alerts, &core, opened.findings.is_empty()));
         operations.report_check(START_CHECK, start_check(&opened.findings));
+        let isolated = Isolated::new(&opened.damaged, operations.clone());
         env.spawn(operations::announce(Arc::downgrade(&operations)));
         let waiting = Arc::new(Waiting::default());
         let (halt, halted) = watch::channel(None);
@@ -184,7 +199,7 @@ impl Coordinator {
         };
         let core = operations::drive(&env, core, first, executor, operations.clone());
         let retention = Retention::new(options.retention, opened.running);
-        let executor = RetentionExecutor { ledger: ledger.clone() };
+        let executor = RetentionExecutor { ledger: ledger.clone(), operations: operations.clone() };
         let retention = operations::drive(&env, retention, env::Step::new(), executor, operations.clone());
         let (graph_limit, findings) = (options.graph_limit, opened.findings.into());
         let places = Arc::new(Semaphore::new(options.requests_max));
@@ -217,6 +232,7 @@ impl Coordinator {
             graph_limit,
             halted,
             findings,
+            isolated,
         })
     }
 

@@ -30,6 +30,13 @@ impl Checker<CoordinatorRecord> for Liveness {
                     .actual(format!("at {at_ms} ms: {why}"))
             }));
         }
+        // One record is no reason: it is set apart, and the others go on.
+        let single = record.refusals.iter().filter(|(_, _, why)| why.starts_with("the record of tx-"));
+        verdict.violations.extend(single.map(|(at_ms, host, why)| {
+            Violation::new(self.name(), "a damaged record stopped all others")
+                .expected(format!("{host} sets the record apart and works"))
+                .actual(format!("at {at_ms} ms: {why}"))
+        }));
         let planned: usize = record.plan.clients.iter().map(|client| client.steps.len()).sum();
         let ended = record.history.events().iter().filter(|event| !matches!(event.kind, EventKind::Invoke(_))).count();
         verdict.checked = ended as u64;
@@ -73,6 +80,21 @@ mod tests {
         assert_eq!(keys(&record).len(), 1, "what was planned and did nothing is no reason");
         record.fired[0] = true;
         assert!(keys(&record).is_empty());
+    }
+
+    #[test]
+    fn one_damaged_record_is_no_reason() {
+        let mut record = Run::sound(CASTS[0]).record();
+        let fault = Fault::Forget { host: "graph".to_owned(), commits: 1, restart_after_ms: 1 };
+        record.plan.faults.push(PlannedFault { at: Trigger::Ms(1), fault });
+        record.fired.push(true);
+        for (why, caught) in [
+            ("the record of tx-1-5 is damaged: its checksum does not match", true),
+            ("the record of setting store_id is damaged: its checksum does not match", false),
+        ] {
+            record.refusals = vec![(70, "coordinator".to_owned(), why.to_owned())];
+            assert_eq!(!Liveness.check(&record).violations.is_empty(), caught, "{why}");
+        }
     }
 
     #[test]

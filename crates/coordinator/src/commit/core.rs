@@ -226,6 +226,10 @@ impl Commit {
                 step.marks.push(Mark::KeyReused(owner));
                 self.answer_and_forget(tx, &Answer::KeyReused(owner), step);
             }
+            (EffectId::Intend(tx), Report::Isolated(owner)) => {
+                step.marks.push(Mark::AnsweredUnknown(owner));
+                self.answer_and_forget(tx, &Answer::Unknown(Some(owner)), step);
+            }
             (EffectId::Decide(tx, _), Report::Decided) => {
                 step.marks.push(Mark::Decided(tx));
                 self.finish(tx, Decision::Committed, step);

@@ -6,6 +6,7 @@ use graph::{EntityId, Kind, Patch, Properties, TxId};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{AbortReason, Decision, EntityView, IdempotencyKey, LinkView, Settled, Status};
+use crate::damage::DamagedRecord;
 use crate::ledger::AuditEntry;
 use crate::neighbourhood::{Neighbour, Place};
 use crate::operations::{Alert, Freshness, InDoubt};
@@ -155,6 +156,15 @@ pub struct Health {
     /// How the protocol is.
     #[serde(flatten)]
     pub status: Status,
+    /// The records of the log that are damaged and left to a person.
+    pub damaged_records: u64,
+}
+
+/// The records of the log that are damaged and left to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedRecords {
+    /// All of them, oldest first: a start sets a hundred apart at most.
+    pub records: Vec<DamagedRecord>,
 }
 
 /// The transactions that are in doubt, in their order. It is the state of one moment.

@@ -5,15 +5,17 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use graph::TxId;
 use http::Uri;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::api::{CasesPage, Reconciliation};
+use super::api::{CasesPage, DamagedRecords, Reconciliation};
 use super::body;
 use super::page::{Limit, page};
 use super::routes::{Segment, Service, query, segment};
 use super::server::Limits;
+use crate::damage::{DamagedRecord, SettleError, Settlement};
 use crate::problem::{Problem, ProblemType};
 use crate::reconcile::{Case, Resolution, ResolveError, Summary};
 
@@ -58,6 +60,29 @@ pub(super) async fn resolve(
             ResolveError::NotNow(_) | ResolveError::Ledger(_) => ProblemType::OutcomeUnknown,
         };
         Box::new(Problem::new(kind, error.to_string()))
+    })
+}
+
+pub(super) async fn damaged_records(State(service): State<Service>) -> Result<Json<DamagedRecords>, Box<Problem>> {
+    let records = service.coordinator.damaged_records().await;
+    let records = records.map_err(|error| Box::new(Problem::new(ProblemType::Unavailable, error.to_string())))?;
+    Ok(Json(DamagedRecords { records }))
+}
+
+pub(super) async fn settle_damaged(
+    State(service): State<Service>,
+    tx: Segment,
+    request: Request,
+) -> Result<Json<DamagedRecord>, Box<Problem>> {
+    let tx = segment::<TxId>("tx", tx)?;
+    let settlement: Settlement = sent(&service.limits, request).await?;
+    service.coordinator.settle_damaged(tx, settlement).await.map(Json).map_err(|error| {
+        let kind = match &error {
+            SettleError::NoSuchRecord(_) => ProblemType::NoSuchTransaction,
+            SettleError::StoresDiffer { .. } => ProblemType::CaseNotResolvable,
+            SettleError::NotCompared(_) | SettleError::Ledger(_) => ProblemType::OutcomeUnknown,
+        };
+        Box::new(Problem::new(kind, error.to_string()).about(tx))
     })
 }
 

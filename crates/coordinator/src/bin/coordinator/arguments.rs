@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use coordinator::client::ServerUrl;
 use coordinator::reconcile::{Authority, Policy};
+use graph::TxId;
 use stores::bolt::client::{BoltUrl, UrlError};
 
 /// Atomic transactions over a graph database and SQLite.
@@ -72,6 +73,8 @@ Examples:
   coordinator reconcile --policy log
   coordinator resolve
   coordinator resolve --case 3 --authority graph --by ann --note 'asked the owner'
+  coordinator resolve --damaged
+  coordinator resolve --damaged tx-3-17 --by ann --note 'the client has sent it again'
   coordinator validate --data ./data
 
 Through the server at --url. With --data, and if no server runs on that folder, the folder is
@@ -94,6 +97,10 @@ pub struct Maintenance {
 
     #[command(flatten)]
     pub graph: Graph,
+
+    /// The environment variable that holds the server's token, if it was started with one.
+    #[arg(long, value_name = "VAR")]
+    pub token_env: Option<String>,
 
     /// How long to wait for the server's answer: as long as it takes to read both stores.
     #[arg(long, value_name = "MS", default_value_t = 3_600_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -123,12 +130,17 @@ pub struct Resolve {
     #[arg(long, requires = "case")]
     pub authority: Option<Authority>,
 
+    /// The damaged records of the log, instead of cases; with a transaction, close its record,
+    /// once both stores agree.
+    #[arg(long, value_name = "TX", num_args = 0..=1, conflicts_with_all = ["case", "authority"])]
+    pub damaged: Option<Option<TxId>>,
+
     /// Who decides, for the audit trail.
-    #[arg(long, value_name = "NAME", requires = "case")]
+    #[arg(long, value_name = "NAME", requires = "note")]
     pub by: Option<String>,
 
     /// Why, for the audit trail.
-    #[arg(long, value_name = "TEXT", requires = "case")]
+    #[arg(long, value_name = "TEXT", requires = "by")]
     pub note: Option<String>,
 }
 
