@@ -6,6 +6,7 @@
 //! | [`ledger`] | what it writes to SQLite |
 //! | [`statements`] | what it says to the graph |
 //! | [`retention`] | how long the log keeps what is settled, as a sans-IO core |
+//! | [`collection`] | when markers may leave the graph, as a sans-IO core |
 //! | [`damage`] | damaged records of the log, each set apart |
 //! | [`neighbourhood`] | what is around an entity, in the graph |
 //! | [`operations`] | metrics and alerts: what the protocol decided, counted |
@@ -16,6 +17,7 @@
 
 mod access;
 pub mod client;
+pub mod collection;
 pub mod commit;
 pub mod damage;
 pub mod data_dir;

@@ -12,6 +12,7 @@ use stores::{GraphError, GraphStore};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::access;
+use crate::collection::{self, Collection, CollectionExecutor};
 use crate::commit::{
     Answer, Commit, Config, ConflictingIntents, ContentHash, IdempotencyKey, Input, Rejection, RequestId, Status,
     Submission,
@@ -35,6 +36,9 @@ pub struct Options {
     pub commit: Config,
     /// How long the log keeps what is settled.
     pub retention: retention::Config,
+    /// When markers leave the graph; `None` keeps them, which is right wherever the server does not
+    /// end transactions that take too long.
+    pub collection: Option<collection::Config>,
     /// How the stores are validated and reconciled.
     pub reconcile: reconcile::Config,
     /// How long one transaction may take in the graph; the server is told the same.
@@ -56,6 +60,7 @@ impl Options {
             data: data.into(),
             commit: Config::default(),
             retention: retention::Config::default(),
+            collection: None,
             reconcile: reconcile::Config::default(),
             graph_limit: std::time::Duration::from_secs(5),
             prepare_limit: std::time::Duration::from_secs(300),
@@ -155,6 +160,8 @@ pub struct Coordinator {
     core: Handle<Watched<Commit, Operations>>,
     #[expect(dead_code, reason = "held for its loop")]
     retention: Handle<Watched<Retention, Operations>>,
+    #[expect(dead_code, reason = "held for its loop")]
+    collection: Option<Handle<Collection>>,
     pub(crate) passes: Handle<Reconcile>,
     operations: Arc<Operations>,
     waiting: Arc<Waiting<Answer>>,
@@ -201,6 +208,11 @@ impl Coordinator {
         let retention = Retention::new(options.retention, opened.running);
         let executor = RetentionExecutor { ledger: ledger.clone(), operations: operations.clone() };
         let retention = operations::drive(&env, retention, env::Step::new(), executor, operations.clone());
+        let collection = options.collection.map(|config| {
+            let executor =
+                CollectionExecutor { ledger: ledger.clone(), graph: graph.clone(), graph_limit: options.graph_limit };
+            env::drive(&env, Collection::new(config), env::Step::new(), Arc::new(executor))
+        });
         let (graph_limit, findings) = (options.graph_limit, opened.findings.into());
         let places = Arc::new(Semaphore::new(options.requests_max));
         let summaries = Arc::new(Waiting::default());
@@ -220,6 +232,7 @@ impl Coordinator {
         Ok(Coordinator {
             core,
             retention,
+            collection,
             passes,
             operations,
             waiting,

@@ -22,8 +22,10 @@ use stores::{Call, Datum, Expect, GraphFault, Params, PropertyGraph, Rows, State
 
 pub use entities::{COUNT_ENTITY, CREATE_ENTITY, DELETE_ENTITY, DUMP_ENTITIES, PUT_ENTITY, READ_ENTITY, UPDATE_ENTITY};
 pub use links::{DUMP_LINKS, LINK, READ_LINKS_IN, READ_LINKS_OUT, UNLINK};
-pub use markers::{ABORTED, COMMITTED, CREATE_MARKER, DUMP_MARKERS, FENCE, MARKERS_BETWEEN, READ_MARKER};
-pub use store::{CLAIM_STORE, READ_STORE};
+pub use markers::{
+    ABORTED, COMMITTED, CREATE_MARKER, DELETE_MARKER, DUMP_MARKERS, FENCE, MARKERS_BETWEEN, READ_MARKER,
+};
+pub use store::{CLAIM_STORE, RAISE_FLOOR, READ_FLOOR, READ_STORE};
 
 /// Every statement of the coordinator.
 pub static ALL: &[&Statement] = &[
@@ -46,6 +48,9 @@ pub static ALL: &[&Statement] = &[
     &MARKERS_BETWEEN,
     &CLAIM_STORE,
     &READ_STORE,
+    &DELETE_MARKER,
+    &RAISE_FLOOR,
+    &READ_FLOOR,
 ];
 
 /// What the graph has to enforce: the protocol rests on the first.
@@ -74,7 +79,8 @@ pub fn calls_for(patch: &Patch) -> Vec<Call> {
 ///
 /// See [`calls_for`].
 pub fn decide(tx: TxId, patch: &Patch) -> Vec<Call> {
-    let mut calls = vec![change(&CREATE_MARKER, [("id", tx.to_string().into())])];
+    let [incarnation, serial] = position(tx);
+    let mut calls = vec![change(&CREATE_MARKER, [("id", tx.to_string().into()), incarnation, serial])];
     calls.extend(calls_for(patch));
     calls
 }
@@ -156,6 +162,28 @@ pub fn markers_of(incarnation: u64, after: Option<&str>, limit: u32) -> Vec<Call
     let before = format!("tx-{incarnation}.");
     let params = [("after", after.into()), ("before", before.into()), ("limit", i64::from(limit).into())];
     vec![read(&MARKERS_BETWEEN, params)]
+}
+
+/// The statement that raises the floor below which markers are removed; see [`RAISE_FLOOR`].
+pub fn raise_floor(id: &str, floor: TxId) -> Vec<Call> {
+    let [incarnation, serial] = position(floor);
+    vec![read(&RAISE_FLOOR, [("id", id.into()), incarnation, serial])]
+}
+
+/// The statement that reads the floor.
+pub fn read_floor() -> Vec<Call> {
+    vec![read(&READ_FLOOR, [])]
+}
+
+/// The statements that remove markers by their ids, one each.
+pub fn delete_markers(ids: &[String]) -> Vec<Call> {
+    ids.iter().map(|id| read(&DELETE_MARKER, [("id", id.as_str().into())])).collect()
+}
+
+/// Where a transaction stands among all, as parameters.
+fn position(tx: TxId) -> [(&'static str, Datum); 2] {
+    let number = |number: u64| i64::try_from(number).expect("transaction numbers fit into 63 bits").into();
+    [("incarnation", number(tx.incarnation)), ("serial", number(tx.serial))]
 }
 
 /// A statement that has to change exactly one thing.

@@ -1,6 +1,7 @@
 //! The promises of the coordinator, one a file.
 
 mod atomicity;
+mod audit;
 mod durability;
 #[cfg(test)]
 mod fixture;
@@ -11,6 +12,7 @@ mod repairs;
 mod sequence;
 
 pub use atomicity::Atomicity;
+pub use audit::Audit;
 pub use durability::Durability;
 pub use honesty::Honesty;
 pub use linearizable::Linearizable;
@@ -42,6 +44,7 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
         Box::new(Liveness),
         Box::new(Sequence),
         Box::new(Repairs),
+        Box::new(Audit),
     ]
 }
 

@@ -14,6 +14,7 @@ const STORE_ID: &str = "store_id";
 const VERIFIED: &str = "verified_incarnation";
 const RUNNING: &str = "running_ms";
 const FORGOTTEN: &str = "forgotten";
+const COLLECTED: &str = "collected";
 
 /// The number of times that a coordinator started on this ledger.
 pub fn incarnation(sql: &Connection) -> Result<u64, LedgerError> {
@@ -66,6 +67,16 @@ pub fn forgotten(sql: &Connection) -> Result<Option<TxId>, LedgerError> {
 /// Writes that the records of this transaction and all before it were removed.
 pub(super) fn set_forgotten(sql: &Connection, tx: TxId) -> Result<(), LedgerError> {
     set(sql, FORGOTTEN, tx)
+}
+
+/// The last transaction whose marker was removed from the graph: so were those of all before it.
+pub fn collected(sql: &Connection) -> Result<Option<TxId>, LedgerError> {
+    get(sql, COLLECTED)
+}
+
+/// Writes that the markers of this transaction and all before it were removed from the graph.
+pub fn set_collected(sql: &Connection, tx: TxId) -> Result<(), LedgerError> {
+    set(sql, COLLECTED, tx)
 }
 
 /// Reads every setting once, whatever it means.

@@ -41,7 +41,7 @@ pub fn verify(sql: &Connection) -> Result<Vec<Unsound>, LedgerError> {
             let why = format!("it has a record of {tx}, and start {last} was the last");
             return Err(LedgerError::Damaged { record: Record::Table("log"), why });
         }
-        if isolated::isolated(sql, tx)?.is_none() {
+        if super::isolated(sql, tx)?.is_none() {
             unsound.push(Unsound { tx, why });
         }
         if unsound.len() > ISOLATED_MAX {

@@ -49,8 +49,8 @@ async fn a_flipped_bit_in_the_log_is_found() {
         let world = settled(10).await;
         flip(&world, text);
         match world.start().await {
-            // Of one record alone: the others go on without it.
-            Ok(coordinator) => assert_eq!(coordinator.damaged_count(), 1, "{text}"),
+            // Of single records alone: the others go on without them.
+            Ok(coordinator) => assert!(coordinator.damaged_count() > 0, "{text}"),
             Err(error) => assert!(
                 matches!(error, StartError::Ledger(_) | StartError::Open(OpenError::Damaged { .. })),
                 "{text}: {error}"

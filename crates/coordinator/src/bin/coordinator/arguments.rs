@@ -203,6 +203,12 @@ pub struct Serve {
     #[arg(long, value_name = "HOURS", default_value_t = 168, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub retention_hours: u64,
 
+    /// Remove the markers of transactions from the graph whose records are older than the retention.
+    /// Only where the server ends transactions that take longer than it was told, as Neo4j and the
+    /// embedded graph do: otherwise a request that comes very late could take effect twice.
+    #[arg(long)]
+    pub collect_markers: bool,
+
     /// The pause between two comparisons of both stores; 0 for none.
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     pub validate_every_minutes: u64,
