@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::pin::pin;
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,11 +24,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
+use crate::backup::Manifest;
 use crate::commit::{Decision, EntityView, IdempotencyKey, Settled};
 use crate::damage::{DamagedRecord, Settlement};
 use crate::http::{
-    CasesPage, Consistency, DamagedRecords, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome, Reconciliation,
-    Transaction, outcome_path, parse_key,
+    BackupOrder, CasesPage, Consistency, DamagedRecords, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome,
+    Reconciliation, Transaction, outcome_path, parse_key,
 };
 use crate::problem::{Problem, ProblemType};
 use crate::reconcile::{Case, Policy, Resolution, Summary};
@@ -279,6 +281,16 @@ impl Client {
     /// After [`ClientError::Unknown`] the same call finds out what became of it.
     pub async fn settle_damaged(&self, tx: TxId, settlement: &Settlement) -> Result<DamagedRecord, ClientError> {
         self.send(&format!("/damaged-records/{tx}/resolution"), settlement).await
+    }
+
+    /// Has both stores written to a folder on the server's machine. Takes long, as
+    /// [`validate`](Self::validate) does.
+    ///
+    /// # Errors
+    ///
+    /// After [`ClientError::Unknown`] the backup may be made all the same.
+    pub async fn backup(&self, to: &Path) -> Result<Manifest, ClientError> {
+        self.send("/backups", &BackupOrder { to: to.to_owned() }).await
     }
 
     async fn send<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {

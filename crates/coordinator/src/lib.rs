@@ -6,6 +6,7 @@
 //! | [`ledger`] | what it writes to SQLite |
 //! | [`statements`] | what it says to the graph |
 //! | [`retention`] | how long the log keeps what is settled, as a sans-IO core |
+//! | [`backup`] | both stores in one folder, as of one moment, and back |
 //! | [`collection`] | when markers may leave the graph, as a sans-IO core |
 //! | [`damage`] | damaged records of the log, each set apart |
 //! | [`neighbourhood`] | what is around an entity, in the graph |
@@ -16,6 +17,7 @@
 //! | [`service`] | a running coordinator, behind one handle |
 
 mod access;
+pub mod backup;
 pub mod client;
 pub mod collection;
 pub mod commit;

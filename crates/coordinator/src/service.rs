@@ -9,7 +9,7 @@ use graph::{EntityId, Patch, PatchError, TxId};
 use stores::batch::Batcher;
 use stores::sqlite::{OpenError, SqlFailure, is_passing};
 use stores::{GraphError, GraphStore};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, oneshot, watch};
 
 use crate::access;
 use crate::collection::{self, Collection, CollectionExecutor};
@@ -170,8 +170,11 @@ pub struct Coordinator {
     places: Arc<Semaphore>,
     pub(crate) env: Env,
     pub(crate) ledger: Batcher,
-    graph: Arc<dyn GraphStore>,
-    graph_limit: std::time::Duration,
+    pub(crate) ledger_path: PathBuf,
+    pub(crate) graph: Arc<dyn GraphStore>,
+    /// Held shared by whoever submits, and alone by a backup: then nothing begins.
+    pub(crate) gate: Arc<RwLock<()>>,
+    pub(crate) graph_limit: std::time::Duration,
     halted: watch::Receiver<Option<String>>,
     findings: Arc<[Finding]>,
     pub(crate) isolated: Isolated,
@@ -241,7 +244,9 @@ impl Coordinator {
             last_summary,
             env,
             ledger,
+            ledger_path: options.data.join(start::LEDGER_FILE),
             graph,
+            gate: Arc::default(),
             graph_limit,
             halted,
             findings,
@@ -265,6 +270,7 @@ impl Coordinator {
         patch.validate()?;
         let hash = ContentHash::of(&patch);
         let submission = Submission { key, hash, patch };
+        let _open = self.gate.read().await;
         Ok(self.ask_in_turn(|request| Input::Submit { request, submission }).await)
     }
 

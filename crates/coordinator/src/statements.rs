@@ -23,7 +23,7 @@ use stores::{Call, Datum, Expect, GraphFault, Params, PropertyGraph, Rows, State
 pub use entities::{COUNT_ENTITY, CREATE_ENTITY, DELETE_ENTITY, DUMP_ENTITIES, PUT_ENTITY, READ_ENTITY, UPDATE_ENTITY};
 pub use links::{DUMP_LINKS, LINK, READ_LINKS_IN, READ_LINKS_OUT, UNLINK};
 pub use markers::{
-    ABORTED, COMMITTED, CREATE_MARKER, DELETE_MARKER, DUMP_MARKERS, FENCE, MARKERS_BETWEEN, READ_MARKER,
+    ABORTED, COMMITTED, CREATE_MARKER, DELETE_MARKER, DUMP_MARKERS, FENCE, MARKERS_BETWEEN, READ_MARKER, RESTORE_MARKER,
 };
 pub use store::{CLAIM_STORE, RAISE_FLOOR, READ_FLOOR, READ_STORE};
 
@@ -50,6 +50,7 @@ pub static ALL: &[&Statement] = &[
     &READ_STORE,
     &DELETE_MARKER,
     &RAISE_FLOOR,
+    &RESTORE_MARKER,
     &READ_FLOOR,
 ];
 
@@ -148,6 +149,19 @@ pub fn claim_store(id: &str, incarnation: u64, nonce: &str) -> Vec<Call> {
 /// The statements that read the markers of these transactions, one each.
 pub fn read_markers(transactions: &[TxId]) -> Vec<Call> {
     transactions.iter().map(|tx| read(&READ_MARKER, [("id", tx.to_string().into())])).collect()
+}
+
+/// The statement that reads up to `limit` markers in the order of their ids as text, after one or the
+/// first ones.
+pub fn markers_after(after: Option<&str>, limit: u32) -> Vec<Call> {
+    let params = [("after", after.unwrap_or_default().into()), ("limit", i64::from(limit).into())];
+    vec![read(&DUMP_MARKERS, params)]
+}
+
+/// The statement that puts a marker back.
+pub fn restore_marker(tx: TxId, committed: bool) -> Vec<Call> {
+    let state = if committed { COMMITTED } else { ABORTED };
+    vec![change(&RESTORE_MARKER, [("id", tx.to_string().into()), ("state", state.into())])]
 }
 
 /// The statement that reads up to `limit` markers of one incarnation, in the order of their

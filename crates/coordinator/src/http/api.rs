@@ -1,6 +1,7 @@
 //! What goes over the wire, the same types for the server and the client.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use graph::{EntityId, Kind, Patch, Properties, TxId};
 use serde::{Deserialize, Serialize};
@@ -158,6 +159,14 @@ pub struct Health {
     pub status: Status,
     /// The records of the log that are damaged and left to a person.
     pub damaged_records: u64,
+}
+
+/// The body of `POST /backups`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupOrder {
+    /// An absolute name on the server's machine, of a folder that does not exist yet.
+    pub to: PathBuf,
 }
 
 /// The records of the log that are damaged and left to a person.

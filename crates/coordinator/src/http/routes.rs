@@ -60,6 +60,7 @@ static ROUTES: &[Route] = &[
     Route { path: "/cases/{number}/resolution", answer: || post(stores::resolve) },
     Route { path: "/damaged-records", answer: || get(stores::damaged_records) },
     Route { path: "/damaged-records/{tx}/resolution", answer: || post(stores::settle_damaged) },
+    Route { path: "/backups", answer: || post(stores::back_up) },
     Route { path: "/healthz", answer: || get(health) },
     Route { path: "/status", answer: || get(status) },
     Route { path: "/openapi.json", answer: || get(openapi) },

@@ -10,11 +10,12 @@ use http::Uri;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::api::{CasesPage, DamagedRecords, Reconciliation};
+use super::api::{BackupOrder, CasesPage, DamagedRecords, Reconciliation};
 use super::body;
 use super::page::{Limit, page};
 use super::routes::{Segment, Service, query, segment};
 use super::server::Limits;
+use crate::backup::{BackupError, Manifest};
 use crate::damage::{DamagedRecord, SettleError, Settlement};
 use crate::problem::{Problem, ProblemType};
 use crate::reconcile::{Case, Resolution, ResolveError, Summary};
@@ -83,6 +84,17 @@ pub(super) async fn settle_damaged(
             SettleError::NotCompared(_) | SettleError::Ledger(_) => ProblemType::OutcomeUnknown,
         };
         Box::new(Problem::new(kind, error.to_string()).about(tx))
+    })
+}
+
+pub(super) async fn back_up(State(service): State<Service>, request: Request) -> Result<Json<Manifest>, Box<Problem>> {
+    let BackupOrder { to } = sent(&service.limits, request).await?;
+    service.coordinator.backup(&to).await.map(Json).map_err(|error| {
+        let kind = match &error {
+            BackupError::Target { .. } => ProblemType::MalformedRequest,
+            BackupError::Busy(_) | BackupError::Write { .. } | BackupError::Read { .. } => ProblemType::Unavailable,
+        };
+        Box::new(Problem::new(kind, error.to_string()))
     })
 }
 

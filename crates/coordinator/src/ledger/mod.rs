@@ -37,8 +37,8 @@ pub use pages::{entities_after, evidence, links_after};
 pub use rows::{Row, load};
 pub use schema::MIGRATIONS;
 pub use setting::{
-    collected, forgotten, incarnation, running, set_collected, set_running, set_store_id, set_verified_incarnation,
-    start_incarnation, store_id, verified_incarnation,
+    adopt, collected, forgotten, incarnation, running, set_collected, set_running, set_store_id,
+    set_verified_incarnation, start_incarnation, store_id, verified_incarnation,
 };
 pub use verify::{Standing, Unsound, committed_after, count_committed, standing, verify};
 

@@ -28,6 +28,15 @@ pub fn start_incarnation(sql: &Connection) -> Result<u64, LedgerError> {
     Ok(next)
 }
 
+/// Makes a copy of a ledger that of another pair of stores, whose graph was claimed as that of start
+/// `incarnation`.
+pub fn adopt(sql: &Connection, store_id: &str, incarnation: u64) -> Result<(), LedgerError> {
+    set(sql, STORE_ID, store_id)?;
+    set(sql, INCARNATION, incarnation)?;
+    // Restoring has compared the markers with the log.
+    set(sql, VERIFIED, incarnation - 1)
+}
+
 /// The id that this ledger shares with its graph; none before its first start.
 pub fn store_id(sql: &Connection) -> Result<Option<String>, LedgerError> {
     get(sql, STORE_ID)

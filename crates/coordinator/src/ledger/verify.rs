@@ -4,8 +4,9 @@ use graph::TxId;
 use rusqlite::Connection;
 use stores::sqlite;
 
+use super::isolated::{self, isolated};
 use super::record::{COMMITTED, LogRecord};
-use super::{LedgerError, Record, isolated, setting};
+use super::{LedgerError, Record, setting};
 use crate::damage::ISOLATED_MAX;
 
 /// A record of the log that is not what was written.
@@ -41,7 +42,7 @@ pub fn verify(sql: &Connection) -> Result<Vec<Unsound>, LedgerError> {
             let why = format!("it has a record of {tx}, and start {last} was the last");
             return Err(LedgerError::Damaged { record: Record::Table("log"), why });
         }
-        if super::isolated(sql, tx)?.is_none() {
+        if isolated(sql, tx)?.is_none() {
             unsound.push(Unsound { tx, why });
         }
         if unsound.len() > ISOLATED_MAX {

@@ -213,6 +213,12 @@ impl Operations {
         self.state().low_water
     }
 
+    /// The last transaction that began, if none is under way.
+    pub(crate) fn quiet(&self) -> Option<TxId> {
+        let state = self.state();
+        (state.low_water == state.last_begun).then_some(state.last_begun)
+    }
+
     /// Every alert, whether it is firing or not.
     pub fn alerts(&self) -> Vec<Alert> {
         let now = self.now();

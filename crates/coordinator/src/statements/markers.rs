@@ -32,6 +32,19 @@ fn create_marker(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows,
     Ok(changed(usize::from(!collected)))
 }
 
+/// Puts a marker back, of a transaction that was decided when the graph was backed up.
+pub static RESTORE_MARKER: Statement = Statement {
+    name: "restore_marker",
+    cypher: "CREATE (t:Tx {id: $id, state: $state}) RETURN count(t) AS changed",
+    columns: &["changed"],
+    run: restore_marker,
+};
+
+fn restore_marker(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    graph.create(&[LABEL], marker(text(params, "id")?, text(params, "state")?))?;
+    Ok(changed(1))
+}
+
 /// Removes a marker.
 pub static DELETE_MARKER: Statement = Statement {
     name: "delete_marker",

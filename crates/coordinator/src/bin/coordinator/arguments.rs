@@ -65,7 +65,25 @@ pub enum Command {
     /// Show what is left to a person to decide, or decide it.
     #[command(after_help = MAINTENANCE)]
     Resolve(Resolve),
+    /// Write both stores to a new folder, as of one moment. New transactions wait meanwhile.
+    #[command(after_help = BACKUP)]
+    Backup(Backup),
+    /// Put a backup into an empty folder and an empty graph.
+    #[command(after_help = BACKUP)]
+    Restore(Restore),
 }
+
+const BACKUP: &str = "\
+Examples:
+  coordinator backup --to /var/backups/coordinator-monday
+  coordinator backup --data ./data --to ./monday
+  coordinator restore --from ./monday --data ./restored
+  GRAPH=… coordinator restore --from ./monday --data ./restored --graph bolt+s://new.example/db --graph-password-env GRAPH
+
+A backup is made by the server at --url, on its own machine; or, if none runs, by this program from
+the folder that --data names. A folder that has its name is whole: what is not has another name and
+can be deleted. A restored pair of stores has a new id: it works with nothing but each other, and
+the pair that was backed up stays what it is.";
 
 const MAINTENANCE: &str = "\
 Examples:
@@ -115,6 +133,30 @@ pub struct Reconcile {
     /// Who is right where the stores differ: log, graph, sql, or quarantine for nobody.
     #[arg(long, default_value_t = Policy::Log)]
     pub policy: Policy,
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    #[command(flatten)]
+    pub maintenance: Maintenance,
+
+    /// The folder to make.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup.
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+
+    /// The data folder to restore to; created if it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+
+    #[command(flatten)]
+    pub graph: Graph,
 }
 
 #[derive(Debug, Args)]

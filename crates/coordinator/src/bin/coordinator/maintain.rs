@@ -67,7 +67,7 @@ pub async fn resolve(arguments: Resolve) -> Result<(), Failure> {
 }
 
 /// Where the stores are to be had.
-enum Place {
+pub enum Place {
     /// From the server that has them open.
     Server(Client),
     /// From their folder, which is ours for as long as we hold it.
@@ -75,7 +75,7 @@ enum Place {
 }
 
 impl Place {
-    async fn find(arguments: Maintenance) -> Result<Place, Failure> {
+    pub async fn find(arguments: Maintenance) -> Result<Place, Failure> {
         let Maintenance { url, data, graph, token_env, timeout_ms } = arguments;
         let env = Env::new(Production);
         let server = || {
@@ -159,12 +159,12 @@ fn show(summary: &Summary) -> Result<(), Failure> {
     }))
 }
 
-fn print(value: &impl Serialize) -> Result<(), Failure> {
+pub fn print(value: &impl Serialize) -> Result<(), Failure> {
     let json = serde_json::to_string_pretty(value).expect("results are always valid JSON");
     writeln!(std::io::stdout(), "{json}").map_err(|error| Failure::other(format!("failed to print: {error}")))
 }
 
-fn no_answer(error: ClientError) -> Failure {
+pub fn no_answer(error: ClientError) -> Failure {
     let failure = Failure::other(error.to_string());
     match error {
         ClientError::NotSent { .. } => {
