@@ -44,6 +44,7 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
             decide_attempts_max: options.decide_attempts,
             backoff_ms: Millis(20),
             backoff_ms_max: Millis(200),
+            jitter_seed: 0,
             answer_timeout_ms: Millis(options.answer_timeout_ms),
         },
         retention: retention::Config {

@@ -186,7 +186,10 @@ impl Coordinator {
     /// holds its locks: new work may come in while they are being resolved.
     pub async fn start(env: Env, options: Options, graph: Arc<dyn GraphStore>) -> Result<Coordinator, StartError> {
         let opened = start::open(&env, &options, graph.as_ref()).await?;
-        let (core, first) = Commit::recover(options.commit, opened.incarnation, opened.unresolved)?;
+        let mut seed = [0; 8];
+        env.entropy(&mut seed);
+        let commit = Config { jitter_seed: u64::from_le_bytes(seed), ..options.commit };
+        let (core, first) = Commit::recover(commit, opened.incarnation, opened.unresolved)?;
         let operations = Arc::new(Operations::new(options.alerts, &core, opened.findings.is_empty()));
         operations.report_check(START_CHECK, start_check(&opened.findings));
         let isolated = Isolated::new(&opened.damaged, operations.clone());
