@@ -32,6 +32,8 @@ pub const ENTITIES: &str = "entities";
 /// A line for each counter of the last process that is not zero, as Prometheus is told them; there is no such dump of a
 /// run that did not come to rest.
 pub const COUNTERS: &str = "counters";
+/// A line for each entry of the audit trail: `ENTRY TX ACTION`.
+pub const AUDIT: &str = "audit";
 /// Why SQLite could not be dumped; there is no such dump when it could.
 pub const UNREADABLE: &str = "unreadable";
 
@@ -66,10 +68,11 @@ fn stores(graph: &Snapshot, ledger: Result<Ledger, LedgerError>) -> BTreeMap<Str
     let mut dumps =
         BTreeMap::from([(GRAPH.to_owned(), domain(graph).to_string()), (MARKERS.to_owned(), markers.collect())]);
     match ledger {
-        Ok(Ledger { rows, log, events, entities }) => dumps.extend([
+        Ok(Ledger { rows, log, events, audit, entities }) => dumps.extend([
             (LEDGER.to_owned(), rows.to_string()),
             (LOG.to_owned(), lines(&log)),
             (EVENTS.to_owned(), lines(&events)),
+            (AUDIT.to_owned(), lines(&audit)),
             (ENTITIES.to_owned(), entities.iter().map(|view| json(view) + "\n").collect()),
         ]),
         // The graph is worth reading all the same.
@@ -86,6 +89,7 @@ struct Ledger {
     rows: Snapshot,
     log: Vec<LogLine>,
     events: Vec<EventLine>,
+    audit: Vec<AuditLine>,
     entities: Vec<EntityView>,
 }
 
@@ -103,6 +107,10 @@ impl Ledger {
         }
         for ledger::EventEntry { resource, sequence, tx } in ledger::event_entries(sql)? {
             read.events.push(EventLine { resource, sequence, tx });
+        }
+        for ledger::AuditEntry { entry, tx, action, .. } in ledger::audit_after(sql, 0, u32::MAX)? {
+            let action = serde_json::to_value(action).expect("a word").as_str().unwrap_or_default().to_owned();
+            read.audit.push(AuditLine { entry, tx, action });
         }
         let graph = domain(graph);
         for node in graph.nodes() {
@@ -198,6 +206,17 @@ pub struct EventLine {
     pub tx: TxId,
 }
 
+/// An entry of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditLine {
+    /// Its number, from 1.
+    pub entry: u64,
+    /// The transaction.
+    pub tx: TxId,
+    /// What happened to it.
+    pub action: String,
+}
+
 impl fmt::Display for LogLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.tx, self.state, self.key)
@@ -213,6 +232,20 @@ impl fmt::Display for MarkerLine {
 impl fmt::Display for EventLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.resource, self.sequence, self.tx)
+    }
+}
+
+impl fmt::Display for AuditLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.entry, self.tx, self.action)
+    }
+}
+
+impl FromStr for AuditLine {
+    type Err = String;
+    fn from_str(line: &str) -> Result<AuditLine, String> {
+        let [entry, tx, action] = words(line)?;
+        Ok(AuditLine { entry: parse(entry)?, tx: parse(tx)?, action: action.to_owned() })
     }
 }
 
@@ -262,6 +295,8 @@ pub struct Dump<'a> {
     pub markers: Vec<MarkerLine>,
     /// The events, in the order in which they were appended.
     pub events: Vec<EventLine>,
+    /// The audit trail.
+    pub audit: Vec<AuditLine>,
     /// What a strong read of each entity would show.
     pub entities: BTreeMap<EntityId, EntityView>,
 }
@@ -307,6 +342,7 @@ impl<'a> Dump<'a> {
             log: parsed(dumps, LOG, str::parse)?,
             markers: parsed(dumps, MARKERS, str::parse)?,
             events: parsed(dumps, EVENTS, str::parse)?,
+            audit: parsed(dumps, AUDIT, str::parse)?,
             entities: entities?.into_iter().collect(),
         })
     }

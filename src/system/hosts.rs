@@ -7,7 +7,7 @@ use coordinator::commit::Config;
 use coordinator::http::Limits;
 use coordinator::service::{Coordinator, Options as ServiceOptions, StartError};
 use coordinator::statements;
-use coordinator::{reconcile, retention};
+use coordinator::{collection, reconcile, retention};
 use env::Env;
 use graph::{ENTITY_LABEL, Millis, Value};
 use stores::GraphFault;
@@ -44,6 +44,7 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
             decide_attempts_max: options.decide_attempts,
             backoff_ms: Millis(20),
             backoff_ms_max: Millis(200),
+            jitter_seed: 0,
             answer_timeout_ms: Millis(options.answer_timeout_ms),
         },
         retention: retention::Config {
@@ -51,6 +52,11 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
             period: Millis(options.retention_period_ms),
             ..retention::Config::default()
         },
+        collection: options.collect_markers.then_some(collection::Config {
+            period: Millis(options.retention_period_ms),
+            grace: Millis(2 * options.graph_limit_ms),
+            batch: 2,
+        }),
         reconcile: reconcile::Config {
             period: (options.validation_period_ms > 0).then_some(Millis(options.validation_period_ms)),
             // Small, so that a pass takes several.

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use coordinator::commit::Mark;
-use coordinator::{reconcile, retention};
+use coordinator::{collection, reconcile, retention};
 use graph::EntityId;
 use serde::Deserialize;
 use stores::memory::MemoryGraph;
@@ -45,7 +45,7 @@ const HTTP_PORT: u16 = 7400;
 const BOLT_PORT: u16 = 7687;
 
 /// The effects of the cores that a process may die or pause around.
-const EFFECTS: [&str; 9] = [
+const EFFECTS: [&str; 11] = [
     "commit.intend",
     "commit.decide",
     "commit.fence",
@@ -55,6 +55,8 @@ const EFFECTS: [&str; 9] = [
     "commit.look_up",
     "commit.reply",
     "retention.forget",
+    "collection.raise",
+    "collection.collect",
 ];
 
 /// What a scenario says about the system.
@@ -73,6 +75,8 @@ pub struct Options {
     pub retention_ms: u64,
     /// The pause between two looks at what may be forgotten.
     pub retention_period_ms: u64,
+    /// Whether markers of transactions that were forgotten are removed from the graph.
+    pub collect_markers: bool,
     /// The pause between two validations that nobody asked for; none are made if it is 0.
     pub validation_period_ms: u64,
     /// How many requests in a hundred the graph refuses for the moment, as under load.
@@ -105,6 +109,7 @@ impl Default for Options {
             client_timeout_ms: 1_500,
             retention_ms: retention::Config::default().keep.0,
             retention_period_ms: retention::Config::default().period.0,
+            collect_markers: false,
             validation_period_ms: 0,
             graph_refusals_percent: 0,
             graph_forgets: 0,
@@ -154,6 +159,7 @@ impl System for BiStore {
             .iter()
             .chain(&retention::Mark::NAMES)
             .chain(&reconcile::Mark::NAMES)
+            .chain(&collection::Mark::NAMES)
             .map(|name| (*name).to_owned())
             .collect()
     }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::pin::pin;
 use std::str::FromStr;
 use std::time::Duration;
@@ -24,10 +25,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
+use crate::backup::Manifest;
 use crate::commit::{Decision, EntityView, IdempotencyKey};
+use crate::damage::{DamagedRecord, Settlement};
 use crate::http::{
-    CasesPage, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome, Reconciliation, Transaction,
-    outcome_path, parse_key,
+    BackupOrder, CasesPage, Consistency, DamagedRecords, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome,
+    Reconciliation, Transaction, outcome_path, parse_key,
 };
 use crate::problem::{Problem, ProblemType};
 use crate::reconcile::{Case, Policy, Resolution, Summary};
@@ -285,6 +288,35 @@ impl Client {
     /// After [`ClientError::Unknown`] the same call finds out what became of it.
     pub async fn resolve(&self, number: u64, resolution: &Resolution) -> Result<Case, ClientError> {
         self.send(&format!("/cases/{number}/resolution"), resolution).await
+    }
+
+    /// The records of the log that are damaged and left to a person, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The question has no effect, so every error means only that there is no answer.
+    pub async fn damaged_records(&self) -> Result<Vec<DamagedRecord>, ClientError> {
+        let DamagedRecords { records } = self.ask(Request::get("/damaged-records"), Vec::new()).await?;
+        Ok(records)
+    }
+
+    /// Has a damaged record closed.
+    ///
+    /// # Errors
+    ///
+    /// After [`ClientError::Unknown`] the same call finds out what became of it.
+    pub async fn settle_damaged(&self, tx: TxId, settlement: &Settlement) -> Result<DamagedRecord, ClientError> {
+        self.send(&format!("/damaged-records/{tx}/resolution"), settlement).await
+    }
+
+    /// Has both stores written to a folder on the server's machine. Takes long, as
+    /// [`validate`](Self::validate) does.
+    ///
+    /// # Errors
+    ///
+    /// After [`ClientError::Unknown`] the backup may be made all the same.
+    pub async fn backup(&self, to: &Path) -> Result<Manifest, ClientError> {
+        self.send("/backups", &BackupOrder { to: to.to_owned() }).await
     }
 
     /// Everything that the server counts, in Prometheus' text format.

@@ -6,6 +6,9 @@
 //! | [`ledger`] | what it writes to SQLite |
 //! | [`statements`] | what it says to the graph |
 //! | [`retention`] | how long the log keeps what is settled, as a sans-IO core |
+//! | [`backup`] | both stores in one folder, as of one moment, and back |
+//! | [`collection`] | when markers may leave the graph, as a sans-IO core |
+//! | [`damage`] | damaged records of the log, each set apart |
 //! | [`neighbourhood`] | what is around an entity, in the graph |
 //! | [`operations`] | metrics and alerts: what the protocol decided, counted |
 //! | [`reconcile`] | whether both stores have the same, and what to do where they do not |
@@ -14,8 +17,11 @@
 //! | [`service`] | a running coordinator, behind one handle |
 
 mod access;
+pub mod backup;
 pub mod client;
+pub mod collection;
 pub mod commit;
+pub mod damage;
 pub mod data_dir;
 mod executor;
 pub mod http;

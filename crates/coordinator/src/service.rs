@@ -9,13 +9,15 @@ use graph::{CanonicalKey, EntityId, Kind, Patch, PatchError, TxId};
 use stores::batch::Batcher;
 use stores::sqlite::{OpenError, SqlFailure, is_passing};
 use stores::{GraphError, GraphStore};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, oneshot, watch};
 
 use crate::access;
+use crate::collection::{self, Collection, CollectionExecutor};
 use crate::commit::{
     Answer, Commit, Config, ConflictingIntents, ContentHash, IdempotencyKey, Input, Rejection, RequestId, Status,
     Submission,
 };
+use crate::damage::Isolated;
 use crate::executor::{self, CommitExecutor, FENCES_MAX};
 use crate::ledger::{self, AuditEntry, LedgerError};
 use crate::neighbourhood::{self, Found, Part};
@@ -34,6 +36,9 @@ pub struct Options {
     pub commit: Config,
     /// How long the log keeps what is settled.
     pub retention: retention::Config,
+    /// When markers leave the graph; `None` keeps them, which is right wherever the server does not
+    /// end transactions that take too long.
+    pub collection: Option<collection::Config>,
     /// How the stores are validated and reconciled.
     pub reconcile: reconcile::Config,
     /// How long one transaction may take in the graph; the server is told the same.
@@ -55,6 +60,7 @@ impl Options {
             data: data.into(),
             commit: Config::default(),
             retention: retention::Config::default(),
+            collection: None,
             reconcile: reconcile::Config::default(),
             graph_limit: std::time::Duration::from_secs(5),
             prepare_limit: std::time::Duration::from_secs(300),
@@ -76,6 +82,14 @@ pub enum StartError {
     /// The ledger holds something this program did not write.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The graph has a marker that says neither.
+    #[error("the marker of {tx} in the graph reads {state}: somebody else has written it")]
+    Marker {
+        /// Whose.
+        tx: TxId,
+        /// What it says.
+        state: String,
+    },
     /// The log contradicts itself.
     #[error(transparent)]
     Log(#[from] ConflictingIntents),
@@ -120,7 +134,11 @@ impl StartError {
             StartError::Sql(failure) => matches!(failure, SqlFailure::Stopped { damaged: true, .. }),
             StartError::Ledger(error) => error.is_damage(),
             StartError::Graph(error) => error.is_damage(),
-            StartError::Log(_) | StartError::Behind { .. } | StartError::Lost(_) | StartError::Foreign { .. } => true,
+            StartError::Log(_)
+            | StartError::Marker { .. }
+            | StartError::Behind { .. }
+            | StartError::Lost(_)
+            | StartError::Foreign { .. } => true,
         }
     }
 
@@ -142,6 +160,8 @@ pub struct Coordinator {
     core: Handle<Watched<Commit, Operations>>,
     #[expect(dead_code, reason = "held for its loop")]
     retention: Handle<Watched<Retention, Operations>>,
+    #[expect(dead_code, reason = "held for its loop")]
+    collection: Option<Handle<Collection>>,
     pub(crate) passes: Handle<Reconcile>,
     operations: Arc<Operations>,
     waiting: Arc<Waiting<Answer>>,
@@ -150,10 +170,14 @@ pub struct Coordinator {
     places: Arc<Semaphore>,
     pub(crate) env: Env,
     pub(crate) ledger: Batcher,
-    graph: Arc<dyn GraphStore>,
-    graph_limit: std::time::Duration,
+    pub(crate) ledger_path: PathBuf,
+    pub(crate) graph: Arc<dyn GraphStore>,
+    /// Held shared by whoever submits, and alone by a backup: then nothing begins.
+    pub(crate) gate: Arc<RwLock<()>>,
+    pub(crate) graph_limit: std::time::Duration,
     halted: watch::Receiver<Option<String>>,
     findings: Arc<[Finding]>,
+    pub(crate) isolated: Isolated,
 }
 
 impl Coordinator {
@@ -162,9 +186,13 @@ impl Coordinator {
     /// holds its locks: new work may come in while they are being resolved.
     pub async fn start(env: Env, options: Options, graph: Arc<dyn GraphStore>) -> Result<Coordinator, StartError> {
         let opened = start::open(&env, &options, graph.as_ref()).await?;
-        let (core, first) = Commit::recover(options.commit, opened.incarnation, opened.unresolved)?;
+        let mut seed = [0; 8];
+        env.entropy(&mut seed);
+        let commit = Config { jitter_seed: u64::from_le_bytes(seed), ..options.commit };
+        let (core, first) = Commit::recover(commit, opened.incarnation, opened.unresolved)?;
         let operations = Arc::new(Operations::new(options.alerts, &core, opened.findings.is_empty()));
         operations.report_check(START_CHECK, start_check(&opened.findings));
+        let isolated = Isolated::new(&opened.damaged, operations.clone());
         env.spawn(operations::announce(Arc::downgrade(&operations)));
         let waiting = Arc::new(Waiting::default());
         let (halt, halted) = watch::channel(None);
@@ -185,8 +213,13 @@ impl Coordinator {
         };
         let core = operations::drive(&env, core, first, executor, operations.clone());
         let retention = Retention::new(options.retention, opened.running);
-        let executor = RetentionExecutor { ledger: ledger.clone() };
+        let executor = RetentionExecutor { ledger: ledger.clone(), operations: operations.clone() };
         let retention = operations::drive(&env, retention, env::Step::new(), executor, operations.clone());
+        let collection = options.collection.map(|config| {
+            let executor =
+                CollectionExecutor { ledger: ledger.clone(), graph: graph.clone(), graph_limit: options.graph_limit };
+            env::drive(&env, Collection::new(config), env::Step::new(), Arc::new(executor))
+        });
         let (graph_limit, findings) = (options.graph_limit, opened.findings.into());
         let places = Arc::new(Semaphore::new(options.requests_max));
         let summaries = Arc::new(Waiting::default());
@@ -206,6 +239,7 @@ impl Coordinator {
         Ok(Coordinator {
             core,
             retention,
+            collection,
             passes,
             operations,
             waiting,
@@ -214,10 +248,13 @@ impl Coordinator {
             last_summary,
             env,
             ledger,
+            ledger_path: options.data.join(start::LEDGER_FILE),
             graph,
+            gate: Arc::default(),
             graph_limit,
             halted,
             findings,
+            isolated,
         })
     }
 
@@ -239,6 +276,7 @@ impl Coordinator {
         patch.validate()?;
         let hash = ContentHash::of(&patch);
         let submission = Submission { key, hash, patch };
+        let _open = self.gate.read().await;
         Ok(self.ask_in_turn(|request| Input::Submit { request, submission }).await)
     }
 

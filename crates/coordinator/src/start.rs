@@ -6,16 +6,19 @@
 //! lied about a sync. It is then a sound database all the same, and nothing in it says what is
 //! missing. What can say it is the other store, so a start
 //!
-//! 1. reads the whole log and compares each record with its checksum;
+//! 1. reads the whole log and compares each record with its checksum; single records that do not
+//!    match are set apart later, see [`damage`](crate::damage);
 //! 2. reads who claimed the graph last. An incarnation that the ledger has not come to yet means
 //!    that the ledger is older; nothing is written then, or else enough attempts would raise
 //!    the ledger's incarnation above the graph's;
 //! 3. raises the incarnation, durably, and claims the graph for it;
-//! 4. compares the markers of the incarnations since the last time with the log, see
+//! 4. sets damaged records apart, fencing those that may be under way;
+//! 5. compares the markers of the incarnations since the last time with the log, see
 //!    [`markers`](self::markers).
 //!
 //! Only then are unresolved transactions fenced and finished, by the protocol's core.
 
+mod damage;
 mod markers;
 
 use std::time::Duration;
@@ -28,7 +31,8 @@ use stores::{Call, Datum, GraphError, GraphStore, Rows};
 
 use crate::access;
 use crate::commit::Intent;
-use crate::ledger::{self, LedgerError};
+use crate::damage::DamagedRecord;
+use crate::ledger::{self, LedgerError, Moment};
 use crate::service::{Options, StartError};
 use crate::statements;
 
@@ -53,6 +57,8 @@ pub(crate) struct Opened {
     /// For how long coordinators have been running on the ledger before.
     pub running: Millis,
     pub findings: Vec<Finding>,
+    /// The records of the log that are damaged and left to a person.
+    pub damaged: Vec<DamagedRecord>,
 }
 
 /// Opens the ledger and claims the graph, waiting for it as long as it cannot be reached.
@@ -60,10 +66,11 @@ pub(crate) async fn open(env: &Env, options: &Options, graph: &dyn GraphStore) -
     let path = options.data.join(LEDGER_FILE);
     let ledger = Batcher::open(env, &path, &SCHEMA, Check::Quick, BATCH_MAX).await?;
     let known = read(&ledger, |sql| {
-        ledger::verify(sql)?;
-        Ok(Known { incarnation: ledger::incarnation(sql)?, verified: ledger::verified_incarnation(sql)? })
+        let unsound = ledger::verify(sql)?;
+        let known = Known { incarnation: ledger::incarnation(sql)?, verified: ledger::verified_incarnation(sql)? };
+        Ok((known, unsound))
     });
-    let known = known.await?;
+    let (known, unsound) = known.await?;
     let graph = Insistent { graph, options };
     graph.prepare().await?;
     let store_id = store_id(env, &ledger).await?;
@@ -84,14 +91,17 @@ pub(crate) async fn open(env: &Env, options: &Options, graph: &dyn GraphStore) -
         tracing::warn!("{warning}");
     }
 
+    let running = read(&ledger, ledger::running).await?;
+    let now = Moment { utc: env.utc_now(), running };
+    let damaged = damage::isolate(&ledger, &graph, incarnation, now, unsound).await?;
     let last = incarnation - 1;
     findings.extend(markers::compare(&ledger, &graph, known.verified.unwrap_or(0) + 1..=last).await?);
     write(&ledger, move |sql| ledger::set_verified_incarnation(sql, last)).await?;
     for finding in &findings {
         tracing::error!("{finding}");
     }
-    let (unresolved, running) = read(&ledger, |sql| Ok((ledger::unresolved(sql)?, ledger::running(sql)?))).await?;
-    Ok(Opened { ledger, incarnation, unresolved, running, findings })
+    let unresolved = read(&ledger, ledger::unresolved).await?;
+    Ok(Opened { ledger, incarnation, unresolved, running, findings, damaged })
 }
 
 /// What the ledger says about its earlier starts.

@@ -29,8 +29,10 @@ pub use entities::{
     READ_ENTITY, UPDATE_ENTITY,
 };
 pub use links::{DUMP_LINKS, LINK, READ_LINKS_IN, READ_LINKS_OUT, UNLINK};
-pub use markers::{ABORTED, COMMITTED, CREATE_MARKER, DUMP_MARKERS, FENCE, MARKERS_BETWEEN, READ_MARKER};
-pub use store::{CLAIM_STORE, READ_STORE};
+pub use markers::{
+    ABORTED, COMMITTED, CREATE_MARKER, DELETE_MARKER, DUMP_MARKERS, FENCE, MARKERS_BETWEEN, READ_MARKER, RESTORE_MARKER,
+};
+pub use store::{CLAIM_STORE, RAISE_FLOOR, READ_FLOOR, READ_STORE};
 
 /// Every statement of the coordinator.
 pub static ALL: &[&Statement] = &[
@@ -55,6 +57,10 @@ pub static ALL: &[&Statement] = &[
     &MARKERS_BETWEEN,
     &CLAIM_STORE,
     &READ_STORE,
+    &DELETE_MARKER,
+    &RAISE_FLOOR,
+    &RESTORE_MARKER,
+    &READ_FLOOR,
 ];
 
 /// What the graph has to enforce: the protocol rests on the first.
@@ -84,7 +90,8 @@ pub fn calls_for(patch: &Patch) -> Vec<Call> {
 ///
 /// See [`calls_for`].
 pub fn decide(tx: TxId, patch: &Patch) -> Vec<Call> {
-    let mut calls = vec![change(&CREATE_MARKER, [("id", tx.to_string().into())])];
+    let [incarnation, serial] = position(tx);
+    let mut calls = vec![change(&CREATE_MARKER, [("id", tx.to_string().into()), incarnation, serial])];
     calls.extend(calls_for(patch));
     calls
 }
@@ -159,6 +166,19 @@ pub fn read_markers(transactions: &[TxId]) -> Vec<Call> {
     transactions.iter().map(|tx| read(&READ_MARKER, [("id", tx.to_string().into())])).collect()
 }
 
+/// The statement that reads up to `limit` markers in the order of their ids as text, after one or the
+/// first ones.
+pub fn markers_after(after: Option<&str>, limit: u32) -> Vec<Call> {
+    let params = [("after", after.unwrap_or_default().into()), ("limit", i64::from(limit).into())];
+    vec![read(&DUMP_MARKERS, params)]
+}
+
+/// The statement that puts a marker back.
+pub fn restore_marker(tx: TxId, committed: bool) -> Vec<Call> {
+    let state = if committed { COMMITTED } else { ABORTED };
+    vec![change(&RESTORE_MARKER, [("id", tx.to_string().into()), ("state", state.into())])]
+}
+
 /// The statement that reads up to `limit` markers of one incarnation, in the order of their
 /// ids as text: the first ones, or those after an id.
 ///
@@ -171,6 +191,28 @@ pub fn markers_of(incarnation: u64, after: Option<&str>, limit: u32) -> Vec<Call
     let before = format!("tx-{incarnation}.");
     let params = [("after", after.into()), ("before", before.into()), ("limit", i64::from(limit).into())];
     vec![read(&MARKERS_BETWEEN, params)]
+}
+
+/// The statement that raises the floor below which markers are removed; see [`RAISE_FLOOR`].
+pub fn raise_floor(id: &str, floor: TxId) -> Vec<Call> {
+    let [incarnation, serial] = position(floor);
+    vec![read(&RAISE_FLOOR, [("id", id.into()), incarnation, serial])]
+}
+
+/// The statement that reads the floor.
+pub fn read_floor() -> Vec<Call> {
+    vec![read(&READ_FLOOR, [])]
+}
+
+/// The statements that remove markers by their ids, one each.
+pub fn delete_markers(ids: &[String]) -> Vec<Call> {
+    ids.iter().map(|id| read(&DELETE_MARKER, [("id", id.as_str().into())])).collect()
+}
+
+/// Where a transaction stands among all, as parameters.
+fn position(tx: TxId) -> [(&'static str, Datum); 2] {
+    let number = |number: u64| i64::try_from(number).expect("transaction numbers fit into 63 bits").into();
+    [("incarnation", number(tx.incarnation)), ("serial", number(tx.serial))]
 }
 
 /// A statement that has to change exactly one thing.

@@ -86,6 +86,7 @@ impl CommitModel {
             decide_attempts_max: 2,
             backoff_ms: Millis::ZERO,
             backoff_ms_max: Millis::ZERO,
+            jitter_seed: 7,
             answer_timeout_ms: Millis(1),
         };
         let scripts = (0..bounds.writers).map(|writer| script(writer, &entity)).collect();

@@ -69,6 +69,7 @@ impl IdentityModel {
             backoff_ms: Millis::ZERO,
             backoff_ms_max: Millis::ZERO,
             answer_timeout_ms: Millis(1),
+            jitter_seed: 7,
         };
         let (kind, key) = ("book".parse().expect("a kind"), "isbn:1".parse().expect("a key"));
         IdentityModel { bounds, flaw: None, config, kind, key }

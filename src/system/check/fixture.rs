@@ -15,7 +15,7 @@ use crate::history::{ClientId, EventKind, History, Millis, OpId};
 use crate::plan::{Client, ClientStep, Network, PLAN_FORMAT, Plan};
 use crate::record::{TraceEvent, What};
 use crate::system::COORDINATOR;
-use crate::system::dump::{self, EventLine, LogLine, MarkerLine, lines};
+use crate::system::dump::{self, AuditLine, EventLine, LogLine, MarkerLine, lines};
 use crate::system::key;
 use crate::system::operation::{Op, Ret, resources};
 
@@ -68,6 +68,8 @@ pub struct Run {
     pub markers: Vec<MarkerLine>,
     /// The events.
     pub events: Vec<EventLine>,
+    /// The audit trail.
+    pub audit: Vec<AuditLine>,
     /// What strong reads show at the moment.
     pub entities: BTreeMap<EntityId, coordinator::commit::EntityView>,
     /// Whether the system came to rest.
@@ -97,6 +99,7 @@ impl Run {
             log: Vec::new(),
             markers: Vec::new(),
             events: Vec::new(),
+            audit: Vec::new(),
             entities: BTreeMap::new(),
             settled: Ok(()),
             checks: Vec::new(),
@@ -280,6 +283,7 @@ impl Run {
             (dump::LOG.to_owned(), lines(&self.log)),
             (dump::MARKERS.to_owned(), lines(&self.markers)),
             (dump::EVENTS.to_owned(), lines(&self.events)),
+            (dump::AUDIT.to_owned(), lines(&self.audit)),
             (dump::ENTITIES.to_owned(), entities),
             (dump::COUNTERS.to_owned(), self.counters.clone()),
         ]);
@@ -333,6 +337,11 @@ impl Run {
         let submission = Submission { key: IdempotencyKey(key(op.0)), hash: ContentHash::of(&patch), patch };
         self.told(Input::Submit { request: RequestId(op.0), submission });
         self.log.push(LogLine { tx, state: state.to_owned(), key: key(op.0) });
+        let actions: &[&str] = if state == "committed" { &["intended", state] } else { &[state] };
+        for action in actions {
+            let entry = self.audit.len() as u64 + 1;
+            self.audit.push(AuditLine { entry, tx, action: (*action).to_owned() });
+        }
         tx
     }
 

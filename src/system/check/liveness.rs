@@ -4,8 +4,12 @@ use super::{CoordinatorRecord, media_broke};
 use crate::check::{Checker, Verdict, Violation, normalise};
 use crate::history::EventKind;
 
+/// What a client is told when others held its entities for too long.
+const BUSY: &str = "entities are in use";
+
 /// Every operation ended in the time it had, and the system came to rest after the heal. A coordinator whose stores lost
-/// or changed what they had acknowledged may refuse to work instead; no other may.
+/// or changed what they had acknowledged may refuse to work instead; no other may. Where no fault was planned, nobody waits
+/// for entities in vain.
 #[derive(Clone, Copy, Debug)]
 pub struct Liveness;
 
@@ -28,6 +32,25 @@ impl Checker<CoordinatorRecord> for Liveness {
                 Violation::new(self.name(), "refused to work on healthy stores")
                     .expected(format!("{host} works: no store lost or changed anything"))
                     .actual(format!("at {at_ms} ms: {why}"))
+            }));
+        }
+        // One record is no reason: it is set apart, and the others go on.
+        let single = record.refusals.iter().filter(|(_, _, why)| why.starts_with("the record of tx-"));
+        verdict.violations.extend(single.map(|(at_ms, host, why)| {
+            Violation::new(self.name(), "a damaged record stopped all others")
+                .expected(format!("{host} sets the record apart and works"))
+                .actual(format!("at {at_ms} ms: {why}"))
+        }));
+        if record.plan.faults.is_empty() {
+            let busy = record.history.events().iter().enumerate().filter_map(|(index, event)| match &event.kind {
+                EventKind::Fail(reason) if reason.contains(BUSY) => Some((index, event.op, reason)),
+                _ => None,
+            });
+            verdict.violations.extend(busy.map(|(index, op, reason)| {
+                Violation::new(self.name(), "waited in vain although nothing went wrong")
+                    .at_step(index as u64)
+                    .expected(format!("{op} gets its entities: nobody holds them for long"))
+                    .actual(reason.clone())
             }));
         }
         let planned: usize = record.plan.clients.iter().map(|client| client.steps.len()).sum();
@@ -73,6 +96,37 @@ mod tests {
         assert_eq!(keys(&record).len(), 1, "what was planned and did nothing is no reason");
         record.fired[0] = true;
         assert!(keys(&record).is_empty());
+    }
+
+    #[test]
+    fn one_damaged_record_is_no_reason() {
+        let mut record = Run::sound(CASTS[0]).record();
+        let fault = Fault::Forget { host: "graph".to_owned(), commits: 1, restart_after_ms: 1 };
+        record.plan.faults.push(PlannedFault { at: Trigger::Ms(1), fault });
+        record.fired.push(true);
+        for (why, caught) in [
+            ("the record of tx-1-5 is damaged: its checksum does not match", true),
+            ("the record of setting store_id is damaged: its checksum does not match", false),
+        ] {
+            record.refusals = vec![(70, "coordinator".to_owned(), why.to_owned())];
+            assert_eq!(!Liveness.check(&record).violations.is_empty(), caught, "{why}");
+        }
+    }
+
+    #[test]
+    fn who_waits_in_vain_without_a_fault_is_caught() {
+        let busy = |run: &mut Run| {
+            let op = run.submit(vec![run.update(&run.alice, 7)]);
+            run.fail(op, "The entities are in use: busy; nothing was done: try again later".to_owned());
+        };
+        caught(&Liveness, "waited in vain although nothing went wrong", busy);
+        let mut run = Run::sound(CASTS[0]);
+        busy(&mut run);
+        let mut record = run.record();
+        let fault = Fault::Pause { host: "coordinator".to_owned(), for_ms: 1 };
+        record.plan.faults.push(PlannedFault { at: Trigger::Ms(1), fault });
+        record.fired.push(true);
+        assert!(Liveness.check(&record).holds(), "whoever stands still keeps its locks");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The promises of the coordinator, one a file.
 
 mod atomicity;
+mod audit;
 mod durability;
 #[cfg(test)]
 mod fixture;
@@ -13,6 +14,7 @@ mod repairs;
 mod sequence;
 
 pub use atomicity::Atomicity;
+pub use audit::Audit;
 pub use durability::Durability;
 pub use honesty::Honesty;
 pub use identity::Identity;
@@ -48,6 +50,7 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
         Box::new(Repairs),
         Box::new(Metrics),
         Box::new(Identity),
+        Box::new(Audit),
     ]
 }
 

@@ -21,6 +21,10 @@ pub struct Config {
     pub backoff_ms: Millis,
     /// The longest pause between two attempts.
     pub backoff_ms_max: Millis,
+    /// What the pauses are spread by: each is between half and all of what it would be, so that
+    /// transactions which failed together do not come back together. The same seed gives the same
+    /// pauses.
+    pub jitter_seed: u64,
     /// When a waiting client is told that the outcome is not known yet.
     pub answer_timeout_ms: Millis,
 }
@@ -31,6 +35,7 @@ impl Default for Config {
             decide_attempts_max: 3,
             backoff_ms: Millis(50),
             backoff_ms_max: Millis(2_000),
+            jitter_seed: 0,
             answer_timeout_ms: Millis(10_000),
         }
     }
@@ -274,6 +279,10 @@ impl Commit {
                 step.marks.push(Mark::KeyReused(owner));
                 self.answer_and_forget(tx, &Answer::KeyReused(owner), step);
             }
+            (EffectId::Intend(tx), Report::Isolated(owner)) => {
+                step.marks.push(Mark::AnsweredUnknown(owner));
+                self.answer_and_forget(tx, &Answer::Unknown(Some(owner)), step);
+            }
             (EffectId::Decide(tx, _), Report::Decided) => {
                 step.marks.push(Mark::Decided(tx));
                 self.finish(tx, Decision::Committed, step);
@@ -463,7 +472,9 @@ impl Commit {
 
     fn rest(&mut self, now: Millis, tx: TxId, attempt: u32, next: Next, step: &mut CommitStep) {
         let doublings = attempt.saturating_sub(1).min(16);
-        let pause = Millis(self.config.backoff_ms.0 << doublings).min(self.config.backoff_ms_max);
+        let full = (self.config.backoff_ms.0 << doublings).min(self.config.backoff_ms_max.0);
+        let draw = [tx.incarnation, tx.serial, u64::from(attempt)].into_iter().fold(self.config.jitter_seed, mix);
+        let pause = Millis(full - draw % (full / 2 + 1));
         if pause == Millis::ZERO {
             self.go_on(tx, next, step);
         } else {
@@ -560,6 +571,15 @@ impl Commit {
     pub(super) fn transaction_mut(&mut self, tx: TxId) -> &mut Transaction {
         self.transactions.get_mut(&tx).unwrap_or_else(|| panic!("{tx} is not open"))
     }
+}
+
+/// One more number into a draw; Steele et al., "Fast Splittable Pseudorandom Number Generators",
+/// OOPSLA 2014.
+fn mix(state: u64, number: u64) -> u64 {
+    let mut z = state.wrapping_add(number).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// Shorthands for the two things a step is mostly made of.

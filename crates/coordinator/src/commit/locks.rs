@@ -191,6 +191,23 @@ mod tests {
         assert!(locks.is_empty());
     }
 
+    /// However many come after it for one of its keys, an owner of several waits only for those that
+    /// were there before it.
+    #[test]
+    fn an_owner_of_many_keys_is_not_starved_by_those_of_one() {
+        let mut locks = Locks::new();
+        assert!(locks.acquire(0, keys(&["a"]), LockMode::Exclusive));
+        assert!(locks.acquire(1, keys(&["b"]), LockMode::Shared));
+        assert!(!locks.acquire(2, keys(&["a", "b", "c"]), LockMode::Exclusive));
+        for owner in 3..1_000 {
+            let key = ["a", "b", "c"][owner as usize % 3];
+            let mode = if owner % 2 == 0 { LockMode::Shared } else { LockMode::Exclusive };
+            assert!(!locks.acquire(owner, keys(&[key]), mode), "{owner} came later");
+        }
+        assert!(locks.release(&[0]).is_empty());
+        assert_eq!(locks.release(&[1]), [2], "before all who came later");
+    }
+
     #[test]
     fn who_gives_up_waiting_lets_the_next_one_through() {
         let mut locks = Locks::new();

@@ -260,6 +260,9 @@ pub enum Report {
     Known(Settled),
     /// The key belongs to a transaction of other content.
     KeyReused(TxId),
+    /// The key belongs to a transaction whose record is damaged: whether the content is the same,
+    /// and perhaps its outcome, is for a person to find out.
+    Isolated(TxId),
     /// The graph acknowledged the commit of the changes and the marker.
     Decided,
     /// The fence was committed, and this is the marker's state: true is committed.

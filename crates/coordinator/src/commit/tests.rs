@@ -5,9 +5,12 @@ mod identity;
 mod repairs;
 mod schedules;
 
+use std::collections::BTreeSet;
+
 use env::{Core, Step};
 use graph::{EntityId, Millis, Operation, Patch, Refusal, TxId};
 
+use super::transaction::Stage;
 use super::{
     AbortReason, Action, Answer, Commit, CommitEffect, Config, ConflictingIntents, ContentHash, Decision, EffectId,
     Failure, IdempotencyKey, Input, Intent, Mark, Rejection, Report, RequestId, Settled, Submission,
@@ -18,6 +21,7 @@ const CONFIG: Config = Config {
     decide_attempts_max: 3,
     backoff_ms: Millis(50),
     backoff_ms_max: Millis(80),
+    jitter_seed: 7,
     answer_timeout_ms: Millis(10_000),
 };
 
@@ -193,12 +197,37 @@ fn attempts_pause_longer_each_time_up_to_a_maximum_and_end() {
     for (number, pause) in [(1, 50), (2, 80)] {
         bench.failed(EffectId::Decide(tx, number), refused(true));
         bench.assert_asks(&[]);
-        assert_eq!(bench.core.poll_timeout(), Some(NOW + Millis(pause)));
-        bench.tell(NOW + Millis(pause), Input::Timeout);
+        let until = bench.core.poll_timeout().expect("it rests");
+        assert!((NOW + Millis(pause / 2)..=NOW + Millis(pause)).contains(&until), "{until:?}");
+        bench.tell(until, Input::Timeout);
         bench.assert_asks(&[EffectId::Decide(tx, number + 1)]);
     }
     bench.failed(EffectId::Decide(tx, 3), refused(true));
     bench.assert_asks(&[EffectId::Finish(tx)]);
+}
+
+/// Those that failed together do not come back together, and with the same seed they come back when
+/// they did.
+#[test]
+fn pauses_are_spread_by_the_seed() {
+    let pauses = |seed| -> Vec<Option<Millis>> {
+        let mut bench = Bench::new();
+        bench.core.config.jitter_seed = seed;
+        let failed = |request: u64| {
+            let tx = bench.deciding(request, &format!("k{request}"), &format!("e{request}"));
+            bench.failed(EffectId::Decide(tx, 1), refused(true));
+            bench.core.transactions[&tx].stage.clone()
+        };
+        let until = |stage| match stage {
+            Stage::Resting { until, .. } => Some(until),
+            _ => None,
+        };
+        (1..=8).map(failed).map(until).collect()
+    };
+    let (one, same, other) = (pauses(1), pauses(1), pauses(2));
+    assert_eq!(one, same);
+    assert_ne!(one, other);
+    assert!(one.iter().collect::<BTreeSet<_>>().len() > 2, "{one:?}");
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use graph::{CanonicalKey, EntityId, Kind, Patch, Properties, TxId};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{AbortReason, Decision, EntityView, IdempotencyKey, LinkView, Settled, Status};
+use crate::damage::DamagedRecord;
 use crate::ledger::AuditEntry;
 use crate::neighbourhood::{Neighbour, Place};
 use crate::operations::{Alert, Freshness, InDoubt};
@@ -163,6 +165,23 @@ pub struct Health {
     /// How the protocol is.
     #[serde(flatten)]
     pub status: Status,
+    /// The records of the log that are damaged and left to a person.
+    pub damaged_records: u64,
+}
+
+/// The body of `POST /backups`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupOrder {
+    /// An absolute name on the server's machine, of a folder that does not exist yet.
+    pub to: PathBuf,
+}
+
+/// The records of the log that are damaged and left to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedRecords {
+    /// All of them, oldest first: a start sets a hundred apart at most.
+    pub records: Vec<DamagedRecord>,
 }
 
 /// The transactions that are in doubt, in their order. It is the state of one moment.

@@ -13,6 +13,9 @@
 //! | `POST /reconciliations` | repairs by the policy of the [`Reconciliation`] in the body: a summary as well |
 //! | `GET /cases?after&limit` | what is left to a person: a [`CasesPage`] |
 //! | `POST /cases/{number}/resolution` | does what the person decided, a [`Resolution`](crate::reconcile::Resolution): the [`Case`](crate::reconcile::Case) |
+//! | `GET /damaged-records` | records of the log that are left to a person: [`DamagedRecords`] |
+//! | `POST /damaged-records/{tx}/resolution` | closes one, a [`Settlement`](crate::damage::Settlement): the [`DamagedRecord`](crate::damage::DamagedRecord) |
+//! | `POST /backups` | writes both stores to the folder of the [`BackupOrder`]: its [`Manifest`](crate::backup::Manifest) |
 //! | `GET /healthz` | a [`Health`]: 200 while it works, 503 when the process is about to end |
 //! | `GET /status` | the same, always 200 |
 //! | `GET /metrics` | what it has done, in Prometheus' text format |
@@ -39,8 +42,9 @@ mod stores;
 mod token;
 
 pub use api::{
-    Alerts, AuditPage, CasesPage, Consistency, Entity, EventualView, Health, IDEMPOTENCY_KEY, InDoubtPage,
-    KEY_BYTES_MAX, KeyError, Neighbourhood, Outcome, Reconciliation, Transaction, outcome_path, parse_key,
+    Alerts, AuditPage, BackupOrder, CasesPage, Consistency, DamagedRecords, Entity, EventualView, Health,
+    IDEMPOTENCY_KEY, InDoubtPage, KEY_BYTES_MAX, KeyError, Neighbourhood, Outcome, Reconciliation, Transaction,
+    outcome_path, parse_key,
 };
 pub use routes::paths;
 pub use server::{Limits, Serving, serve};

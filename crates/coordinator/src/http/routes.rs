@@ -59,6 +59,9 @@ static ROUTES: &[Route] = &[
     Route { path: "/reconciliations", answer: || post(stores::reconcile) },
     Route { path: "/cases", answer: || get(stores::cases) },
     Route { path: "/cases/{number}/resolution", answer: || post(stores::resolve) },
+    Route { path: "/damaged-records", answer: || get(stores::damaged_records) },
+    Route { path: "/damaged-records/{tx}/resolution", answer: || post(stores::settle_damaged) },
+    Route { path: "/backups", answer: || post(stores::back_up) },
     Route { path: "/healthz", answer: || get(health) },
     Route { path: "/status", answer: || get(status) },
     Route { path: "/openapi.json", answer: || get(openapi) },
@@ -169,7 +172,11 @@ async fn status(State(service): State<Service>) -> Json<Health> {
 }
 
 async fn ask_health(coordinator: &Coordinator) -> Health {
-    Health { version: env!("CARGO_PKG_VERSION").to_owned(), status: coordinator.status().await }
+    Health {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        status: coordinator.status().await,
+        damaged_records: coordinator.damaged_count(),
+    }
 }
 
 /// Every path, as documents write it: a part in braces is one segment, in which a `/` stands as

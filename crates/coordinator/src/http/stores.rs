@@ -5,15 +5,18 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use graph::TxId;
 use http::Uri;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::api::{CasesPage, Reconciliation};
+use super::api::{BackupOrder, CasesPage, DamagedRecords, Reconciliation};
 use super::body;
 use super::page::{Limit, page};
 use super::routes::{Segment, Service, query, segment};
 use super::server::Limits;
+use crate::backup::{BackupError, Manifest};
+use crate::damage::{DamagedRecord, SettleError, Settlement};
 use crate::problem::{Problem, ProblemType};
 use crate::reconcile::{Case, Resolution, ResolveError, Summary};
 
@@ -56,6 +59,40 @@ pub(super) async fn resolve(
             ResolveError::Resolved(_) | ResolveError::Undecided { .. } => ProblemType::CaseNotResolvable,
             // The repair may have been made, and asking again finds out.
             ResolveError::NotNow(_) | ResolveError::Ledger(_) => ProblemType::OutcomeUnknown,
+        };
+        Box::new(Problem::new(kind, error.to_string()))
+    })
+}
+
+pub(super) async fn damaged_records(State(service): State<Service>) -> Result<Json<DamagedRecords>, Box<Problem>> {
+    let records = service.coordinator.damaged_records().await;
+    let records = records.map_err(|error| Box::new(Problem::new(ProblemType::Unavailable, error.to_string())))?;
+    Ok(Json(DamagedRecords { records }))
+}
+
+pub(super) async fn settle_damaged(
+    State(service): State<Service>,
+    tx: Segment,
+    request: Request,
+) -> Result<Json<DamagedRecord>, Box<Problem>> {
+    let tx = segment::<TxId>("tx", tx)?;
+    let settlement: Settlement = sent(&service.limits, request).await?;
+    service.coordinator.settle_damaged(tx, settlement).await.map(Json).map_err(|error| {
+        let kind = match &error {
+            SettleError::NoSuchRecord(_) => ProblemType::NoSuchTransaction,
+            SettleError::StoresDiffer { .. } => ProblemType::CaseNotResolvable,
+            SettleError::NotCompared(_) | SettleError::Ledger(_) => ProblemType::OutcomeUnknown,
+        };
+        Box::new(Problem::new(kind, error.to_string()).about(tx))
+    })
+}
+
+pub(super) async fn back_up(State(service): State<Service>, request: Request) -> Result<Json<Manifest>, Box<Problem>> {
+    let BackupOrder { to } = sent(&service.limits, request).await?;
+    service.coordinator.backup(&to).await.map(Json).map_err(|error| {
+        let kind = match &error {
+            BackupError::Target { .. } => ProblemType::MalformedRequest,
+            BackupError::Busy(_) | BackupError::Write { .. } | BackupError::Read { .. } => ProblemType::Unavailable,
         };
         Box::new(Problem::new(kind, error.to_string()))
     })

@@ -29,12 +29,14 @@ pub enum AuditAction {
     Aborted,
     /// It repairs what the stores differ in: what that rests on.
     Repairing,
-    /// It did what a person decided about a case: the case and its ending.
+    /// A person has dealt with a case, or with the damaged record of it: which, and how it ended.
     Resolved,
+    /// Its record in the log is damaged: what became of it, and what is wrong.
+    Isolated,
 }
 
 impl AuditAction {
-    const ALL: [AuditAction; 8] = [
+    const ALL: [AuditAction; 9] = [
         AuditAction::Intended,
         AuditAction::Recovered,
         AuditAction::Fenced,
@@ -43,6 +45,7 @@ impl AuditAction {
         AuditAction::Aborted,
         AuditAction::Repairing,
         AuditAction::Resolved,
+        AuditAction::Isolated,
     ];
 
     fn name(self) -> &'static str {
@@ -55,6 +58,7 @@ impl AuditAction {
             AuditAction::Aborted => "aborted",
             AuditAction::Repairing => "repairing",
             AuditAction::Resolved => "resolved",
+            AuditAction::Isolated => "isolated",
         }
     }
 }

@@ -3,6 +3,7 @@
 use graph::{CanonicalKey, Edge, EntityId, Kind, Node, Properties, Snapshot, TxId};
 use rusqlite::Connection;
 
+use super::isolated::set_apart;
 use super::record::LogRecord;
 use super::{LedgerError, Record};
 
@@ -49,11 +50,17 @@ pub fn snapshot(sql: &Connection) -> Result<Snapshot, LedgerError> {
     Ok(Snapshot::new(nodes, edges))
 }
 
-/// The log, oldest first.
+/// The log, oldest first; with what is known of records that were set apart.
 pub fn log_entries(sql: &Connection) -> Result<Vec<LogEntry>, LedgerError> {
     let mut entries = Vec::new();
-    LogRecord::each(sql, "", |LogRecord { tx, key, state, .. }| {
-        entries.push(LogEntry { tx, key, state });
+    LogRecord::each(sql, "", |record| {
+        entries.push(match record {
+            Ok(LogRecord { tx, key, state, .. }) => LogEntry { tx, key, state },
+            Err(error) => {
+                let record = set_apart(sql, error)?;
+                LogEntry { tx: record.tx, state: record.state().to_owned(), key: record.key }
+            }
+        });
         Ok(())
     })?;
     Ok(entries)

@@ -4,6 +4,7 @@ use graph::TxId;
 use rusqlite::{Connection, params};
 
 use super::audit::{self, AuditAction};
+use super::isolated::set_apart;
 use super::record::{ABORTED, COMMITTED, INTENDED, LogRecord, damaged};
 use super::rows::{apply, apply_decided, has_event, slots};
 use super::{EventSlot, LedgerError, Moment};
@@ -12,7 +13,12 @@ use crate::commit::{AbortReason, ContentHash, Decision, Ground, IdempotencyKey, 
 /// Writes an intent, or the abort of a transaction whose operations do not fit, or finds
 /// out that the key was used before.
 pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, LedgerError> {
-    if let Some(record) = LogRecord::by_key(sql, &intent.key.0)? {
+    let known = match LogRecord::by_key(sql, &intent.key.0) {
+        Ok(known) => known,
+        // What a retry would have to match is not known any more.
+        Err(error) => return Ok(Report::Isolated(set_apart(sql, error)?.tx)),
+    };
+    if let Some(record) = known {
         let tx = record.tx;
         if record.hash != intent.hash.0 {
             return Ok(Report::KeyReused(tx));
@@ -77,14 +83,21 @@ pub fn finish(sql: &Connection, tx: TxId, decision: &Decision, now: Moment) -> R
 
 /// The outcome of a transaction; `None` if it has none, never began, or was forgotten.
 pub fn look_up(sql: &Connection, tx: TxId) -> Result<Option<Settled>, LedgerError> {
-    LogRecord::read(sql, tx)?.map_or(Ok(None), |record| record.outcome())
+    match LogRecord::read(sql, tx) {
+        Ok(record) => record.map_or(Ok(None), |record| record.outcome()),
+        Err(error) => set_apart(sql, error)?.settled().map(Some),
+    }
 }
 
-/// The intents without an outcome, oldest first.
+/// The intents without an outcome, oldest first. Those whose records were set apart are not among
+/// them: nobody knows what they were to do.
 pub fn unresolved(sql: &Connection) -> Result<Vec<Intent>, LedgerError> {
     let mut intents = Vec::new();
     LogRecord::each(sql, "WHERE state = 'intended'", |record| {
-        intents.push(intended(&record)?.0);
+        match record {
+            Ok(record) => intents.push(intended(&record)?.0),
+            Err(error) => drop(set_apart(sql, error)?),
+        }
         Ok(())
     })?;
     Ok(intents)

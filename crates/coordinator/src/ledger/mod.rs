@@ -11,6 +11,7 @@ mod checksum;
 mod forget;
 mod history;
 mod inspect;
+mod isolated;
 mod log;
 mod pages;
 mod record;
@@ -30,15 +31,16 @@ pub use audit::{AuditAction, AuditEntry, Resolution, audit_after, audit_of, audi
 pub use cases::{case, close_case, open_case, open_cases};
 pub use forget::forget;
 pub use inspect::{EventEntry, LogEntry, event_entries, log_entries, snapshot};
+pub use isolated::{audited_fate, close_isolated, isolate, isolated, open_isolated};
 pub use log::{finish, intend, intend_repair, look_up, unresolved};
 pub use pages::{entities_after, evidence, links_after};
 pub use rows::{Row, holder, load};
 pub use schema::MIGRATIONS;
 pub use setting::{
-    forgotten, incarnation, running, set_running, set_store_id, set_verified_incarnation, start_incarnation, store_id,
-    verified_incarnation,
+    adopt, collected, forgotten, incarnation, running, set_collected, set_running, set_store_id,
+    set_verified_incarnation, start_incarnation, store_id, verified_incarnation,
 };
-pub use verify::{Standing, committed_after, count_committed, standing, verify};
+pub use verify::{Standing, Unsound, committed_after, count_committed, standing, verify};
 
 /// When something is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +71,8 @@ pub enum LedgerError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     /// A record is not what this program wrote: the file was changed by somebody else or
-    /// was damaged. Nothing can be served from it.
+    /// was damaged. If it is one of the log, the next start sets it apart; past any other nothing
+    /// can be served.
     #[error(
         "the record of {record} is damaged: {why}; restore the data folder from a backup, or repair the record by hand"
     )]
@@ -79,6 +82,10 @@ pub enum LedgerError {
         /// What is wrong with it.
         why: String,
     },
+    /// The record of a transaction is damaged and was set apart: its outcome is for a person to
+    /// find out.
+    #[error("the record of {0} is damaged, and what became of it is left to a person")]
+    Isolated(TxId),
 }
 
 /// Names a record in an error.
@@ -102,6 +109,7 @@ impl LedgerError {
         match self {
             LedgerError::Sqlite(error) => stores::sqlite::is_damage(error),
             LedgerError::Damaged { .. } => true,
+            LedgerError::Isolated(_) => false,
         }
     }
 }

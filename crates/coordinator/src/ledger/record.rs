@@ -87,16 +87,17 @@ impl LogRecord {
         first(sql, &format!("SELECT {COLUMNS} FROM log ORDER BY incarnation, serial LIMIT 1"), [])
     }
 
-    /// Shows every record of a part of the log, in the order of transactions, one at a time.
+    /// Shows every record of a part of the log, in the order of transactions, one at a time; one
+    /// that is not what was written as the error that it is.
     pub(super) fn each(
         sql: &Connection,
         part: &str,
-        mut show: impl FnMut(LogRecord) -> Result<(), LedgerError>,
+        mut show: impl FnMut(Result<LogRecord, LedgerError>) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
         let mut log = sql.prepare(&format!("SELECT {COLUMNS} FROM log {part} ORDER BY incarnation, serial"))?;
         let mut rows = log.query([])?;
         while let Some(row) = rows.next()? {
-            show(LogRecord::checked(row)?)?;
+            show(LogRecord::checked(row))?;
         }
         Ok(())
     }
@@ -139,13 +140,6 @@ impl LogRecord {
         Ok(())
     }
 
-    pub(super) fn delete(&self, sql: &Connection) -> Result<(), LedgerError> {
-        let (incarnation, serial) = columns_of(self.tx);
-        sql.prepare_cached("DELETE FROM log WHERE incarnation = ?1 AND serial = ?2")?
-            .execute(params![incarnation, serial])?;
-        Ok(())
-    }
-
     /// The outcome, if there is one.
     pub(super) fn outcome(&self) -> Result<Option<Settled>, LedgerError> {
         let decision = match (self.state.as_str(), &self.reason) {
@@ -158,6 +152,14 @@ impl LogRecord {
         };
         Ok(Some(Settled { tx: self.tx, decision }))
     }
+}
+
+/// Removes the record of a transaction, whatever it has become.
+pub(super) fn delete(sql: &Connection, tx: TxId) -> Result<(), LedgerError> {
+    let (incarnation, serial) = columns_of(tx);
+    sql.prepare_cached("DELETE FROM log WHERE incarnation = ?1 AND serial = ?2")?
+        .execute(params![incarnation, serial])?;
+    Ok(())
 }
 
 pub(super) fn damaged(tx: TxId, why: impl Into<String>) -> LedgerError {

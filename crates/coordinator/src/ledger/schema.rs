@@ -70,6 +70,23 @@ pub const MIGRATIONS: &[&str] = &[
 ",
 ];
 
+/// The table of the records of the log that are damaged. It is made with the first of them.
+pub(super) const ISOLATED: &str = "
+    -- Records of the log whose checksums do not match, with what is known of their transactions.
+    -- What became of it, its fields as they were found, and how a person has dealt with it are JSON.
+    CREATE TABLE IF NOT EXISTS isolated (
+        incarnation INTEGER NOT NULL,
+        serial      INTEGER NOT NULL,
+        key         TEXT NOT NULL,
+        why         TEXT NOT NULL,
+        fate        TEXT NOT NULL,
+        fields      TEXT NOT NULL,
+        found_ms    INTEGER NOT NULL,
+        ending      TEXT,
+        PRIMARY KEY (incarnation, serial)
+    ) STRICT, WITHOUT ROWID;
+";
+
 /// The table of the cases that a person has to decide. It is made with the first case: hardly
 /// any ledger ever has one, and none is written to for having started with this release.
 pub(super) const CASES: &str = "

@@ -14,6 +14,7 @@ const STORE_ID: &str = "store_id";
 const VERIFIED: &str = "verified_incarnation";
 const RUNNING: &str = "running_ms";
 const FORGOTTEN: &str = "forgotten";
+const COLLECTED: &str = "collected";
 
 /// The number of times that a coordinator started on this ledger.
 pub fn incarnation(sql: &Connection) -> Result<u64, LedgerError> {
@@ -25,6 +26,15 @@ pub fn start_incarnation(sql: &Connection) -> Result<u64, LedgerError> {
     let next = incarnation(sql)? + 1;
     set(sql, INCARNATION, next)?;
     Ok(next)
+}
+
+/// Makes a copy of a ledger that of another pair of stores, whose graph was claimed as that of start
+/// `incarnation`.
+pub fn adopt(sql: &Connection, store_id: &str, incarnation: u64) -> Result<(), LedgerError> {
+    set(sql, STORE_ID, store_id)?;
+    set(sql, INCARNATION, incarnation)?;
+    // Restoring has compared the markers with the log.
+    set(sql, VERIFIED, incarnation - 1)
 }
 
 /// The id that this ledger shares with its graph; none before its first start.
@@ -66,6 +76,16 @@ pub fn forgotten(sql: &Connection) -> Result<Option<TxId>, LedgerError> {
 /// Writes that the records of this transaction and all before it were removed.
 pub(super) fn set_forgotten(sql: &Connection, tx: TxId) -> Result<(), LedgerError> {
     set(sql, FORGOTTEN, tx)
+}
+
+/// The last transaction whose marker was removed from the graph: so were those of all before it.
+pub fn collected(sql: &Connection) -> Result<Option<TxId>, LedgerError> {
+    get(sql, COLLECTED)
+}
+
+/// Writes that the markers of this transaction and all before it were removed from the graph.
+pub fn set_collected(sql: &Connection, tx: TxId) -> Result<(), LedgerError> {
+    set(sql, COLLECTED, tx)
 }
 
 /// Reads every setting once, whatever it means.

@@ -139,6 +139,10 @@ pub(crate) async fn announce(operations: Weak<Operations>) {
 /// The name of the check that every start makes.
 pub const START_CHECK: &str = "start";
 
+/// The name of the check that every start makes of the records of the log, and that a person makes
+/// pass again.
+pub const LOG_CHECK: &str = "log";
+
 /// The name of the check that compares both stores.
 pub const STORES_CHECK: &str = "stores";
 
@@ -202,6 +206,17 @@ impl Operations {
             delay: oldest.map_or(Millis::ZERO, |begun| now - begun),
             complete: state.graph_is_sound.then_some(state.low_water == state.last_begun),
         }
+    }
+
+    /// The contiguous low-water mark: this transaction and every one before it is over.
+    pub(crate) fn low_water(&self) -> TxId {
+        self.state().low_water
+    }
+
+    /// The last transaction that began, if none is under way.
+    pub(crate) fn quiet(&self) -> Option<TxId> {
+        let state = self.state();
+        (state.low_water == state.last_begun).then_some(state.last_begun)
     }
 
     /// Every alert, whether it is firing or not.

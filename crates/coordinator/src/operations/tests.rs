@@ -19,6 +19,7 @@ const CONFIG: Config = Config {
     decide_attempts_max: 2,
     backoff_ms: Millis(50),
     backoff_ms_max: Millis(80),
+    jitter_seed: 7,
     answer_timeout_ms: Millis(10_000),
 };
 

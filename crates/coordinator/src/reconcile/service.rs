@@ -59,9 +59,10 @@ impl Coordinator {
         self.pass(Task::Validate).await
     }
 
-    /// Makes both stores the same, while everything goes on, as far as the policy decides.
+    /// Makes both stores the same, while everything goes on, as far as the policy decides: none
+    /// does while the graph has changes of a transaction whose record is damaged.
     pub async fn reconcile(&self, policy: Policy) -> Summary {
-        self.pass(Task::Reconcile(policy)).await
+        self.pass(Task::Reconcile(self.isolated.restrict(policy))).await
     }
 
     /// What the last pass found that came to its end in this process.

@@ -1,12 +1,16 @@
 //! Carries out the effects of the retention core, and the clock that it shares with the
 //! commit core's executor.
 
+use std::sync::Arc;
+
 use env::Executor;
 use graph::Millis;
+use rusqlite::Connection;
 use stores::batch::Batcher;
 use tokio::time::Instant;
 
 use super::{Input, Retention, RetentionEffect};
+use crate::operations::Operations;
 use crate::{access, ledger};
 
 /// Running time, as it goes by between two passes.
@@ -33,12 +37,15 @@ impl RunningClock {
 /// Carries out what the core asks for.
 pub(crate) struct RetentionExecutor {
     pub ledger: Batcher,
+    pub operations: Arc<Operations>,
 }
 
 impl Executor<Retention> for RetentionExecutor {
     async fn execute(&self, effect: RetentionEffect) -> Option<Input> {
         let RetentionEffect::Forget { running, settled_by, limit } = effect;
-        let forgotten = access::write(&self.ledger, move |sql| ledger::forget(sql, running, settled_by, limit)).await;
+        let over = self.operations.low_water();
+        let forget = move |sql: &Connection| ledger::forget(sql, running, settled_by, over, limit);
+        let forgotten = access::write(&self.ledger, forget).await;
         Some(match forgotten {
             Ok(removed) => Input::Done { removed },
             Err(error) => {

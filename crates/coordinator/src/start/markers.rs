@@ -13,7 +13,8 @@
 //!
 //! What a dead process had under way may still land after this has looked: it is a marker of an
 //! intent that the log has, so nothing is missed and nobody is alarmed in vain. A record that
-//! is merely `intended` goes with any marker or none.
+//! is merely `intended` goes with any marker or none, and so does one that is damaged and was set
+//! apart.
 //!
 //! Each incarnation is compared once, by the first start after it that comes as far as this,
 //! which then writes down how far it came. Within an incarnation the markers of transactions
@@ -147,7 +148,7 @@ fn explain(sql: &Connection, markers: &[Marker]) -> Result<Result<u64, Contradic
             (Standing::Absent, _) => return Ok(Err(Contradiction::NoRecord(id.clone()))),
             (Standing::Aborted, true) => return Ok(Err(Contradiction::Aborted(tx))),
             (Standing::Committed, true) => confirmed += 1,
-            (Standing::Intended, _) | (Standing::Aborted | Standing::Committed, false) => {}
+            (Standing::Intended | Standing::Isolated, _) | (Standing::Aborted | Standing::Committed, false) => {}
         }
     }
     Ok(Ok(confirmed))

@@ -3,7 +3,7 @@
 use graph::{Properties, Value};
 use stores::{Datum, GraphFault, Params, PropertyGraph, Rows, Statement, TextRange};
 
-use super::{cell, changed, find, limit, text};
+use super::{cell, changed, find, limit, store, text};
 
 pub(super) const LABEL: &str = "Tx";
 
@@ -12,17 +12,53 @@ pub const COMMITTED: &str = "committed";
 /// The state of a marker whose transaction never will.
 pub const ABORTED: &str = "aborted";
 
-/// Decides for a transaction. Fails on the uniqueness of `Tx.id` when it was decided before.
+/// Decides for a transaction. Fails on the uniqueness of `Tx.id` when it was decided before, and
+/// changes nothing, which its caller must not commit, when it is not above the floor below which
+/// markers are removed; see [`collection`](crate::collection) for the order of the two.
 pub static CREATE_MARKER: Statement = Statement {
     name: "create_marker",
-    cypher: "CREATE (t:Tx {id: $id, state: 'committed'}) RETURN count(t) AS changed",
+    cypher: "CREATE (t:Tx {id: $id, state: 'committed'}) WITH t \
+             OPTIONAL MATCH (s:Store {key: 'coordinator'}) WHERE s.floor_incarnation > $incarnation \
+             OR (s.floor_incarnation = $incarnation AND s.floor_serial >= $serial) \
+             RETURN count(t) - count(s) AS changed",
     columns: &["changed"],
     run: create_marker,
 };
 
 fn create_marker(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
     graph.create(&[LABEL], marker(text(params, "id")?, COMMITTED))?;
+    let position = store::position(params)?;
+    let collected = store::floor(graph)?.is_some_and(|floor| floor >= position);
+    Ok(changed(usize::from(!collected)))
+}
+
+/// Puts a marker back, of a transaction that was decided when the graph was backed up.
+pub static RESTORE_MARKER: Statement = Statement {
+    name: "restore_marker",
+    cypher: "CREATE (t:Tx {id: $id, state: $state}) RETURN count(t) AS changed",
+    columns: &["changed"],
+    run: restore_marker,
+};
+
+fn restore_marker(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    graph.create(&[LABEL], marker(text(params, "id")?, text(params, "state")?))?;
     Ok(changed(1))
+}
+
+/// Removes a marker.
+pub static DELETE_MARKER: Statement = Statement {
+    name: "delete_marker",
+    cypher: "MATCH (t:Tx {id: $id}) DELETE t RETURN count(*) AS changed",
+    columns: &["changed"],
+    run: delete_marker,
+};
+
+fn delete_marker(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let markers = find(graph, LABEL, "id", text(params, "id")?)?;
+    for node in &markers {
+        graph.delete(*node)?;
+    }
+    Ok(changed(markers.len()))
 }
 
 /// Decides against a transaction unless it was decided before; returns the decision.

@@ -3,7 +3,7 @@
 use graph::{Properties, Value};
 use stores::{Datum, GraphFault, Params, PropertyGraph, Rows, Statement};
 
-use super::{cell, find, param, text};
+use super::{cell, changed, find, param, text};
 
 pub(super) const LABEL: &str = "Store";
 
@@ -59,6 +59,81 @@ fn claim_store(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, G
         graph.set_properties(node, properties)?;
     }
     read_store(graph, params)
+}
+
+/// Raises the floor below which markers are removed, where the graph belongs to that ledger and
+/// the floor is lower. A late one of a process that is no more does not lower it again.
+///
+/// It writes to the node before it compares, for the same reason as [`CLAIM_STORE`].
+pub static RAISE_FLOOR: Statement = Statement {
+    name: "raise_floor",
+    cypher: "MATCH (s:Store {key: 'coordinator', id: $id}) SET s.claimed = true WITH s \
+             WHERE s.floor_incarnation IS NULL OR s.floor_incarnation < $incarnation \
+             OR (s.floor_incarnation = $incarnation AND s.floor_serial < $serial) \
+             SET s.floor_incarnation = $incarnation, s.floor_serial = $serial RETURN count(s) AS changed",
+    columns: &["changed"],
+    run: raise_floor,
+};
+
+fn raise_floor(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let (id, position) = (text(params, "id")?, position(params)?);
+    let mut raised = 0;
+    for node in find(graph, LABEL, "key", KEY)? {
+        let mut properties = graph.properties(node)?;
+        if properties.get("id").and_then(Value::as_text) != Some(id) {
+            continue;
+        }
+        properties.insert("claimed".to_owned(), Value::Bool(true));
+        if floor_of(&properties).is_none_or(|floor| floor < position) {
+            properties.insert("floor_incarnation".to_owned(), Value::Int(position.0));
+            properties.insert("floor_serial".to_owned(), Value::Int(position.1));
+            raised += 1;
+        }
+        graph.set_properties(node, properties)?;
+    }
+    Ok(changed(raised))
+}
+
+/// The floor below which markers are removed, as incarnation and serial; null where there is none
+/// yet, and no row if nobody has claimed the graph.
+pub static READ_FLOOR: Statement = Statement {
+    name: "read_floor",
+    cypher: "MATCH (s:Store {key: 'coordinator'}) \
+             RETURN s.floor_incarnation AS incarnation, s.floor_serial AS serial",
+    columns: &["incarnation", "serial"],
+    run: read_floor,
+};
+
+fn read_floor(graph: &mut dyn PropertyGraph, _: &Params) -> Result<Rows, GraphFault> {
+    let nodes = find(graph, LABEL, "key", KEY)?;
+    let row = |node| -> Result<Vec<Datum>, GraphFault> {
+        let properties = graph.properties(node)?;
+        Ok(["floor_incarnation", "floor_serial"].map(|name| cell(&properties, name)).into())
+    };
+    nodes.into_iter().map(row).collect()
+}
+
+/// The highest floor that stands in the graph.
+pub(super) fn floor(graph: &mut dyn PropertyGraph) -> Result<Option<(i64, i64)>, GraphFault> {
+    let mut highest = None;
+    for node in find(graph, LABEL, "key", KEY)? {
+        highest = highest.max(floor_of(&graph.properties(node)?));
+    }
+    Ok(highest)
+}
+
+/// Where a transaction stands among all, from a statement's parameters.
+pub(super) fn position(params: &Params) -> Result<(i64, i64), GraphFault> {
+    let number = |name: &str| param(params, name)?.as_int().ok_or_else(|| GraphFault::Parameter(name.to_owned()));
+    Ok((number("incarnation")?, number("serial")?))
+}
+
+fn floor_of(properties: &Properties) -> Option<(i64, i64)> {
+    let number = |name: &str| match properties.get(name) {
+        Some(Value::Int(number)) => Some(*number),
+        _ => None,
+    };
+    Some((number("floor_incarnation")?, number("floor_serial")?))
 }
 
 /// Who has claimed the graph; no row if nobody has.

@@ -184,6 +184,12 @@ async fn every_example_is_accepted_and_answered_as_the_document_says() {
         if path.starts_with("/cases/") {
             leave_a_case(&server).await;
         }
+        // Of a damaged log and of the folders of this machine the tests of the program have more to say.
+        if ["/damaged-records/{tx}/resolution", "/backups"].contains(&path) {
+            let reply = server.send(&request(path, method, operation)).await;
+            assert_documented(&document, operation, &reply);
+            continue;
+        }
         let reply = server.send(&request(path, method, operation)).await;
         assert_eq!(reply.status, 200, "{method} {path}: {reply:?}");
         assert_documented(&document, operation, &reply);

@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
-use coordinator::commit::{Answer, Rejection};
+use coordinator::commit::{AbortReason, Answer, Decision, Rejection, Settled};
+use coordinator::damage::{Fate, SettleError, Settlement};
+use coordinator::ledger::AuditAction;
+use coordinator::operations::AlertKind;
+use coordinator::reconcile::{Authority, Policy, Resolution, Task};
 use coordinator::service::{Coordinator, StartError};
+use coordinator::statements;
+use disk::{Death, Verdict};
 use stores::sqlite::OpenError;
+use stores::{GraphError, GraphStore};
 
 use crate::world::{LEDGER, World, commit, create, key};
 
@@ -37,15 +44,174 @@ async fn refused(world: &World) -> StartError {
 }
 
 #[tokio::test]
-async fn a_flipped_bit_in_the_log_is_found_and_its_record_named() {
+async fn a_flipped_bit_in_the_log_is_found() {
     for text in ["cherry", "committed", "banana"] {
         let world = settled(10).await;
         flip(&world, text);
-        let error = refused(&world).await;
-        assert!(
-            matches!(error, StartError::Ledger(_) | StartError::Open(OpenError::Damaged { .. })),
-            "{text}: {error}"
+        match world.start().await {
+            // Of single records alone: the others go on without them.
+            Ok(coordinator) => assert!(coordinator.damaged_count() > 0, "{text}"),
+            Err(error) => assert!(
+                matches!(error, StartError::Ledger(_) | StartError::Open(OpenError::Damaged { .. })),
+                "{text}: {error}"
+            ),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_set_apart_and_everything_else_goes_on() {
+    for change in ["hash = 'x' || hash", "patch = 'x' || patch", "checksum = checksum + 1"] {
+        let world = settled(10).await;
+        world.shell().execute_batch(&format!("UPDATE log SET {change} WHERE key = 'banana'")).unwrap();
+        // However often it starts, it is one record.
+        for start in 0..3 {
+            let coordinator = world.start().await.unwrap();
+            let records = coordinator.damaged_records().await.unwrap();
+            assert_eq!(
+                records.iter().map(|record| (record.key.as_str(), record.fate)).collect::<Vec<_>>(),
+                [("banana", Fate::Committed)]
+            );
+            assert_eq!(coordinator.damaged_count(), 1);
+            let alert = coordinator
+                .operations()
+                .alerts()
+                .into_iter()
+                .find(|alert| alert.alert == AlertKind::CheckFailed)
+                .unwrap();
+            assert!(alert.firing && alert.detail.contains("tx-1-2"), "{alert:?}");
+            commit(&coordinator, &format!("date-{start}")).await;
+            let retry = coordinator.submit(key("banana"), create("banana")).await.unwrap();
+            assert_eq!(retry, Answer::Unknown(Some(records[0].tx)), "what it has to match is lost");
+            assert!(matches!(coordinator.outcome(records[0].tx).await, Answer::Settled(_)), "its outcome is not");
+            assert!(matches!(coordinator.read("banana".parse().unwrap()).await, Answer::Entity(Some(_))));
+            assert!(coordinator.validate().await.is_clean());
+            world.kill(coordinator);
+        }
+        let coordinator = world.start().await.unwrap();
+        let settlement = Settlement { by: "ann".to_owned(), note: "asked the client".to_owned() };
+        let tx = coordinator.damaged_records().await.unwrap()[0].tx;
+        coordinator.settle_damaged(tx, settlement.clone()).await.unwrap();
+        assert!(matches!(coordinator.settle_damaged(tx, settlement).await, Err(SettleError::NoSuchRecord(_))));
+        assert!(!coordinator.operations().alerts().iter().any(|alert| alert.firing));
+        let audited: Vec<AuditAction> =
+            coordinator.audit(Some(tx), 0, 9).await.unwrap().into_iter().map(|entry| entry.action).collect();
+        assert_eq!(
+            audited,
+            [AuditAction::Intended, AuditAction::Committed, AuditAction::Isolated, AuditAction::Resolved]
         );
+        world.kill(coordinator);
+        assert_eq!(world.start().await.unwrap().damaged_count(), 0);
+    }
+}
+
+/// Leaves a transaction in doubt whose record is damaged; the graph has it, or has lost it.
+async fn in_doubt(seed: u64, decided: bool) -> World {
+    let world = World::new(seed);
+    let coordinator = world.start().await.unwrap();
+    commit(&coordinator, "apple").await;
+    let disk = world.disk.clone();
+    world.at_point(move |point| {
+        if point == "commit.finish.before" {
+            disk.set_capacity(disk.used());
+        }
+    });
+    let answer = coordinator.submit(key("banana"), create("banana")).await.unwrap();
+    assert!(matches!(answer, Answer::Unknown(_)), "{answer:?}");
+    coordinator.halted().await;
+    world.kill(coordinator);
+    world.disk.set_capacity(u64::MAX);
+    world.shell().execute_batch("UPDATE log SET patch = 'x' || patch WHERE key = 'banana'").unwrap();
+    if !decided {
+        world.graph.lose_last(1);
+    }
+    world
+}
+
+#[tokio::test]
+async fn a_damaged_record_in_doubt_is_fenced_and_never_comes_back() {
+    let world = in_doubt(13, false).await;
+    for _ in 0..2 {
+        let coordinator = world.start().await.unwrap();
+        let record = coordinator.damaged_records().await.unwrap().remove(0);
+        assert_eq!(record.fate, Fate::Aborted);
+        let outcome = coordinator.outcome(record.tx).await;
+        let aborted = Decision::Aborted { reason: AbortReason::Fenced };
+        assert_eq!(outcome, Answer::Settled(Settled { tx: record.tx, decision: aborted }));
+        assert!(matches!(coordinator.read("banana".parse().unwrap()).await, Answer::Entity(None)));
+        assert!(coordinator.validate().await.is_clean());
+        world.kill(coordinator);
+    }
+    // What it was sent with still lands nowhere.
+    let patch = create("banana");
+    let late = world.graph.execute(statements::decide("tx-1-2".parse().unwrap(), &patch), Duration::from_secs(1)).await;
+    assert!(matches!(late, Err(GraphError::Constraint { .. })), "{late:?}");
+}
+
+/// The graph has what SQLite does not, and no event says what it is: a person decides, and until
+/// then no policy does.
+#[tokio::test]
+async fn what_only_the_graph_has_is_decided_by_a_person() {
+    let world = in_doubt(14, true).await;
+    let coordinator = world.start().await.unwrap();
+    let record = coordinator.damaged_records().await.unwrap().remove(0);
+    assert_eq!((record.key.as_str(), record.fate), ("banana", Fate::GraphOnly));
+    assert!(matches!(coordinator.outcome(record.tx).await, Answer::Rejected(_)), "nobody can say yet");
+    assert!(matches!(coordinator.read("banana".parse().unwrap()).await, Answer::Rejected(_)), "the stores differ");
+    commit(&coordinator, "cherry").await;
+
+    let settlement = Settlement { by: "ann".to_owned(), note: "it is in the graph".to_owned() };
+    let early = coordinator.settle_damaged(record.tx, settlement.clone()).await;
+    assert!(matches!(early, Err(SettleError::StoresDiffer { differences: 1, .. })), "{early:?}");
+    for policy in [Policy::Log, Policy::Sql] {
+        let summary = coordinator.reconcile(policy).await;
+        assert_eq!((summary.repaired, summary.undecided), (0, 1), "{policy:?}: {summary:?}");
+    }
+    let case = coordinator.open_cases(0, 9).await.unwrap().remove(0);
+    let resolution = Resolution { authority: Authority::Graph, by: "ann".to_owned(), note: String::new() };
+    coordinator.resolve(case.number, resolution).await.unwrap();
+    coordinator.settle_damaged(record.tx, settlement).await.unwrap();
+    let outcome = coordinator.outcome(record.tx).await;
+    assert_eq!(outcome, Answer::Settled(Settled { tx: record.tx, decision: Decision::Committed }));
+    assert!(matches!(coordinator.read("banana".parse().unwrap()).await, Answer::Entity(Some(_))));
+    let summary = coordinator.reconcile(Policy::Log).await;
+    assert_eq!((summary.task, summary.is_clean()), (Task::Reconcile(Policy::Log), true));
+    assert!(!coordinator.operations().alerts().iter().any(|alert| alert.detail.contains("damaged records")));
+}
+
+/// The process dies at every point of the disk while a start sets a record apart.
+#[tokio::test]
+async fn setting_apart_survives_a_crash_at_every_step() {
+    for decided in [true, false] {
+        let mut reached_the_end = false;
+        for step in 1.. {
+            let world = in_doubt(15, decided).await;
+            let (disk, mut left) = (world.disk.clone(), step);
+            world.disk.observe(Box::new(move |_| {
+                left -= 1;
+                if left == 0 {
+                    disk.die(Death::Kill);
+                }
+                Verdict::Proceed
+            }));
+            let crashed = world.start().await;
+            world.disk.stop_observing();
+            reached_the_end = crashed.is_ok() && step > 1;
+            world.disk.die(Death::Kill);
+            drop(crashed);
+            world.disk.revive();
+            let coordinator = world.start().await.unwrap();
+            let records = coordinator.damaged_records().await.unwrap();
+            let fate = if decided { Fate::GraphOnly } else { Fate::Aborted };
+            assert_eq!(records.iter().map(|record| record.fate).collect::<Vec<_>>(), [fate], "step {step}");
+            let audited = coordinator.audit(Some(records[0].tx), 0, 9).await.unwrap();
+            let set_apart = audited.iter().filter(|entry| entry.action == AuditAction::Isolated).count();
+            assert_eq!(set_apart, 1, "step {step}: {audited:?}");
+            if reached_the_end {
+                break;
+            }
+        }
+        assert!(reached_the_end);
     }
 }
 
@@ -86,6 +252,8 @@ async fn a_damaged_record_that_is_met_while_running_ends_the_process() {
         let later = coordinator.submit(key("d"), create("d")).await.unwrap();
         assert!(matches!(later, Answer::Rejected(_)), "{later:?}");
         world.kill(coordinator);
-        refused(&world).await;
+        let coordinator = world.start().await.unwrap();
+        assert_eq!(coordinator.damaged_count(), 1, "the next one sets it apart");
+        commit(&coordinator, "d").await;
     }
 }

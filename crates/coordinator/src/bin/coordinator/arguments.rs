@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use coordinator::client::ServerUrl;
 use coordinator::reconcile::{Authority, Policy};
+use graph::TxId;
 use stores::bolt::client::{BoltUrl, UrlError};
 
 /// Atomic transactions over a graph database and SQLite.
@@ -64,7 +65,25 @@ pub enum Command {
     /// Show what is left to a person to decide, or decide it.
     #[command(after_help = MAINTENANCE)]
     Resolve(Resolve),
+    /// Write both stores to a new folder, as of one moment. New transactions wait meanwhile.
+    #[command(after_help = BACKUP)]
+    Backup(Backup),
+    /// Put a backup into an empty folder and an empty graph.
+    #[command(after_help = BACKUP)]
+    Restore(Restore),
 }
+
+const BACKUP: &str = "\
+Examples:
+  coordinator backup --to /var/backups/coordinator-monday
+  coordinator backup --data ./data --to ./monday
+  coordinator restore --from ./monday --data ./restored
+  GRAPH=… coordinator restore --from ./monday --data ./restored --graph bolt+s://new.example/db --graph-password-env GRAPH
+
+A backup is made by the server at --url, on its own machine; or, if none runs, by this program from
+the folder that --data names. A folder that has its name is whole: what is not has another name and
+can be deleted. A restored pair of stores has a new id: it works with nothing but each other, and
+the pair that was backed up stays what it is.";
 
 const MAINTENANCE: &str = "\
 Examples:
@@ -72,6 +91,8 @@ Examples:
   coordinator reconcile --policy log
   coordinator resolve
   coordinator resolve --case 3 --authority graph --by ann --note 'asked the owner'
+  coordinator resolve --damaged
+  coordinator resolve --damaged tx-3-17 --by ann --note 'the client has sent it again'
   coordinator validate --data ./data
 
 Through the server at --url. With --data, and if no server runs on that folder, the folder is
@@ -95,6 +116,10 @@ pub struct Maintenance {
     #[command(flatten)]
     pub graph: Graph,
 
+    /// The environment variable that holds the server's token, if it was started with one.
+    #[arg(long, value_name = "VAR")]
+    pub token_env: Option<String>,
+
     /// How long to wait for the server's answer: as long as it takes to read both stores.
     #[arg(long, value_name = "MS", default_value_t = 3_600_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout_ms: u64,
@@ -111,6 +136,30 @@ pub struct Reconcile {
 }
 
 #[derive(Debug, Args)]
+pub struct Backup {
+    #[command(flatten)]
+    pub maintenance: Maintenance,
+
+    /// The folder to make.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup.
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+
+    /// The data folder to restore to; created if it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+
+    #[command(flatten)]
+    pub graph: Graph,
+}
+
+#[derive(Debug, Args)]
 pub struct Resolve {
     #[command(flatten)]
     pub maintenance: Maintenance,
@@ -123,12 +172,17 @@ pub struct Resolve {
     #[arg(long, requires = "case")]
     pub authority: Option<Authority>,
 
+    /// The damaged records of the log, instead of cases; with a transaction, close its record,
+    /// once both stores agree.
+    #[arg(long, value_name = "TX", num_args = 0..=1, conflicts_with_all = ["case", "authority"])]
+    pub damaged: Option<Option<TxId>>,
+
     /// Who decides, for the audit trail.
-    #[arg(long, value_name = "NAME", requires = "case")]
+    #[arg(long, value_name = "NAME", requires = "note")]
     pub by: Option<String>,
 
     /// Why, for the audit trail.
-    #[arg(long, value_name = "TEXT", requires = "case")]
+    #[arg(long, value_name = "TEXT", requires = "by")]
     pub note: Option<String>,
 }
 
@@ -190,6 +244,12 @@ pub struct Serve {
     /// during which a server is running.
     #[arg(long, value_name = "HOURS", default_value_t = 168, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub retention_hours: u64,
+
+    /// Remove the markers of transactions from the graph whose records are older than the retention.
+    /// Only where the server ends transactions that take longer than it was told, as Neo4j and the
+    /// embedded graph do: otherwise a request that comes very late could take effect twice.
+    #[arg(long)]
+    pub collect_markers: bool,
 
     /// The pause between two comparisons of both stores; 0 for none.
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=1_000_000))]

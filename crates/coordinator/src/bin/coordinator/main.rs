@@ -1,6 +1,7 @@
 //! The program `coordinator`.
 
 mod arguments;
+mod backup;
 mod failure;
 mod maintain;
 mod secret;
@@ -37,6 +38,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Validate(arguments) => maintain::validate(arguments).await,
             Command::Reconcile(arguments) => maintain::reconcile(arguments).await,
             Command::Resolve(arguments) => maintain::resolve(arguments).await,
+            Command::Backup(arguments) => backup::backup(arguments).await,
+            Command::Restore(arguments) => backup::restore(arguments).await,
         }
     });
     // Shutting it down would cancel blocking work under the tasks that wait for it. What is

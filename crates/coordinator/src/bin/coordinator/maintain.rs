@@ -4,14 +4,17 @@ use std::io::Write;
 use std::time::Duration;
 
 use coordinator::client::{Client, ClientError};
+use coordinator::damage::{DamagedRecord, Settlement};
 use coordinator::data_dir::{DataDir, DataDirError};
 use coordinator::reconcile::{Case, Resolution, Summary};
 use coordinator::service::{Coordinator, Options};
 use env::{Env, Production};
+use graph::TxId;
 use serde::Serialize;
 
 use crate::arguments::{LogFormat, Maintenance, Reconcile, Resolve};
 use crate::failure::Failure;
+use crate::secret;
 use crate::serve::{not_started, open_graph, start_logging, unclaimed};
 
 /// How many cases are asked for at once.
@@ -38,8 +41,17 @@ pub async fn reconcile(arguments: Reconcile) -> Result<(), Failure> {
 
 /// Shows the open cases, or does what a person decided about one.
 pub async fn resolve(arguments: Resolve) -> Result<(), Failure> {
-    let Resolve { maintenance, case, authority, by, note } = arguments;
+    let Resolve { maintenance, case, authority, damaged, by, note } = arguments;
+    let names_one = case.is_some() || matches!(damaged, Some(Some(_)));
+    if names_one != by.is_some() {
+        return Err(Failure::input("a decision has a subject, --case or --damaged TX, and --by and --note"));
+    }
     let place = Place::find(maintenance).await?;
+    match (damaged, by.clone().zip(note.clone())) {
+        (Some(Some(tx)), Some((by, note))) => return print(&place.settle_damaged(tx, Settlement { by, note }).await?),
+        (Some(_), _) => return print(&place.damaged_records().await?),
+        (None, _) => {}
+    }
     // The command line has all four or none.
     let (Some(case), Some(authority), Some(by), Some(note)) = (case, authority, by, note) else {
         return print(&place.cases().await?);
@@ -55,7 +67,7 @@ pub async fn resolve(arguments: Resolve) -> Result<(), Failure> {
 }
 
 /// Where the stores are to be had.
-enum Place {
+pub enum Place {
     /// From the server that has them open.
     Server(Client),
     /// From their folder, which is ours for as long as we hold it.
@@ -63,17 +75,20 @@ enum Place {
 }
 
 impl Place {
-    async fn find(arguments: Maintenance) -> Result<Place, Failure> {
-        let Maintenance { url, data, graph, timeout_ms } = arguments;
+    pub async fn find(arguments: Maintenance) -> Result<Place, Failure> {
+        let Maintenance { url, data, graph, token_env, timeout_ms } = arguments;
         let env = Env::new(Production);
-        let server = || Client::new(env.clone(), url.address(), Duration::from_millis(timeout_ms));
-        let Some(data) = data else { return Ok(Place::Server(server())) };
+        let server = || {
+            let client = Client::new(env.clone(), url.address(), Duration::from_millis(timeout_ms));
+            Ok(Place::Server(secret::with_token(client, token_env.as_deref())?))
+        };
+        let Some(data) = data else { return server() };
         if !data.is_dir() {
             return Err(Failure::input(format!("there is no data folder {}", data.display())));
         }
         let data = match DataDir::claim(&data) {
             Ok(data) => data,
-            Err(DataDirError::InUse { .. }) => return Ok(Place::Server(server())),
+            Err(DataDirError::InUse { .. }) => return server(),
             Err(error) => return Err(unclaimed(error)),
         };
         start_logging(LogFormat::Human)?;
@@ -82,6 +97,25 @@ impl Place {
         let graph = open_graph(&env, &data, graph).await?;
         let coordinator = Coordinator::start(env, options, graph).await.map_err(not_started)?;
         Ok(Place::Folder(Box::new(coordinator), data))
+    }
+
+    async fn damaged_records(&self) -> Result<Vec<DamagedRecord>, Failure> {
+        match self {
+            Place::Server(client) => client.damaged_records().await.map_err(no_answer),
+            Place::Folder(coordinator, _) => coordinator
+                .damaged_records()
+                .await
+                .map_err(|error| Failure::other(format!("failed to read the damaged records: {error}"))),
+        }
+    }
+
+    async fn settle_damaged(&self, tx: TxId, settlement: Settlement) -> Result<DamagedRecord, Failure> {
+        match self {
+            Place::Server(client) => client.settle_damaged(tx, &settlement).await.map_err(no_answer),
+            Place::Folder(coordinator, _) => {
+                coordinator.settle_damaged(tx, settlement).await.map_err(|error| Failure::other(error.to_string()))
+            }
+        }
     }
 
     /// All open cases.
@@ -125,12 +159,12 @@ fn show(summary: &Summary) -> Result<(), Failure> {
     }))
 }
 
-fn print(value: &impl Serialize) -> Result<(), Failure> {
+pub fn print(value: &impl Serialize) -> Result<(), Failure> {
     let json = serde_json::to_string_pretty(value).expect("results are always valid JSON");
     writeln!(std::io::stdout(), "{json}").map_err(|error| Failure::other(format!("failed to print: {error}")))
 }
 
-fn no_answer(error: ClientError) -> Failure {
+pub fn no_answer(error: ClientError) -> Failure {
     let failure = Failure::other(error.to_string());
     match error {
         ClientError::NotSent { .. } => {

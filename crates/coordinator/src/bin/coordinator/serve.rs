@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coordinator::collection;
 use coordinator::data_dir::{DataDir, DataDirError};
 use coordinator::http::{self, Limits, Serving, Token};
 use coordinator::service::{Coordinator, Options, StartError};
@@ -40,6 +41,7 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
         answer_timeout_ms,
         requests_max,
         retention_hours,
+        collect_markers,
         validate_every_minutes,
         log_format,
     } = arguments;
@@ -52,11 +54,18 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let data = DataDir::claim(&data).map_err(unclaimed)?;
     let env = Env::new(Production);
-    let graph_limit = Duration::from_millis(graph.graph_timeout_ms);
+    let graph_timeout_ms = graph.graph_timeout_ms;
+    let graph_limit = Duration::from_millis(graph_timeout_ms);
     let graph = open_graph(&env, &data, graph).await?;
     let mut options = Options::new(data.path());
     options.commit.answer_timeout_ms = Millis(answer_timeout_ms);
     options.retention.keep = Millis(retention_hours * 60 * 60 * 1_000);
+    options.collection = collect_markers.then_some(collection::Config {
+        period: Millis(60_000),
+        // A transaction that began just before has ended by then, with as much again for the network.
+        grace: Millis(2 * graph_timeout_ms),
+        batch: 64,
+    });
     options.reconcile.period = (validate_every_minutes > 0).then_some(Millis(validate_every_minutes * 60 * 1_000));
     options.requests_max = usize::try_from(requests_max).expect("a pointer has 32 bits at least");
     options.graph_limit = graph_limit;

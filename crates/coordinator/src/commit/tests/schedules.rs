@@ -23,6 +23,7 @@ const CONFIG: Config = Config {
     decide_attempts_max: 2,
     backoff_ms: Millis(10),
     backoff_ms_max: Millis(20),
+    jitter_seed: 7,
     answer_timeout_ms: Millis(25),
 };
 
