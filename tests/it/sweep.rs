@@ -14,8 +14,8 @@ use crate::program::{Ran, run, squall};
 /// The smallest story: one transaction, and a read that finds it.
 const STEPS: &str = r#"
 steps = [
-  { at_ms = 350, client = "writer", do = { submit = { operations = [{ create = { id = "alice", kind = "person" } }] } } },
-  { at_ms = 1000, client = "reader", do = { read = { entity = "alice" } } },
+  { at_ms = 450, client = "writer", do = { submit = { operations = [{ create = { id = "alice", kind = "person" } }] } } },
+  { at_ms = 1100, client = "reader", do = { read = { entity = "alice" } } },
 ]
 "#;
 

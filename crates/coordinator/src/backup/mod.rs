@@ -219,8 +219,10 @@ impl Coordinator {
             let rows = self.page(statements::links_after(from, PAGE)).await?;
             let Some(last) = rows.last() else { break };
             after = Some([0, 1, 2].map(|index| text(last, index)));
-            links += rows.len() as u64;
-            sink = self.write(sink, rows.iter().map(|row| held(row, 3)).collect::<Result<_, _>>()?).await?;
+            let rows = rows.iter().filter(|row| !statements::is_cursor(row));
+            let elements = rows.map(|row| held(row, 3)).collect::<Result<Vec<_>, _>>()?;
+            links += elements.len() as u64;
+            sink = self.write(sink, elements).await?;
         }
         let mut after: Option<String> = None;
         loop {

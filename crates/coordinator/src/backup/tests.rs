@@ -3,7 +3,8 @@ use super::*;
 #[test]
 fn an_element_reads_as_it_was_written() {
     let subject = Subject::Entity("a".parse().unwrap());
-    let content = Content { kind: "thing".parse().unwrap(), key: None, properties: [("n".to_owned(), 7.into())].into() };
+    let content =
+        Content { kind: "thing".parse().unwrap(), key: None, properties: [("n".to_owned(), 7.into())].into() };
     let marker = Element::Marker { tx: "tx-1-2".parse().unwrap(), committed: true };
     for element in [Element::Held { subject, content }, marker] {
         let json = serde_json::to_string(&element).unwrap();

@@ -6,6 +6,7 @@
 use graph::{Content, EntityId, Kind, Subject};
 use stores::{Datum, Rows};
 
+use crate::statements::is_cursor;
 use crate::view;
 
 /// Where a page begins: after this key of this table, or at its beginning.
@@ -48,13 +49,17 @@ pub fn compare(from: &Position, graph: &Rows, sql: Vec<(Subject, Content)>, limi
         Position::Entities(_) => 1,
         Position::Links(_) => 3,
     };
-    let graph: Vec<Item> = graph.iter().map(|row| item(row, width)).collect();
+    let (rows, cursor) = match graph.split_last() {
+        Some((cursor, rows)) if is_cursor(cursor) => (rows, Some(item(cursor, width).key)),
+        _ => (&graph[..], None),
+    };
+    let graph: Vec<Item> = rows.iter().map(|row| item(row, width)).collect();
     let sql: Vec<Item> =
         sql.into_iter().map(|(subject, content)| Item { key: key(&subject), content: Some(content) }).collect();
     // A page that is full says nothing about what comes after its last element.
     let is_full = |items: &[Item]| items.len() >= limit as usize;
     let ends = [&graph, &sql].into_iter().filter(|items| is_full(items)).filter_map(|items| items.last());
-    let horizon = ends.map(|item| item.key.clone()).min();
+    let horizon = ends.map(|item| item.key.clone()).chain(cursor).min();
     if let (Some(horizon), Some(start)) = (&horizon, start(from))
         && *horizon <= start
     {
@@ -180,6 +185,23 @@ mod tests {
         assert_eq!(compared(&graph, &sql, 2), (2, vec!["b".to_owned()], Some("b".to_owned())));
         assert_eq!(compared(&graph, &sql[..1], 2), (2, vec!["b".to_owned()], Some("b".to_owned())));
         assert_eq!(compared(&[], &sql, 2), (2, vec!["a".to_owned(), "e".to_owned()], Some("e".to_owned())));
+    }
+
+    #[test]
+    fn a_page_of_links_that_ended_early_says_how_far_it_came() {
+        let properties = |kind: &str| -> Datum { Properties::from([("kind".to_owned(), Value::from(kind))]).into() };
+        let link = |from: &str| vec![from.into(), "knows".into(), "z".into(), properties("knows")];
+        let cursor = vec!["m".into(), "\u{10FFFF}".into(), "".into(), Datum::Null];
+        assert!(is_cursor(&cursor) && !is_cursor(&link("a")));
+        let of = |from: &str| {
+            let end = |id: &str| EntityId::new(id).unwrap();
+            let subject = Subject::Link { from: end(from), kind: "knows".parse().unwrap(), to: end("z") };
+            (subject, Content { kind: "knows".parse().unwrap(), key: None, properties: Properties::new() })
+        };
+        let page =
+            compare(&Position::Links(None), &vec![link("a"), cursor], vec![of("a"), of("m"), of("n")], 9).unwrap();
+        assert_eq!((page.compared, page.suspects), (2, vec![of("m").0]), "n is for the next page");
+        assert_eq!(page.next, Some(Position::Links(Some(["m", "\u{10FFFF}", ""].map(str::to_owned)))));
     }
 
     #[test]

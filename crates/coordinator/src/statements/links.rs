@@ -93,7 +93,20 @@ fn read_links(graph: &mut dyn PropertyGraph, params: &Params, direction: Directi
     Ok(rows)
 }
 
-/// Up to `limit` links after the one that `from`, `kind` and `to` name, sorted by them.
+/// How many entities [`DUMP_LINKS`] looks at before it answers with what it has: a page of entities without links must
+/// not keep others from the graph for longer than one of links.
+const SOURCES_MAX: usize = 4_096;
+
+/// Sorts after every kind: stands in the last row of a page that ended with its entity although it was not full.
+const BEYOND: &str = "\u{10FFFF}";
+
+/// Whether the row only says how far a page of links has come.
+pub fn is_cursor(row: &[Datum]) -> bool {
+    matches!(row, [_, kind, ..] if kind.as_text() == Some(BEYOND))
+}
+
+/// Up to `limit` links after the one that `from`, `kind` and `to` name, sorted by them. A page that ends before it is full,
+/// and is not the last one, has a last row that [`is_cursor`].
 pub static DUMP_LINKS: Statement = Statement {
     name: "dump_links",
     cypher: "MATCH (a:Entity)-[r:LINK]->(b:Entity) WHERE a.id >= $from \
@@ -111,7 +124,9 @@ fn dump_links(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, Gr
     let mut rows = Rows::new();
     // What is left of the links of the source that the last page ended in, then source by source.
     let mut sources = find(graph, entities::LABEL, "id", first)?;
+    let mut seen = 0;
     loop {
+        seen += sources.len();
         let mut last = None;
         for source in sources {
             let from = cell(&graph.properties(source)?, "id");
@@ -128,6 +143,10 @@ fn dump_links(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, Gr
         sources = graph.range(entities::LABEL, "id", TextRange { after: next, before: None }, SOURCES)?;
         if rows.len() >= limit || sources.is_empty() {
             return Ok(page(rows, limit));
+        }
+        if seen >= SOURCES_MAX {
+            let cursor = vec![next.into(), BEYOND.into(), "".into(), Datum::Null];
+            return Ok(page(rows, limit).into_iter().chain([cursor]).collect());
         }
     }
 }
