@@ -208,6 +208,33 @@ async fn a_second_attempt_meets_the_marker_of_the_first() {
     }
 }
 
+/// What is sent for a transaction below the floor comes too late to do anything, although its marker
+/// is gone; and the floor only rises.
+#[tokio::test]
+async fn below_the_floor_nothing_is_decided() {
+    for subject in subjects::all().await {
+        subject.execute(statements::claim_store(OWNER, 2, "n")).await.unwrap();
+        subject.execute(statements::decide(tx(5), &creating(&["a"]))).await.unwrap();
+        for (owner, floor, expected) in [(OWNER, 5, 5), (OWNER, 3, 5), ("another", 9, 5)] {
+            subject.execute(statements::raise_floor(owner, tx(floor))).await.unwrap();
+            let read = subject.execute(statements::read_floor()).await.unwrap().remove(0);
+            assert_eq!(read, [[Datum::Int(9), Datum::Int(expected)]], "{}", subject.name);
+        }
+        let removed =
+            subject.execute(statements::delete_markers(&[tx(5).to_string(), tx(4).to_string()])).await.unwrap();
+        assert_eq!(removed, [[[Datum::Int(1)]], [[Datum::Int(0)]]], "{}", subject.name);
+        for late in [tx(5), tx(4), TxId { incarnation: 8, serial: 900 }] {
+            let error = subject.execute(statements::decide(late, &creating(&["b"]))).await.unwrap_err();
+            assert!(matches!(error, GraphError::Unexpected { .. }), "{}: {late}: {error}", subject.name);
+        }
+        assert_eq!(state(&subject).await, (vec!["a".to_owned()], vec![]), "{}", subject.name);
+        for next in [tx(6), TxId { incarnation: 10, serial: 1 }] {
+            let name = format!("c-{}", next.serial);
+            subject.execute(statements::decide(next, &creating(&[&name]))).await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_fenced_transaction_cannot_be_decided() {
     for subject in subjects::all().await {

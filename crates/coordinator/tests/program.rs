@@ -369,8 +369,24 @@ async fn a_flipped_bit_in_a_record_is_for_somebody_to_look_at() {
     let changed = ledger.execute("UPDATE log SET settled_ms = settled_ms + 1 WHERE key = 'first'", []).unwrap();
     assert_eq!(changed, 1);
     drop(ledger);
-    let message = refused(data.path());
-    assert!(message.contains("the record of tx-1-1 is damaged: its checksum does not match"), "{message}");
+    let server = Server::start(data.path());
+    let url = server.url.to_string();
+    let (_, status, _) = printed(&["status", "--url", &url]);
+    assert_eq!(status["damaged_records"], 1);
+    let (code, records, _) = printed(&["resolve", "--url", &url, "--damaged"]);
+    assert_eq!((code, &records[0]["tx"], &records[0]["fate"]), (Some(0), &"tx-1-1".into(), &"committed".into()));
+    assert_eq!(records[0]["why"], "its checksum does not match");
+    let close = |tx: &str| {
+        coordinator(&["resolve", "--url", &url, "--damaged", tx, "--by", "ann", "--note", "looked at it"])
+            .output()
+            .unwrap()
+    };
+    assert!(failed(&close("tx-1-2")).1.contains("no damaged record of tx-1-2 is left to a person"));
+    assert!(close("tx-1-1").status.success());
+    assert_eq!(printed(&["status", "--url", &url]).1["damaged_records"], 0);
+    assert_eq!(printed(&["resolve", "--url", &url, "--damaged"]).1, serde_json::json!([]));
+    let output = coordinator(&["resolve", "--url", &url, "--damaged", "tx-1-1"]).output().unwrap();
+    assert_eq!(failed(&output).0, Some(2));
 }
 
 #[test]

@@ -218,7 +218,8 @@ async fn a_malformed_target_is_refused_at_its_part() {
 async fn a_coordinator_that_works_says_so() {
     let server = Server::start().await;
     let expected = json!({
-        "version": env!("CARGO_PKG_VERSION"), "open": 0, "recovering": 0, "waiting": 0, "halted": false
+        "version": env!("CARGO_PKG_VERSION"), "open": 0, "recovering": 0, "waiting": 0, "halted": false,
+        "damaged_records": 0
     });
     assert_eq!(server.get("/healthz").await.json(), expected);
     assert_eq!(server.get("/status").await.json(), expected);
