@@ -165,3 +165,51 @@ fn between(
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use graph::Value;
+    use stores::memory::MemoryGraph;
+    use stores::{GraphFault, run_calls};
+
+    use super::*;
+    use crate::statements::{calls_for, links_after};
+
+    #[derive(Debug)]
+    struct Fault(#[expect(dead_code, reason = "shown when the test fails")] String);
+
+    impl From<GraphFault> for Fault {
+        fn from(fault: GraphFault) -> Fault {
+            Fault(fault.to_string())
+        }
+    }
+
+    fn run(graph: &MemoryGraph, calls: &[stores::Call]) -> Vec<Rows> {
+        graph.autocommit(|graph| run_calls(graph, calls).map_err(|error| Fault(format!("{error:?}")))).unwrap()
+    }
+
+    #[test]
+    fn a_page_ends_after_so_many_entities_and_the_next_one_goes_on_there() {
+        let graph = MemoryGraph::new();
+        let last = 2 * SOURCES_MAX;
+        // Not by the statement, which looks for the id first: without an index that takes long.
+        for n in 0..=last {
+            let properties = [("id".to_owned(), Value::from(format!("e{n:06}").as_str()))].into();
+            graph.autocommit(|graph| graph.create(&[entities::LABEL], properties).map_err(Fault::from)).unwrap();
+        }
+        let link = format!(r#"[{{"link":{{"from":"e{last:06}","kind":"knows","to":"e000000"}}}}]"#);
+        run(&graph, &calls_for(&serde_json::from_str(&link).unwrap()));
+        let (mut after, mut pages, mut links): (Option<[String; 3]>, usize, Vec<String>) = (None, 0, Vec::new());
+        loop {
+            let from = after.as_ref().map(|key| key.each_ref().map(String::as_str));
+            let rows = run(&graph, &links_after(from, 10)).remove(0);
+            let Some(row) = rows.last() else { break };
+            let key = [0, 1, 2].map(|index| row[index].as_text().unwrap().to_owned());
+            pages += 1;
+            links.extend(rows.iter().filter(|row| !is_cursor(row)).map(|row| row[0].as_text().unwrap().to_owned()));
+            after = Some(key);
+        }
+        assert_eq!(links, [format!("e{last:06}")]);
+        assert!(pages >= 3, "{pages} pages for {last} entities: each is bounded");
+    }
+}
