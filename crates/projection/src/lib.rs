@@ -4,5 +4,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`event`] | what happened, in the order of each resource's sequence |
+//! | [`fold`] | what a resource is after an event, and what that changes in the graph |
 
 pub mod event;
+pub mod fold;
