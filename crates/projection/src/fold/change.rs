@@ -31,6 +31,8 @@ pub enum Change {
         name: EntityId,
         /// What changes.
         set: Properties,
+        /// Whether its edges to what it belongs to are wrong and have to go first.
+        misowned: bool,
     },
     /// Takes an annotation away, with all edges that leave it.
     DropAnnotation {
@@ -45,6 +47,8 @@ pub enum Change {
         name: EntityId,
         /// What changes.
         set: Properties,
+        /// Whether its edges to what it belongs to are wrong and have to go first.
+        misowned: bool,
     },
     /// Takes a tombstone away: the name is in use again.
     DropTombstone {
@@ -92,8 +96,8 @@ pub fn changes(before: &Picture, after: &Picture) -> Vec<Change> {
     }
     for (name, wanted) in &after.annotations {
         let found = before.annotations.get(name);
-        if let Some(set) = difference(found, wanted) {
-            changes.push(Change::PutAnnotation { name: name.clone(), set });
+        if let Some((set, misowned)) = difference(found, wanted) {
+            changes.push(Change::PutAnnotation { name: name.clone(), set, misowned });
         }
         relink(name, found, wanted, &mut changes);
     }
@@ -101,8 +105,8 @@ pub fn changes(before: &Picture, after: &Picture) -> Vec<Change> {
         changes.push(Change::DropTombstone { name: name.clone() });
     }
     for (name, wanted) in &after.tombstones {
-        if let Some(set) = difference(before.tombstones.get(name), wanted) {
-            changes.push(Change::PutTombstone { name: name.clone(), set });
+        if let Some((set, misowned)) = difference(before.tombstones.get(name), wanted) {
+            changes.push(Change::PutTombstone { name: name.clone(), set, misowned });
         }
     }
     for id in before.vocabulary.keys().filter(|id| !after.vocabulary.contains_key(*id)) {
@@ -148,10 +152,12 @@ fn relink(name: &EntityId, found: Option<&Drawn>, wanted: &Drawn, changes: &mut 
     }
 }
 
-/// What a node has to be set to, its edge to the resource included; nothing if all is well.
-fn difference(found: Option<&Drawn>, wanted: &Drawn) -> Option<Properties> {
-    let same = found.is_some_and(|found| found.properties == wanted.properties && found.owners == wanted.owners);
-    (!same).then(|| set(found.map(|found| &found.properties), &wanted.properties))
+/// What a node has to be set to, and whether its edges to what it belongs to are wrong; nothing if
+/// all is well.
+fn difference(found: Option<&Drawn>, wanted: &Drawn) -> Option<(Properties, bool)> {
+    let misowned = found.is_some_and(|found| found.owners != wanted.owners);
+    let same = !misowned && found.is_some_and(|found| found.properties == wanted.properties);
+    (!same).then(|| (set(found.map(|found| &found.properties), &wanted.properties), misowned))
 }
 
 fn set(found: Option<&Properties>, wanted: &Properties) -> Properties {

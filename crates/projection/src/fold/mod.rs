@@ -21,7 +21,7 @@ use graph::EntityId;
 use crate::event::{BodyItem, Content, Created, EntityType, Event, Json, Payload, Schema, Treatment, system};
 
 pub use change::{Change, changes, node_only};
-pub use picture::{Damage, Drawn, Picture};
+pub use picture::{Damage, Drawn, Picture, node_id, parse_node_id};
 
 /// What a resource is, or the parts of it that were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -42,8 +42,8 @@ pub struct Picture {
 pub struct Drawn {
     /// Its properties.
     pub properties: Properties,
-    /// The properties of its edges to the resource that it belongs to: one edge, and none.
-    pub owners: Vec<Properties>,
+    /// What it belongs to, with the properties of the edges: the resource once, and none.
+    pub owners: Vec<(EntityId, Properties)>,
     /// The resources that it links to, with the properties of the edges: each once, and none.
     pub links: Vec<(EntityId, Properties)>,
 }
@@ -66,6 +66,17 @@ impl Term {
             Term::TagSchema(name) => ("tag_schema", name),
         }
     }
+}
+
+/// The id of the node of an annotation or of its tombstone.
+pub fn node_id(resource: &EntityId, name: &EntityId) -> String {
+    format!("{resource}#{name}")
+}
+
+/// What the node of that id is about: its resource, and the name of the annotation.
+pub fn parse_node_id(id: &str) -> Option<(EntityId, EntityId)> {
+    let (resource, name) = id.split_once('#')?;
+    Some((resource.parse().ok()?, name.parse().ok()?))
 }
 
 impl Drafted {
@@ -166,7 +177,7 @@ fn annotation(resource: &EntityId, name: &EntityId, drafted: &Drafted) -> Drawn 
     properties.insert("body".to_owned(), Value::List(drafted.body.iter().map(item).collect()));
     properties.extend(drafted.selector.as_ref().map(|Json(selector)| ("selector".to_owned(), selector.clone().into())));
     let links = drafted.links().into_iter().map(|target| (target.clone(), Properties::new())).collect();
-    Drawn { properties, owners: vec![Properties::new()], links }
+    Drawn { properties, owners: vec![(resource.clone(), Properties::new())], links }
 }
 
 fn drafted(properties: &Properties) -> Option<Drafted> {
@@ -183,7 +194,7 @@ fn tombstone(resource: &EntityId, name: &EntityId, sequence: u64) -> Drawn {
     let mut properties = text(&[("resource", resource.as_str()), ("annotation", name.as_str())]);
     let sequence = i64::try_from(sequence).expect("sequence numbers fit into 63 bits");
     properties.insert("seq".to_owned(), Value::Int(sequence));
-    Drawn { properties, owners: vec![Properties::new()], links: Vec::new() }
+    Drawn { properties, owners: vec![(resource.clone(), Properties::new())], links: Vec::new() }
 }
 
 fn word((term, schema): (&Term, &Option<Json>)) -> (String, Properties) {

@@ -28,7 +28,7 @@ impl Lanes {
             lane.heard = lane.heard.max(write.to.sequence);
             lane.applied = Some(write.to.clone());
             if !lane.tasks.is_empty() {
-                self.task_done(now, &resource, Some(&write), step);
+                self.task_done(&resource, Some(&write), step);
             }
             self.advance(now, &resource, step);
         }
@@ -74,7 +74,7 @@ impl Lanes {
     fn refused(&mut self, now: Millis, resource: &EntityId, outgoing: &Outgoing, reason: &str, step: &mut LanesStep) {
         let lane = self.lanes.get_mut(resource).expect("a lane that writes is not forgotten");
         if !lane.tasks.is_empty() {
-            self.task_done(now, resource, None, step);
+            self.task_done(resource, None, step);
             return self.again(now, resource, step);
         }
         match outgoing.events {

@@ -46,7 +46,7 @@ impl Lanes {
             TaskKind::Rebuild | TaskKind::Reconcile => false,
         };
         if done {
-            self.task_ended(now, resource, Some(false), step);
+            self.task_ended(resource, Some(false), step);
             return self.advance(now, resource, step);
         }
         let is_made = found.picture.state().is_ok_and(|state| state.facets.is_some());
@@ -147,7 +147,7 @@ impl Lanes {
         let to = Applied { sequence, generation, partial: false, poison };
         let same = changes.is_empty() && sequence == found.applied.sequence && !found.applied.partial;
         if task.kind == TaskKind::Reconcile && same {
-            self.task_ended(now, resource, Some(false), step);
+            self.task_ended(resource, Some(false), step);
             return self.advance(now, resource, step);
         }
         let events = sequence.saturating_sub(found.applied.sequence);
@@ -156,13 +156,7 @@ impl Lanes {
     }
 
     /// What a task wrote is in the graph, or was refused for good.
-    pub(super) fn task_done(
-        &mut self,
-        now: Millis,
-        resource: &EntityId,
-        written: Option<&Write>,
-        step: &mut LanesStep,
-    ) {
+    pub(super) fn task_done(&mut self, resource: &EntityId, written: Option<&Write>, step: &mut LanesStep) {
         let task = self.lanes[resource].tasks.front().expect("a task has written");
         if written.is_some() {
             step.marks.push(match task.kind {
@@ -172,11 +166,11 @@ impl Lanes {
             });
         }
         let differed = written.map(|write| !write.changes.is_empty());
-        self.task_ended(now, resource, differed, step);
+        self.task_ended(resource, differed, step);
     }
 
     /// A task is over: whether it found a difference, or nothing if it failed.
-    fn task_ended(&mut self, now: Millis, resource: &EntityId, differed: Option<bool>, step: &mut LanesStep) {
+    fn task_ended(&mut self, resource: &EntityId, differed: Option<bool>, step: &mut LanesStep) {
         let lane = self.lanes.get_mut(resource).expect("just looked at");
         let task = lane.tasks.pop_front().expect("a task has ended");
         let ended = Ended {
