@@ -64,7 +64,7 @@ impl Lanes {
             let stage = std::mem::take(&mut lane.stage);
             assert_eq!(stage, Stage::Load, "{resource} is to read");
             let next = lane.buffer.values().take(run_max).filter_map(|event| fold::touches(event));
-            let (parts, wanted) = match lane.tasks.front().map(|task| task.kind) {
+            let (parts, wanted) = match lane.tasks.front().filter(|_| lane.on_task).map(|task| task.kind) {
                 None => {
                     let parts: BTreeSet<Part> = next.collect();
                     (parts.clone(), Parts::Some(parts))

@@ -31,6 +31,8 @@ pub(super) struct Lane {
     /// Who waits for an event.
     pub barriers: BTreeSet<RequestId>,
     pub tasks: VecDeque<Task>,
+    /// Whether what is under way is for the first of the tasks, and not for the next events.
+    pub on_task: bool,
     pub hold: Option<Hold>,
     /// The first position of the feed that `hold` does not speak for.
     pub next_hold: Option<u64>,

@@ -80,7 +80,8 @@ pub struct Found {
 pub struct Write {
     /// The resource.
     pub resource: EntityId,
-    /// What its mark has to be: sequence, generation and whether it is partial.
+    /// What its mark has to be, in all of its parts but the words about a poison: a write that does not
+    /// know that the resource was parked must not unpark it.
     pub from: Applied,
     /// What its mark becomes.
     pub to: Applied,

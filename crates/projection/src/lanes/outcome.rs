@@ -27,7 +27,7 @@ impl Lanes {
             }
             lane.heard = lane.heard.max(write.to.sequence);
             lane.applied = Some(write.to.clone());
-            if !lane.tasks.is_empty() {
+            if lane.on_task {
                 self.task_done(&resource, Some(&write), step);
             }
             self.advance(now, &resource, step);
@@ -73,7 +73,7 @@ impl Lanes {
     /// The graph refused for good what one lane wrote alone. If that was one event, it is the poison.
     fn refused(&mut self, now: Millis, resource: &EntityId, outgoing: &Outgoing, reason: &str, step: &mut LanesStep) {
         let lane = self.lanes.get_mut(resource).expect("a lane that writes is not forgotten");
-        if !lane.tasks.is_empty() {
+        if lane.on_task {
             self.task_done(resource, None, step);
             return self.again(now, resource, step);
         }

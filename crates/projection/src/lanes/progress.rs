@@ -21,7 +21,8 @@ impl Lanes {
         if lane.stage != Stage::Idle {
             return;
         }
-        if !lane.tasks.is_empty() {
+        lane.on_task = !lane.tasks.is_empty();
+        if lane.on_task {
             return self.begin_load(resource);
         }
         let Some(applied) = lane.applied.clone() else {
@@ -118,10 +119,10 @@ impl Lanes {
             let lane = self.lanes.get_mut(&resource).expect("a lane that reads is not forgotten");
             let stage = std::mem::take(&mut lane.stage);
             let Stage::Loading { parts } = stage else { panic!("{resource} was read while {stage:?}") };
-            if lane.tasks.is_empty() {
-                self.fold(now, &resource, found, &parts, step);
-            } else {
+            if lane.on_task {
                 self.gather(now, &resource, found, step);
+            } else {
+                self.fold(now, &resource, found, &parts, step);
             }
             if self.halted {
                 return;
@@ -193,7 +194,7 @@ impl Lanes {
         let lane = self.lanes.get_mut(resource).expect("a lane that reads is not forgotten");
         assert_eq!(lane.stage, Stage::Fetching, "{resource} was fetched and did not ask for it");
         lane.stage = Stage::Idle;
-        if !lane.tasks.is_empty() {
+        if lane.on_task {
             return self.gathered(now, resource, &events, more, step);
         }
         let next = lane.applied.as_ref().expect("a lane fetches behind its mark").sequence + 1;

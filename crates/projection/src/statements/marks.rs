@@ -20,7 +20,7 @@ pub static ADVANCE_MARKS: Statement = Statement {
              ON CREATE SET m.seq = 0, m.generation = 0 \
              SET m.resource = row.resource WITH m, row \
              WHERE m.seq = row.from_seq AND m.generation = row.from_generation \
-             AND coalesce(m.partial, false) = row.from_partial \
+             AND coalesce(m.partial, false) = row.from_partial AND coalesce(m.parked, 0) = row.from_parked \
              SET m.seq = row.seq, m.generation = row.generation, m.partial = row.partial, \
              m.parked = row.parked, m.why = row.why RETURN count(m) AS changed",
     columns: &["changed"],
@@ -36,6 +36,7 @@ pub(super) fn row(write: &Write) -> Datum {
         ("from_seq", int(from.sequence)),
         ("from_generation", int(from.generation)),
         ("from_partial", Datum::Bool(from.partial)),
+        ("from_parked", int(from.poison.as_ref().map_or(0, |poison| poison.sequence))),
         ("seq", int(to.sequence)),
         ("generation", int(to.generation)),
         ("partial", or_null(to.partial.then_some(Datum::Bool(true)))),
@@ -52,7 +53,9 @@ fn advance_marks(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows,
             let mut properties = graph.properties(mark)?;
             let stands = cell(&properties, "seq") == *field(row, "from_seq")?
                 && cell(&properties, "generation") == *field(row, "from_generation")?
-                && is_partial(&properties) == (*field(row, "from_partial")? == Datum::Bool(true));
+                && is_partial(&properties) == (*field(row, "from_partial")? == Datum::Bool(true))
+                && properties.get("parked").and_then(Value::as_int).unwrap_or(0)
+                    == field(row, "from_parked")?.as_int().ok_or_else(|| fault("from_parked"))?;
             if !stands {
                 continue;
             }

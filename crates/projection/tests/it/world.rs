@@ -242,6 +242,14 @@ impl World {
         dump(self.graph.as_ref(), 7, LIMIT).await.expect("it is readable")
     }
 
+    /// The whole graph but for the projection's own nodes, or what cannot be read of it.
+    pub async fn graph_text(&self) -> String {
+        match dump(self.graph.as_ref(), 7, LIMIT).await {
+            Ok(dump) => dump.graph.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
     /// What must be true once everything has settled.
     pub async fn check(&self) {
         let log: Vec<Event> = self.log.visible().iter().map(|event| (**event).clone()).collect();
