@@ -4,7 +4,8 @@ use std::net::TcpListener;
 
 use stateright::Model;
 
-use crate::commit::{Bounds, CommitModel};
+use crate::commit::{self, CommitModel};
+use crate::projection::{self, ProjectionModel};
 use crate::search::{Progress, Report, search};
 
 /// How much of a model is searched.
@@ -28,7 +29,14 @@ pub struct Entry {
     pub pinned_small: usize,
     /// How many when it is large.
     pub pinned_large: usize,
-    build: fn(Size) -> CommitModel,
+    model: Which,
+}
+
+/// The models are of different types.
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    Commit,
+    Projection,
 }
 
 impl Entry {
@@ -52,13 +60,24 @@ fn names() -> String {
 
 /// All models.
 pub fn registry() -> &'static [Entry] {
-    &[Entry {
-        name: "commit",
-        description: "atomic commit over a graph store and SQLite, under crashes and delayed, lost and refused requests",
-        pinned_small: 150_312,
-        pinned_large: 5_227_666,
-        build: commit,
-    }]
+    &[
+        Entry {
+            name: "commit",
+            description: "atomic commit over a graph store and SQLite, under crashes and delayed, lost and refused \
+                          requests",
+            pinned_small: 150_312,
+            pinned_large: 5_227_666,
+            model: Which::Commit,
+        },
+        Entry {
+            name: "projection",
+            description: "a graph that says what the events say, under crashes, rebuilds, and events and writes that \
+                          come late or twice",
+            pinned_small: 1,
+            pinned_large: 2,
+            model: Which::Projection,
+        },
+    ]
 }
 
 fn find(name: &str) -> Result<&'static Entry, UnknownModel> {
@@ -67,8 +86,15 @@ fn find(name: &str) -> Result<&'static Entry, UnknownModel> {
 
 fn commit(size: Size) -> CommitModel {
     CommitModel::new(match size {
-        Size::Small => Bounds::SMALL,
-        Size::Large => Bounds::LARGE,
+        Size::Small => commit::Bounds::SMALL,
+        Size::Large => commit::Bounds::LARGE,
+    })
+}
+
+fn projection(size: Size) -> ProjectionModel {
+    ProjectionModel::new(match size {
+        Size::Small => projection::Bounds::SMALL,
+        Size::Large => projection::Bounds::LARGE,
     })
 }
 
@@ -80,7 +106,11 @@ pub fn check(
     progress: impl FnMut(Progress) + Send,
 ) -> Result<Report, UnknownModel> {
     let entry = find(name)?;
-    Ok(search((entry.build)(size), Some(entry.pinned(size)), threads, progress))
+    let pinned = Some(entry.pinned(size));
+    Ok(match entry.model {
+        Which::Commit => search(commit(size), pinned, threads, progress),
+        Which::Projection => search(projection(size), pinned, threads, progress),
+    })
 }
 
 /// Why a model is not served.
@@ -104,6 +134,9 @@ pub fn explore(name: &str, size: Size, address: &str) -> Result<(), ExploreError
     let entry = find(name)?;
     // The server itself would panic.
     TcpListener::bind(address).map_err(|error| ExploreError::Address { address: address.to_owned(), error })?;
-    (entry.build)(size).checker().serve(address);
+    match entry.model {
+        Which::Commit => drop(commit(size).checker().serve(address)),
+        Which::Projection => drop(projection(size).checker().serve(address)),
+    }
     Ok(())
 }

@@ -22,6 +22,9 @@ pub struct Dump {
 
 /// Reads all of it, in pages of `rows_max`.
 ///
+/// Of two edges between the same nodes, which the projection never makes, the end of a page may
+/// hide one.
+///
 /// # Errors
 ///
 /// See [`GraphStore::execute`]; and a refusal where a row is nothing that the projection would write.

@@ -125,6 +125,9 @@ fn meddle(graph: &mut dyn PropertyGraph, what: Meddling) -> Result<(), stores::G
         Meddling::ExtraAnnotation => {
             if let Some(resource) = resources.first() {
                 let Some(Value::Text(id)) = graph.properties(*resource)?.remove("id") else { return Ok(()) };
+                if !graph.find("Annotation", "id", &Value::from(format!("{id}#ghost")))?.is_empty() {
+                    return Ok(());
+                }
                 let ghost = graph.create(&["Annotation"], named(&[("id", &format!("{id}#ghost"))]))?;
                 graph.relate(ghost, "BELONGS_TO", *resource, Properties::new())?;
             }
@@ -136,7 +139,9 @@ fn meddle(graph: &mut dyn PropertyGraph, what: Meddling) -> Result<(), stores::G
             }
         }
         Meddling::ExtraResource => {
-            graph.create(&["Resource"], named(&[("id", "stranger"), ("name", "x")]))?;
+            if graph.find("Resource", "id", &Value::from("stranger"))?.is_empty() {
+                graph.create(&["Resource"], named(&[("id", "stranger"), ("name", "x")]))?;
+            }
         }
     }
     Ok(())
