@@ -73,8 +73,8 @@ pub fn registry() -> &'static [Entry] {
             name: "projection",
             description: "a graph that says what the events say, under crashes, rebuilds, and events and writes that \
                           come late or twice",
-            pinned_small: 1,
-            pinned_large: 2,
+            pinned_small: 36_364,
+            pinned_large: 127_067,
             model: Which::Projection,
         },
     ]

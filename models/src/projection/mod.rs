@@ -15,6 +15,8 @@
 //!
 //! - A read is told of when it is executed: what it says is as old as the write that rests on it,
 //!   and nobody else acts on it.
+//! - A process that starts reads at once what the projection keeps about itself, and that nothing is
+//!   parked: it does nothing before it has.
 //! - Clocks stand still: every pause is zero. Poison and barriers are the subject of the tests of
 //!   the crate.
 
@@ -52,10 +54,10 @@ pub struct Bounds {
 impl Bounds {
     /// Small enough for every change.
     pub const SMALL: Bounds =
-        Bounds { events: 8, budget: Budget { deliveries: 1, crashes: 1, losses: 0, rebuilds: 1 } };
+        Bounds { events: 3, budget: Budget { deliveries: 0, crashes: 1, losses: 0, rebuilds: 1 } };
     /// Large enough for a night.
     pub const LARGE: Bounds =
-        Bounds { events: 8, budget: Budget { deliveries: 1, crashes: 1, losses: 1, rebuilds: 1 } };
+        Bounds { events: 4, budget: Budget { deliveries: 0, crashes: 1, losses: 0, rebuilds: 1 } };
 }
 
 /// The model.
@@ -177,7 +179,7 @@ impl Model for ProjectionModel {
     }
 
     fn properties(&self) -> Vec<Property<ProjectionModel>> {
-        properties::all()
+        properties::all(self.bounds)
     }
 
     fn format_action(&self, action: &Action) -> String {

@@ -1,17 +1,18 @@
 //! What must always hold, and what must be possible, or the model shows nothing.
 
+use graph::{EntityId, Snapshot};
 use projection::lanes::Failure;
 
-use super::ProjectionModel;
 use super::script;
 use super::state::State;
+use super::{Bounds, ProjectionModel};
 
 type Property = stateright::Property<ProjectionModel>;
 
 /// All properties of the model.
-pub fn all() -> Vec<Property> {
+pub fn all(bounds: Bounds) -> Vec<Property> {
     let mut properties = always();
-    properties.extend(sometimes());
+    properties.extend(sometimes(bounds));
     properties
 }
 
@@ -46,18 +47,26 @@ fn is_done(model: &ProjectionModel, state: &State) -> bool {
     applied && projection.position == model.log.len() as u64 && !projection.rebuilding
 }
 
-/// What a resource has in the graph is what its stream says up to the mark, in every state; between
-/// the passes of a rebuild too, since nothing was lost before.
+/// What a resource has in the graph is what its stream says up to the mark, in every state. Between
+/// the passes of a rebuild its node may be further.
 fn marks_are_sound(model: &ProjectionModel, state: &State) -> bool {
     model.prefixes.iter().all(|(resource, prefixes)| {
-        let sequence = state.graph.marks.get(resource).map_or(0, |applied| applied.sequence);
-        let Some(wanted) = usize::try_from(sequence).ok().and_then(|sequence| prefixes.get(sequence)) else {
+        let applied = state.graph.marks.get(resource).cloned().unwrap_or_default();
+        let Some(wanted) = usize::try_from(applied.sequence).ok().and_then(|sequence| prefixes.get(sequence)) else {
             return false;
         };
         let found = state.graph.of(resource);
-        let is_stub = sequence == 0 && found.nodes().len() == 1 && state.graph.stubs().any(|stub| stub == resource);
-        found == *wanted || is_stub
+        let is_stub = state.graph.stubs().any(|stub| stub == resource);
+        if applied.partial || (applied.sequence == 0 && is_stub) {
+            return without_node(&found, resource) == without_node(wanted, resource);
+        }
+        found == *wanted
     })
+}
+
+fn without_node(graph: &Snapshot, resource: &EntityId) -> Snapshot {
+    let nodes = graph.nodes().iter().filter(|node| node.id != resource.as_str()).cloned().collect();
+    Snapshot::new(nodes, graph.edges().to_vec())
 }
 
 fn edges_are_sound(_: &ProjectionModel, state: &State) -> bool {
@@ -75,38 +84,66 @@ fn checkpoint_is_sound(model: &ProjectionModel, state: &State) -> bool {
     })
 }
 
-fn sometimes() -> Vec<Property> {
-    vec![
-        Property::sometimes("everything is applied", |model, state| is_done(model, state)),
-        Property::sometimes("a resource is a stub", |_, state| state.graph.stubs().next().is_some()),
-        Property::sometimes("an annotation lives its second life", |model, state| {
-            let a = script::id("a");
-            let whole = model.prefixes[&a].len() - 1;
-            state.graph.marks.get(&a).is_some_and(|applied| applied.sequence as usize == whole && whole > 4)
-        }),
-        Property::sometimes("an event comes that is in the graph already", |_, state| state.seen.duplicate),
-        Property::sometimes("lanes are applied at the same time", |_, state| {
-            let applies = |effect: &&super::Effect| matches!(*effect.action, projection::lanes::Action::Apply { .. });
-            state.process.as_ref().is_some_and(|process| process.effects.values().filter(applies).count() > 1)
-        }),
-        Property::sometimes("lanes share a transaction", |_, state| {
-            let mut effects = state.process.iter().flat_map(|process| process.effects.values());
-            effects.any(
-                |effect| matches!(&*effect.action, projection::lanes::Action::Apply { writes } if writes.len() > 1),
-            )
-        }),
-        Property::sometimes("a delayed write takes effect", |_, state| state.seen.stray_landed),
-        Property::sometimes("a delayed write is refused", |_, state| state.seen.stray_refused),
-        Property::sometimes("a write meets a mark that has moved", |_, state| {
-            let mut effects = state.process.iter().flat_map(|process| process.effects.values());
-            effects.any(|effect| effect.result == Some(Err(Failure::Moved)))
-        }),
-        Property::sometimes("a resource is between the passes", |_, state| {
-            state.graph.marks.values().any(|applied| applied.partial)
-        }),
-        Property::sometimes("a rebuild ends with everything applied", |model, state| {
-            is_done(model, state) && state.graph.projection.generation == 1
-        }),
-        Property::sometimes("a rebuild is taken up after a crash", |_, state| state.seen.resumed),
-    ]
+/// What the bounds leave room for.
+fn sometimes(bounds: Bounds) -> Vec<Property> {
+    let Bounds { events, budget } = bounds;
+    let all = [
+        (true, Property::sometimes("everything is applied", |model, state| is_done(model, state))),
+        (events > 4, Property::sometimes("a resource is a stub", |_, state| state.graph.stubs().next().is_some())),
+        (
+            events > 6,
+            Property::sometimes("an annotation lives its second life", |model, state| {
+                let a = script::id("a");
+                let whole = model.prefixes[&a].len() - 1;
+                state.graph.marks.get(&a).is_some_and(|applied| applied.sequence as usize == whole && whole > 4)
+            }),
+        ),
+        (
+            budget.deliveries > 0,
+            Property::sometimes("an event comes that is in the graph already", |_, state| state.seen.duplicate),
+        ),
+        (
+            events > 4,
+            Property::sometimes("lanes are applied at the same time", |_, state| {
+                let applies =
+                    |effect: &&super::Effect| matches!(*effect.action, projection::lanes::Action::Apply { .. });
+                state.process.as_ref().is_some_and(|process| process.effects.values().filter(applies).count() > 1)
+            }),
+        ),
+        (
+            true,
+            Property::sometimes("lanes share a transaction", |_, state| {
+                let mut effects = state.process.iter().flat_map(|process| process.effects.values());
+                effects.any(
+                    |effect| matches!(&*effect.action, projection::lanes::Action::Apply { writes } if writes.len() > 1),
+                )
+            }),
+        ),
+        (budget.crashes > 0, Property::sometimes("a delayed write takes effect", |_, state| state.seen.stray_landed)),
+        (budget.crashes > 0, Property::sometimes("a delayed write is refused", |_, state| state.seen.stray_refused)),
+        (
+            budget.crashes > 0,
+            Property::sometimes("a write meets a mark that has moved", |_, state| {
+                let mut effects = state.process.iter().flat_map(|process| process.effects.values());
+                effects.any(|effect| effect.result == Some(Err(Failure::Moved)))
+            }),
+        ),
+        (
+            budget.rebuilds > 0,
+            Property::sometimes("a resource is between the passes", |_, state| {
+                state.graph.marks.values().any(|applied| applied.partial)
+            }),
+        ),
+        (
+            budget.rebuilds > 0,
+            Property::sometimes("a rebuild ends with everything applied", |model, state| {
+                is_done(model, state) && state.graph.projection.generation == 1
+            }),
+        ),
+        (
+            budget.rebuilds.min(budget.crashes) > 0,
+            Property::sometimes("a rebuild is taken up after a crash", |_, state| state.seen.resumed),
+        ),
+    ];
+    all.into_iter().filter(|(possible, _)| *possible).map(|(_, property)| property).collect()
 }

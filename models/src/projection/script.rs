@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 pub const RESOURCES: [&str; 3] = ["a", "b", "c"];
 
 /// The first so many of: an annotation with an inline link, which gets a second link, goes, and
-/// comes again under its name with a link to its own resource; one that links back; and a resource
-/// that is linked to before it is created.
+/// comes again under its name with a link to its own resource; one that links back and to a third;
+/// and that third resource.
 pub fn log(events: usize) -> Vec<Arc<Event>> {
     let script = [
         ("a", created()),
-        ("a", added("a", "b")),
+        ("a", added("a", &["b"])),
         ("b", created()),
         ("a", updated("c")),
-        ("b", added("b", "a")),
+        ("b", added("b", &["a", "c"])),
         ("a", ("annotation.removed", json!({ "annotationId": "x" }))),
-        ("a", added("a", "a")),
+        ("a", added("a", &["a"])),
         ("c", created()),
     ];
     let mut heads = std::collections::BTreeMap::new();
@@ -49,9 +49,10 @@ fn link(to: &str) -> Value {
     json!({ "type": "SpecificResource", "source": to })
 }
 
-fn added(resource: &str, to: &str) -> (&'static str, Value) {
+fn added(resource: &str, to: &[&str]) -> (&'static str, Value) {
     let target = json!({ "source": resource });
-    let annotation = json!({ "id": "x", "motivation": "m", "target": target, "body": [link(to)] });
+    let body: Vec<Value> = to.iter().map(|to| link(to)).collect();
+    let annotation = json!({ "id": "x", "motivation": "m", "target": target, "body": body });
     ("annotation.added", json!({ "annotation": annotation }))
 }
 

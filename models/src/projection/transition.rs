@@ -30,12 +30,11 @@ impl ProjectionModel {
             Action::Execute(effect) => {
                 let id = find(state, effect);
                 let action = process(state).effects[&id].action.clone();
-                let result = self.execute(state, &action);
                 if matches!(*action, Asked::Apply { .. }) {
+                    let result = self.execute(state, &action);
                     process(state).effects.get_mut(&id).expect("just looked at").result = Some(result);
                 } else {
-                    process(state).effects.remove(&id);
-                    self.report(state, id, result);
+                    self.execute_and_report(state, id);
                 }
             }
             Action::Report(effect) => {
@@ -77,6 +76,16 @@ impl ProjectionModel {
         let (core, effects) = started(self.config);
         state.process = Some(Process { core, effects: BTreeMap::new() });
         self.carry_out(state, effects);
+        // Whatever it is told before it has read this, it would only keep.
+        for first in [EffectId::Open, EffectId::List(Listing::Parked)] {
+            self.execute_and_report(state, first);
+        }
+    }
+
+    fn execute_and_report(&self, state: &mut State, id: EffectId) {
+        let action = process(state).effects.remove(&id).expect("it was asked for").action;
+        let result = self.execute(state, &action);
+        self.report(state, id, result);
     }
 
     fn report(&self, state: &mut State, effect: EffectId, result: Result<Report, Failure>) {
@@ -218,6 +227,9 @@ fn find(state: &State, effect: &str) -> EffectId {
 /// A write that was not executed may yet be.
 fn stray(state: &mut State, effect: Effect) {
     if let (Asked::Apply { writes }, None) = (&*effect.action, &effect.result) {
-        state.strays.push(Arc::new(writes.clone()));
+        // Their order means nothing, so it is always the same.
+        let key = |writes: &Vec<Write>| format!("{writes:?}");
+        let position = state.strays.partition_point(|stray| key(stray) < key(writes));
+        state.strays.insert(position, Arc::new(writes.clone()));
     }
 }
