@@ -52,8 +52,6 @@ mod messages;
 mod outcome;
 mod progress;
 mod tasks;
-#[cfg(test)]
-mod tests;
 
 pub use self::core::{Config, Lanes, OnUnknown};
 pub use messages::{
