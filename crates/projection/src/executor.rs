@@ -11,7 +11,7 @@ use stores::{Datum, GraphError, GraphStore, Rows};
 use crate::lanes::{
     Action, Answer, EffectId, Failure, Input, Lanes, LanesEffect, Listing, Projection, Report, RequestId,
 };
-use crate::log::{EventLog, Fed, LogError};
+use crate::log::{EventLog, Fed, LogError, Page};
 use crate::{reading, statements};
 
 /// Who hears what the lanes have to say.
@@ -76,7 +76,8 @@ impl LanesExecutor {
                 Ok(Report::Applied)
             }
             Action::Fetch { resource, after, limit } => {
-                let (events, more) = self.log.stream(&resource, after, limit).await.map_err(log_failure)?;
+                let Page { items: events, more } =
+                    self.log.stream(&resource, after, limit).await.map_err(log_failure)?;
                 Ok(Report::Fetched { events, more })
             }
             Action::Feed { after, limit } => {
@@ -89,7 +90,8 @@ impl LanesExecutor {
                 Ok(Report::Checkpointed)
             }
             Action::List { listing: Listing::Log, after, limit } => {
-                let (resources, more) = self.log.resources(after.as_ref(), limit).await.map_err(log_failure)?;
+                let Page { items: resources, more } =
+                    self.log.resources(after.as_ref(), limit).await.map_err(log_failure)?;
                 Ok(Report::Listed { resources, more })
             }
             Action::List { listing, after, limit } => self.list(listing, after.as_ref(), limit).await,

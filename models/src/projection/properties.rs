@@ -88,7 +88,7 @@ fn checkpoint_is_sound(model: &ProjectionModel, state: &State) -> bool {
 fn sometimes(bounds: Bounds) -> Vec<Property> {
     let Bounds { events, budget } = bounds;
     let all = [
-        (true, Property::sometimes("everything is applied", |model, state| is_done(model, state))),
+        (true, Property::sometimes("everything is applied", is_done)),
         (events > 4, Property::sometimes("a resource is a stub", |_, state| state.graph.stubs().next().is_some())),
         (
             events > 6,

@@ -1,5 +1,6 @@
 //! What comes in: events, and readers that wait for them.
 
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use graph::{EntityId, Millis};
@@ -38,15 +39,16 @@ impl Lanes {
         if let Some(position) = position {
             lane.hold(position, sequence);
         }
-        if lane.buffer.contains_key(&sequence) {
-            step.marks.push(Mark::Duplicate(resource.clone()));
-        } else {
-            lane.buffer.insert(sequence, event.clone());
-            if lane.buffer.len() > self.config.buffer_max {
-                // The last one is needed last, and can be fetched.
-                lane.buffer.pop_last();
-                step.marks.push(Mark::Overflowed(resource.clone()));
+        match lane.buffer.entry(sequence) {
+            Entry::Occupied(_) => step.marks.push(Mark::Duplicate(resource.clone())),
+            Entry::Vacant(vacant) => {
+                vacant.insert(event.clone());
             }
+        }
+        if lane.buffer.len() > self.config.buffer_max {
+            // The last one is needed last, and can be fetched.
+            lane.buffer.pop_last();
+            step.marks.push(Mark::Overflowed(resource.clone()));
         }
         self.note_hold(resource);
         self.advance(now, resource, step);

@@ -98,10 +98,8 @@ fn batch(queue: &mut VecDeque<EntityId>, lanes: &BTreeMap<EntityId, Lane>, max: 
     let first = queue.pop_front().expect("somebody waits");
     let mut batch = vec![first];
     if shares(&batch[0]) {
-        while batch.len() < max
-            && let Some(next) = queue.pop_front_if(|next| shares(next))
-        {
-            batch.push(next);
+        while batch.len() < max && queue.front().is_some_and(shares) {
+            batch.extend(queue.pop_front());
         }
     }
     batch

@@ -10,7 +10,7 @@ use projection::dump::{Dump, dump};
 use projection::event::Event;
 use projection::executor::{LanesExecutor, Outlet};
 use projection::lanes::{Action, Answer, Config, Failure, Input, Lanes, LanesEffect, Mark, RequestId};
-use projection::log::{EventLog, Fed, LogError};
+use projection::log::{EventLog, Fed, LogError, Page};
 use projection::statements::CONSTRAINTS;
 use stores::GraphStore;
 use stores::embedded::EmbeddedGraph;
@@ -55,12 +55,12 @@ impl EventLog for MemoryLog {
         resource: &'a EntityId,
         after: u64,
         limit: usize,
-    ) -> BoxFuture<'a, Result<(Vec<Arc<Event>>, bool), LogError>> {
+    ) -> BoxFuture<'a, Result<Page<Arc<Event>>, LogError>> {
         let behind = |event: &&Arc<Event>| event.position.resource == *resource && event.position.sequence > after;
         let mut events: Vec<_> = self.visible().iter().filter(behind).cloned().collect();
         let more = events.len() > limit;
         events.truncate(limit);
-        Box::pin(async move { Ok((events, more)) })
+        Box::pin(async move { Ok(Page { items: events, more }) })
     }
 
     fn feed(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Fed, LogError>> {
@@ -74,14 +74,14 @@ impl EventLog for MemoryLog {
         &'a self,
         after: Option<&'a EntityId>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<(Vec<EntityId>, bool), LogError>> {
+    ) -> BoxFuture<'a, Result<Page<EntityId>, LogError>> {
         let mut all: Vec<EntityId> = self.visible().iter().map(|event| event.position.resource.clone()).collect();
         all.sort();
         all.dedup();
         all.retain(|resource| after.is_none_or(|after| resource > after));
         let more = all.len() > limit;
         all.truncate(limit);
-        Box::pin(async move { Ok((all, more)) })
+        Box::pin(async move { Ok(Page { items: all, more }) })
     }
 }
 
