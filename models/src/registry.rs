@@ -74,7 +74,7 @@ pub fn registry() -> &'static [Entry] {
             description: "a graph that says what the events say, under crashes, rebuilds, and events and writes that \
                           come late or twice",
             pinned_small: 36_364,
-            pinned_large: 127_067,
+            pinned_large: 127_823,
             model: Which::Projection,
         },
     ]

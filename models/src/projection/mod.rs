@@ -57,7 +57,7 @@ impl Bounds {
         Bounds { events: 3, budget: Budget { deliveries: 0, crashes: 1, losses: 0, rebuilds: 1 } };
     /// Large enough for a night.
     pub const LARGE: Bounds =
-        Bounds { events: 4, budget: Budget { deliveries: 0, crashes: 1, losses: 0, rebuilds: 1 } };
+        Bounds { events: 5, budget: Budget { deliveries: 0, crashes: 1, losses: 0, rebuilds: 1 } };
 }
 
 /// The model.
