@@ -8,6 +8,7 @@
 pub mod commit;
 mod counterexample;
 pub mod identity;
+pub mod projection;
 mod registry;
 mod search;
 

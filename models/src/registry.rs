@@ -6,8 +6,9 @@ use stateright::Model;
 
 use crate::commit::CommitModel;
 use crate::identity::IdentityModel;
+use crate::projection::ProjectionModel;
 use crate::search::{Progress, Report, search};
-use crate::{commit, identity};
+use crate::{commit, identity, projection};
 
 /// How much of a model is searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -75,6 +76,15 @@ pub fn registry() -> &'static [Entry] {
             search: |size, pinned, threads, progress| search(identity_model(size), Some(pinned), threads, progress),
             serve: |size, address| drop(identity_model(size).checker().serve(address)),
         },
+        Entry {
+            name: "projection",
+            description: "a graph that says what the events say, under crashes, rebuilds, and events and writes that come \
+                          late or twice",
+            pinned_small: 36_364,
+            pinned_large: 127_823,
+            search: |size, pinned, threads, progress| search(projection_model(size), Some(pinned), threads, progress),
+            serve: |size, address| drop(projection_model(size).checker().serve(address)),
+        },
     ]
 }
 
@@ -93,6 +103,13 @@ fn identity_model(size: Size) -> IdentityModel {
     IdentityModel::new(match size {
         Size::Small => identity::Bounds::SMALL,
         Size::Large => identity::Bounds::LARGE,
+    })
+}
+
+fn projection_model(size: Size) -> ProjectionModel {
+    ProjectionModel::new(match size {
+        Size::Small => projection::Bounds::SMALL,
+        Size::Large => projection::Bounds::LARGE,
     })
 }
 

@@ -1,0 +1,163 @@
+//! Carries out the effects of the lanes on the graph and the log.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::Executor;
+use graph::EntityId;
+use stores::{Datum, GraphError, GraphStore, Rows};
+
+use crate::lanes::{
+    Action, Answer, EffectId, Failure, Input, Lanes, LanesEffect, Listing, Projection, Report, RequestId,
+};
+use crate::log::{EventLog, Fed, LogError, Page};
+use crate::{reading, statements};
+
+/// Who hears what the lanes have to say.
+pub trait Outlet: Send + Sync + 'static {
+    /// Tells a waiting client.
+    fn reply(&self, request: RequestId, answer: Answer);
+
+    /// The process must end.
+    fn halt(&self, reason: String);
+}
+
+/// Carries out what the lanes ask for.
+pub struct LanesExecutor {
+    /// The graph, with the [`CONSTRAINTS`](statements::CONSTRAINTS) in force.
+    pub graph: Arc<dyn GraphStore>,
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// Who hears the answers.
+    pub outlet: Arc<dyn Outlet>,
+    /// When a transaction that has no outcome is given up.
+    pub graph_limit: Duration,
+}
+
+impl Executor<Lanes> for LanesExecutor {
+    async fn execute(&self, effect: LanesEffect) -> Option<Input> {
+        match effect {
+            LanesEffect::Do { id, action } => Some(match self.act(&id, action).await {
+                Ok(report) => Input::Done { effect: id, report },
+                Err(failure) => {
+                    tracing::debug!(effect = ?id, %failure, "failed");
+                    Input::Failed { effect: id, failure }
+                }
+            }),
+            LanesEffect::Reply { request, answer } => {
+                self.outlet.reply(request, answer);
+                None
+            }
+            LanesEffect::Halt { reason } => {
+                tracing::error!(reason, "the projection stops");
+                self.outlet.halt(reason);
+                None
+            }
+        }
+    }
+}
+
+impl LanesExecutor {
+    async fn act(&self, id: &EffectId, action: Action) -> Result<Report, Failure> {
+        match action {
+            Action::Open => {
+                let rows = self.graph.execute(statements::read_projection(), self.graph_limit).await;
+                Ok(Report::Opened(projection(rows.map_err(graph_failure)?)?))
+            }
+            Action::Load { wants } => {
+                let rows = self.graph.execute(statements::load(&wants), self.graph_limit).await;
+                let found = reading::found(&wants, rows.map_err(graph_failure)?);
+                let unreadable = |damage: crate::fold::Damage| refused(damage.to_string());
+                Ok(Report::Loaded(found.map_err(unreadable)?))
+            }
+            Action::Apply { writes } => {
+                self.graph.execute(statements::apply(&writes), self.graph_limit).await.map_err(graph_failure)?;
+                Ok(Report::Applied)
+            }
+            Action::Fetch { resource, after, limit } => {
+                let Page { items: events, more } =
+                    self.log.stream(&resource, after, limit).await.map_err(log_failure)?;
+                Ok(Report::Fetched { events, more })
+            }
+            Action::Feed { after, limit } => {
+                let Fed { events, through } = self.log.feed(after, limit).await.map_err(log_failure)?;
+                Ok(Report::Fed { events, through })
+            }
+            Action::Checkpoint { position } => {
+                let calls = statements::checkpoint(position);
+                self.graph.execute(calls, self.graph_limit).await.map_err(graph_failure)?;
+                Ok(Report::Checkpointed)
+            }
+            Action::List { listing: Listing::Log, after, limit } => {
+                let Page { items: resources, more } =
+                    self.log.resources(after.as_ref(), limit).await.map_err(log_failure)?;
+                Ok(Report::Listed { resources, more })
+            }
+            Action::List { listing, after, limit } => self.list(listing, after.as_ref(), limit).await,
+            Action::Raise => {
+                let rows = self.graph.execute(statements::raise_generation(), self.graph_limit).await;
+                let rows = rows.map_err(graph_failure)?;
+                let generation = rows.first().and_then(|rows| rows.first()?.first()?.as_int());
+                let generation = generation.and_then(|generation| u64::try_from(generation).ok());
+                generation.map(Report::Raised).ok_or_else(|| refused(format!("{id:?} returned no generation")))
+            }
+            Action::Close { generation } => {
+                let calls = statements::close_rebuild(generation);
+                self.graph.execute(calls, self.graph_limit).await.map_err(graph_failure)?;
+                Ok(Report::Closed)
+            }
+        }
+    }
+
+    async fn list(&self, listing: Listing, after: Option<&EntityId>, limit: usize) -> Result<Report, Failure> {
+        let after = after.map_or("", EntityId::as_str);
+        let rows_max = u32::try_from(limit).unwrap_or(u32::MAX);
+        let calls = match listing {
+            Listing::Parked => vec![statements::page(&statements::LIST_PARKED, after, rows_max)],
+            _ => vec![
+                statements::page(&statements::DUMP_MARKS, after, rows_max),
+                statements::page(&statements::DUMP_RESOURCES, after, rows_max),
+            ],
+        };
+        let pages = self.graph.execute(calls, self.graph_limit).await.map_err(graph_failure)?;
+        let full = pages.iter().any(|rows| rows.len() >= limit);
+        let ids = pages.iter().flatten().filter_map(|row| row.first()?.as_text()?.parse().ok());
+        let all: BTreeSet<EntityId> = ids.collect();
+        let more = full || all.len() > limit;
+        Ok(Report::Listed { resources: all.into_iter().take(limit).collect(), more })
+    }
+}
+
+fn projection(rows: Vec<Rows>) -> Result<Projection, Failure> {
+    let Some(row) = rows.into_iter().flatten().next() else { return Ok(Projection::default()) };
+    let number = |datum: &Datum| datum.as_int().and_then(|int| u64::try_from(int).ok());
+    let [generation, rebuilding, position] = row.as_slice() else {
+        return Err(refused("the projection's own node is none".to_owned()));
+    };
+    let numbers = number(generation).zip(number(position));
+    let (generation, position) =
+        numbers.ok_or_else(|| refused("what the projection keeps about itself is damaged".to_owned()))?;
+    Ok(Projection { generation, position, rebuilding: *rebuilding == Datum::Bool(true) })
+}
+
+fn refused(reason: String) -> Failure {
+    Failure::Refused { reason, retryable: false }
+}
+
+fn log_failure(error: LogError) -> Failure {
+    Failure::Refused { reason: error.to_string(), retryable: true }
+}
+
+fn graph_failure(error: GraphError) -> Failure {
+    match error {
+        GraphError::Unexpected { statement, .. } if statement == statements::ADVANCE_MARKS.name => Failure::Moved,
+        GraphError::Refused { code, message, retryable } => {
+            Failure::Refused { reason: format!("{code}: {message}"), retryable }
+        }
+        error @ GraphError::Unexpected { .. } => Failure::Refused { reason: error.to_string(), retryable: false },
+        // Somebody made the same stub, or the same mark, at the same time: it is there now.
+        error @ GraphError::Constraint { .. } => Failure::Refused { reason: error.to_string(), retryable: true },
+        GraphError::Unknown { why } => Failure::Unknown { reason: why },
+    }
+}

@@ -1,0 +1,391 @@
+//! The state machine; see the module above for the protocol.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use env::Step;
+use graph::{EntityId, Millis};
+
+use super::campaign::Campaign;
+use super::lane::{Lane, Stage};
+use super::messages::{
+    Action, Answer, EffectId, Failure, Input, LanesEffect, Listing, Mark, Poison, Projection, Rejection, Report,
+    RequestId, Status,
+};
+
+/// What to do about an event of an unknown type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnUnknown {
+    /// Park its resource, as for any other event that cannot be applied.
+    #[default]
+    Park,
+    /// Stop everything: a newer program has to go on.
+    Halt,
+}
+
+/// How much the lanes do at once, and how patient they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    /// What to do about an event of an unknown type.
+    pub on_unknown: OnUnknown,
+    /// How many lanes share a transaction at most; at least 1.
+    pub batch_lanes_max: usize,
+    /// How many events of a lane go into a transaction at most; at least 1.
+    pub run_max: usize,
+    /// How many loads, applications and fetches are under way at most; at least 1.
+    pub effects_max: usize,
+    /// How many events of a lane wait in memory at most; at least 1.
+    pub buffer_max: usize,
+    /// Beyond so many lanes, the log is not read any further.
+    pub lanes_max: usize,
+    /// How many events are read from the log at once; at least 1.
+    pub page: usize,
+    /// How many resources a rebuild of all works on at a time; at least 1.
+    pub campaign_page: usize,
+    /// The pause after the first failure in a row; it doubles with each further one.
+    pub backoff_ms: Millis,
+    /// The longest such pause.
+    pub backoff_ms_max: Millis,
+    /// When a reader that waits for an event is told that it is not there.
+    pub barrier_timeout_ms: Millis,
+    /// The pause between two checkpoints.
+    pub checkpoint_period_ms: Millis,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            on_unknown: OnUnknown::Park,
+            batch_lanes_max: 256,
+            run_max: 256,
+            effects_max: 4,
+            buffer_max: 1_024,
+            lanes_max: 4_096,
+            page: 1_024,
+            campaign_page: 256,
+            backoff_ms: Millis(50),
+            backoff_ms_max: Millis(5_000),
+            barrier_timeout_ms: Millis(15_000),
+            checkpoint_period_ms: Millis(1_000),
+        }
+    }
+}
+
+/// A reader that waits for an event.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Barrier {
+    pub resource: EntityId,
+    pub sequence: u64,
+    pub answer_by: Millis,
+}
+
+/// What a time was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Timer {
+    Lane(EntityId),
+    Barrier(RequestId),
+    /// An effect that is not about resources, after it failed.
+    Again(EffectId),
+}
+
+/// Something that is done by one effect at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Solo {
+    #[default]
+    Idle,
+    Running,
+    Resting,
+}
+
+/// The lanes of one process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lanes {
+    pub(super) config: Config,
+    /// What the projection keeps about itself, once that was read.
+    pub(super) projection: Option<Projection>,
+    pub(super) lanes: BTreeMap<EntityId, Lane>,
+    /// Lanes that want to load, fetch or apply, in the order in which they came to.
+    pub(super) loads: VecDeque<EntityId>,
+    pub(super) fetches: VecDeque<EntityId>,
+    pub(super) applies: VecDeque<EntityId>,
+    /// The loads and applications under way, each with its lanes.
+    pub(super) loading: BTreeMap<usize, Vec<EntityId>>,
+    pub(super) applying: BTreeMap<usize, Vec<EntityId>>,
+    pub(super) fetching: usize,
+    pub(super) parked: BTreeMap<EntityId, Poison>,
+    pub(super) barriers: BTreeMap<RequestId, Barrier>,
+    pub(super) timers: BTreeSet<(Millis, Timer)>,
+    pub(super) solos: BTreeMap<EffectId, Solo>,
+    /// Every event of the log up to this global position was given to its lane.
+    pub(super) read: u64,
+    /// The positions that lanes hold the low-water mark below.
+    pub(super) holds: BTreeSet<(u64, EntityId)>,
+    /// The position that is being written down, or was last.
+    pub(super) checkpointing: u64,
+    /// How far the parked resources of earlier processes were listed; none once that is over.
+    pub(super) reviving: Option<Option<EntityId>>,
+    pub(super) campaign: Option<Campaign>,
+    pub(super) halted: bool,
+}
+
+pub(super) type LanesStep = Step<LanesEffect, Mark>;
+
+impl env::Core for Lanes {
+    const NAME: &'static str = "lanes";
+    type Input = Input;
+    type Effect = LanesEffect;
+    type Mark = Mark;
+
+    fn handle(&mut self, now: Millis, input: Input) -> LanesStep {
+        let mut step = Step::new();
+        if self.halted {
+            self.refuse_while_halted(input, &mut step);
+            return step;
+        }
+        match input {
+            Input::Deliver { events } => {
+                for event in events {
+                    self.accept(now, &event, None, &mut step);
+                }
+            }
+            Input::WhenApplied { request, resource, sequence } => {
+                self.wait(now, request, resource, sequence, &mut step);
+            }
+            Input::Rebuild { request, scope } => self.rebuild(now, request, scope, &mut step),
+            Input::Reconcile { request, scope } => self.reconcile(now, request, scope, &mut step),
+            Input::Inspect { request } => step.reply(request, Answer::Status(self.status())),
+            Input::Done { effect, report } => self.done(now, effect, report, &mut step),
+            Input::Failed { effect, failure } => self.failed(now, effect, failure, &mut step),
+            Input::Timeout => self.timeout(now, &mut step),
+        }
+        if !self.halted {
+            self.pump(now, &mut step);
+        }
+        step
+    }
+
+    fn poll_timeout(&self) -> Option<Millis> {
+        self.timers.first().filter(|_| !self.halted).map(|(at, _)| *at)
+    }
+
+    fn timeout() -> Input {
+        Input::Timeout
+    }
+}
+
+impl Lanes {
+    /// The core of a process that starts, and what it asks for first.
+    pub fn start(config: Config) -> (Lanes, LanesStep) {
+        let Config { batch_lanes_max, run_max, effects_max, buffer_max, page, campaign_page, .. } = config;
+        let counts = [batch_lanes_max, run_max, effects_max, buffer_max, page, campaign_page];
+        assert!(counts.iter().all(|count| *count > 0), "none of nothing makes progress: {config:?}");
+        let mut lanes = Lanes {
+            config,
+            projection: None,
+            lanes: BTreeMap::new(),
+            loads: VecDeque::new(),
+            fetches: VecDeque::new(),
+            applies: VecDeque::new(),
+            loading: BTreeMap::new(),
+            applying: BTreeMap::new(),
+            fetching: 0,
+            parked: BTreeMap::new(),
+            barriers: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            solos: BTreeMap::new(),
+            read: 0,
+            holds: BTreeSet::new(),
+            checkpointing: 0,
+            reviving: None,
+            campaign: None,
+            halted: false,
+        };
+        let mut step = Step::new();
+        lanes.solo(EffectId::Open, Action::Open, &mut step);
+        (lanes, step)
+    }
+
+    /// How the lanes are.
+    pub fn status(&self) -> Status {
+        let projection = self.projection.unwrap_or_default();
+        Status {
+            lanes: self.lanes.len() as u64,
+            buffered: self.lanes.values().map(|lane| lane.buffer.len() as u64).sum(),
+            parked: self.parked.len() as u64,
+            waiting: self.barriers.len() as u64,
+            read: self.read,
+            low_water: self.low_water(),
+            generation: projection.generation,
+            rebuilding: projection.rebuilding,
+            halted: self.halted,
+        }
+    }
+
+    /// The resources that stand still, each with the event that stands in the way.
+    pub fn parked(&self) -> &BTreeMap<EntityId, Poison> {
+        &self.parked
+    }
+
+    /// Every event up to this global position is in the graph, or is parked, or is behind one that is.
+    pub fn low_water(&self) -> u64 {
+        self.holds.first().map_or(self.read, |(position, _)| position - 1)
+    }
+
+    /// What is begun without being asked for.
+    fn pump(&mut self, now: Millis, step: &mut LanesStep) {
+        let Some(projection) = self.projection else { return };
+        let room = self.lanes.len() < self.config.lanes_max;
+        if let (true, Some(after)) = (room, self.reviving.clone()) {
+            let limit = self.config.campaign_page;
+            let list = Action::List { listing: Listing::Parked, after, limit };
+            self.solo(EffectId::List(Listing::Parked), list, step);
+        }
+        if room {
+            self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: self.config.page }, step);
+        }
+        let position = self.low_water();
+        if position > projection.position && !self.solos.contains_key(&EffectId::Checkpoint) {
+            self.checkpointing = position;
+            self.solo(EffectId::Checkpoint, Action::Checkpoint { position }, step);
+        }
+        self.pump_campaign(now, step);
+        self.dispatch(step);
+    }
+
+    /// Begins an effect of which there is one at a time, unless it is under way or rests.
+    pub(super) fn solo(&mut self, id: EffectId, action: Action, step: &mut LanesStep) {
+        let solo = self.solos.entry(id.clone()).or_default();
+        if *solo == Solo::Idle {
+            *solo = Solo::Running;
+            step.act(id, action);
+        }
+    }
+
+    /// Lets such an effect begin again after a while, or at once.
+    pub(super) fn rest_solo(&mut self, now: Millis, id: EffectId, pause: Millis) {
+        if pause == Millis::ZERO {
+            self.solos.remove(&id);
+        } else {
+            self.timers.insert((now + pause, Timer::Again(id.clone())));
+            self.solos.insert(id, Solo::Resting);
+        }
+    }
+
+    fn timeout(&mut self, now: Millis, step: &mut LanesStep) {
+        while let Some((at, timer)) = self.timers.first().cloned()
+            && at <= now
+        {
+            self.timers.remove(&(at, timer.clone()));
+            match timer {
+                Timer::Lane(resource) => self.rested(now, &resource, step),
+                Timer::Barrier(request) => self.give_up(request, step),
+                Timer::Again(EffectId::Open) => {
+                    self.solos.remove(&EffectId::Open);
+                    self.solo(EffectId::Open, Action::Open, step);
+                }
+                Timer::Again(id) => {
+                    self.solos.remove(&id);
+                }
+            }
+        }
+    }
+
+    fn rested(&mut self, now: Millis, resource: &EntityId, step: &mut LanesStep) {
+        let Some(lane) = self.lanes.get_mut(resource) else { return };
+        // A lane that rests again since then has another timer.
+        if matches!(lane.stage, Stage::Resting { until } if until <= now) {
+            lane.stage = Stage::Idle;
+            self.advance(now, resource, step);
+        }
+    }
+
+    pub(super) fn backoff(&self, attempts: u32) -> Millis {
+        let doublings = attempts.saturating_sub(1).min(16);
+        Millis(self.config.backoff_ms.0 << doublings).min(self.config.backoff_ms_max)
+    }
+
+    /// Tells everybody that nothing more is done, and asks for the end of the process.
+    pub(super) fn halt(&mut self, reason: String, step: &mut LanesStep) {
+        self.halted = true;
+        let mut waiting: BTreeSet<RequestId> = std::mem::take(&mut self.barriers).into_keys().collect();
+        waiting.extend(self.requests());
+        for request in waiting {
+            step.reply(request, Answer::Rejected(Rejection::Halted));
+        }
+        step.effects.push(LanesEffect::Halt { reason });
+    }
+
+    fn refuse_while_halted(&self, input: Input, step: &mut LanesStep) {
+        match input {
+            Input::WhenApplied { request, .. } | Input::Rebuild { request, .. } | Input::Reconcile { request, .. } => {
+                step.reply(request, Answer::Rejected(Rejection::Halted));
+            }
+            Input::Inspect { request } => step.reply(request, Answer::Status(self.status())),
+            Input::Deliver { .. } | Input::Done { .. } | Input::Failed { .. } | Input::Timeout => {}
+        }
+    }
+
+    fn done(&mut self, now: Millis, effect: EffectId, report: Report, step: &mut LanesStep) {
+        match (effect, report) {
+            (EffectId::Load(slot), Report::Loaded(found)) => self.loaded(now, slot, found, step),
+            (EffectId::Apply(slot), Report::Applied) => self.applied(now, slot, step),
+            (EffectId::Fetch(resource), Report::Fetched { events, more }) => {
+                self.fetched(now, &resource, events, more, step);
+            }
+            (effect, report) => {
+                self.solos.remove(&effect);
+                self.solo_done(now, effect, report, step);
+            }
+        }
+    }
+
+    fn solo_done(&mut self, now: Millis, effect: EffectId, report: Report, step: &mut LanesStep) {
+        match (effect, report) {
+            (EffectId::Open, Report::Opened(projection)) => self.opened(projection, step),
+            (EffectId::Feed, Report::Fed { events, through }) => {
+                for (position, event) in events {
+                    self.accept(now, &event, Some(position), step);
+                }
+                self.read = self.read.max(through);
+            }
+            (EffectId::Checkpoint, Report::Checkpointed) => self.checkpointed(now, step),
+            (EffectId::List(Listing::Parked), Report::Listed { resources, more }) => {
+                self.reviving = more.then(|| resources.last().cloned());
+                for resource in resources {
+                    self.revive(now, &resource, step);
+                }
+            }
+            (EffectId::List(listing), Report::Listed { resources, more }) => {
+                self.listed(now, listing, resources, more, step);
+            }
+            (EffectId::Raise, Report::Raised(generation)) => self.raised(generation, step),
+            (EffectId::Close, Report::Closed) => self.closed(step),
+            (effect, report) => panic!("{effect:?} cannot end in {report:?}"),
+        }
+    }
+
+    fn failed(&mut self, now: Millis, effect: EffectId, failure: Failure, step: &mut LanesStep) {
+        match effect {
+            EffectId::Load(slot) => self.load_failed(now, slot, &failure, step),
+            EffectId::Apply(slot) => self.apply_failed(now, slot, &failure, step),
+            EffectId::Fetch(resource) => self.fetch_failed(now, &resource, step),
+            // None of the others does anything twice that is done again.
+            solo => self.rest_solo(now, solo, self.config.backoff_ms),
+        }
+    }
+}
+
+/// Shorthands for the two things a step is mostly made of.
+pub(super) trait StepExt {
+    fn act(&mut self, id: EffectId, action: Action);
+    fn reply(&mut self, request: RequestId, answer: Answer);
+}
+
+impl StepExt for LanesStep {
+    fn act(&mut self, id: EffectId, action: Action) {
+        self.effects.push(LanesEffect::Do { id, action });
+    }
+
+    fn reply(&mut self, request: RequestId, answer: Answer) {
+        self.effects.push(LanesEffect::Reply { request, answer });
+    }
+}

@@ -1,0 +1,167 @@
+//! One lane: the events of one resource on their way into the graph.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use graph::Millis;
+
+use super::messages::{Applied, Found, Poison, RequestId, Write};
+use crate::event::Event;
+use crate::fold::{Part, State};
+
+/// A lane with something to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Lane {
+    /// Events that are not known to be in the graph.
+    pub buffer: BTreeMap<u64, Arc<Event>>,
+    /// The highest sequence that was heard of.
+    pub heard: u64,
+    /// The mark, while it is known.
+    pub applied: Option<Applied>,
+    pub stage: Stage,
+    /// How often in a row something failed.
+    pub attempts: u32,
+    pub caution: Caution,
+    /// What the graph refused for good.
+    pub condemned: Option<Poison>,
+    /// Whether to try what could not be applied before.
+    pub retry: bool,
+    /// Whether to ask the log once for what nobody told.
+    pub curious: bool,
+    /// Who waits for an event.
+    pub barriers: BTreeSet<RequestId>,
+    pub tasks: VecDeque<Task>,
+    /// Whether what is under way is for the first of the tasks, and not for the next events.
+    pub on_task: bool,
+    pub hold: Option<Hold>,
+    /// The first position of the feed that `hold` does not speak for.
+    pub next_hold: Option<u64>,
+    /// The position of `hold` as the low-water mark has it.
+    pub noted: Option<u64>,
+}
+
+/// Keeps the low-water mark below an event.
+///
+/// One for each lane and not one for each event: when what it speaks for is in the graph, the next
+/// speaks for all that has come since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Hold {
+    /// The first global position that is not in the graph.
+    pub position: u64,
+    /// It is, and all that `position` stands for, once this sequence is.
+    pub through: u64,
+}
+
+/// How much is tried at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Caution {
+    /// Many events, together with other lanes.
+    #[default]
+    None,
+    /// Many events, in a transaction of their own.
+    Alone,
+    /// One event, in a transaction of its own.
+    Single,
+}
+
+/// What a lane is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    #[default]
+    Idle,
+    /// Until a rebuild of all comes by again.
+    BetweenPasses,
+    /// For a while, after a failure.
+    Resting {
+        until: Millis,
+    },
+    /// Waits to read what its next events touch, or what its task is about.
+    Load,
+    /// Waits to read the log.
+    Fetch {
+        after: u64,
+    },
+    /// Waits to write.
+    Apply(Box<Outgoing>),
+    /// Reads this, beside the mark and the node.
+    Loading {
+        parts: BTreeSet<Part>,
+    },
+    Fetching,
+    Applying(Box<Outgoing>),
+}
+
+/// A write, and what to make of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Outgoing {
+    pub write: Write,
+    /// How many events it has.
+    pub events: u64,
+    /// The first of them, if it was refused for good.
+    pub first: u64,
+}
+
+/// Something that is done to a whole resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Task {
+    pub kind: TaskKind,
+    pub owner: Owner,
+    /// What the graph had, once it was read; and the log, as far as it was.
+    pub gathered: Option<Gathered>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Gathered {
+    pub found: Found,
+    pub state: State,
+    pub sequence: u64,
+    pub poison: Option<Poison>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum TaskKind {
+    /// Write it anew, in a generation above the one it has.
+    Rebuild,
+    /// The same, in this generation at least, unless that was done already.
+    Edges(u64),
+    /// Raise it to this generation and make sure of its node, unless that was done already.
+    Nodes(u64),
+    /// Compare it with the log as far as it is applied, and put it right.
+    Reconcile,
+}
+
+/// Who wants to know when a task has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    Nobody,
+    Request(RequestId),
+    Campaign,
+}
+
+impl Lane {
+    /// Whether nothing is left to do and nobody waits.
+    pub fn is_done(&self) -> bool {
+        let behind = self.applied.as_ref().is_none_or(|applied| applied.sequence < self.heard);
+        self.stage == Stage::Idle && !behind && self.barriers.is_empty() && self.tasks.is_empty()
+    }
+
+    /// Takes notice of an event of the feed that is not known to be in the graph.
+    pub fn hold(&mut self, position: u64, sequence: u64) {
+        match self.hold {
+            None => self.hold = Some(Hold { position, through: sequence }),
+            Some(hold) if sequence <= hold.through => {}
+            Some(_) => {
+                self.next_hold.get_or_insert(position);
+            }
+        }
+    }
+
+    /// Lets go of what is in the graph up to this sequence.
+    pub fn release(&mut self, sequence: u64) {
+        while let Some(hold) = self.hold
+            && hold.through <= sequence
+        {
+            self.hold = self.next_hold.take().map(|position| Hold { position, through: self.heard });
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What became of effects.
+
+use graph::{EntityId, Millis};
+
+use super::core::{Lanes, LanesStep};
+use super::lane::{Caution, Outgoing, Stage};
+use super::messages::{Failure, Mark, Poison};
+
+impl Lanes {
+    /// A transaction was committed: the marks of all its lanes have moved.
+    pub(super) fn applied(&mut self, now: Millis, slot: usize, step: &mut LanesStep) {
+        let resources = self.applying.remove(&slot).expect("what was written was asked for");
+        for resource in resources {
+            let Outgoing { write, events, .. } = self.take_outgoing(&resource);
+            let lane = self.lanes.get_mut(&resource).expect("a lane that writes is not forgotten");
+            lane.attempts = 0;
+            lane.caution = Caution::None;
+            lane.condemned = None;
+            if events > 0 {
+                step.marks.push(Mark::Applied(resource.clone()));
+            }
+            if write.from.poison.is_some() && write.to.poison.is_none() {
+                step.marks.push(Mark::Unparked(resource.clone()));
+            }
+            if write.to.poison.is_some() {
+                lane.retry = false;
+            }
+            lane.heard = lane.heard.max(write.to.sequence);
+            lane.applied = Some(write.to.clone());
+            if lane.on_task {
+                self.task_done(&resource, Some(&write), step);
+            }
+            self.advance(now, &resource, step);
+        }
+    }
+
+    /// Nothing was written, or nobody knows. Either way the mark is read again before anything
+    /// else, and what has to be done follows from that.
+    pub(super) fn apply_failed(&mut self, now: Millis, slot: usize, failure: &Failure, step: &mut LanesStep) {
+        let resources = self.applying.remove(&slot).expect("what failed was asked for");
+        let together = resources.len() > 1;
+        for resource in resources {
+            let outgoing = self.take_outgoing(&resource);
+            let lane = self.lanes.get_mut(&resource).expect("a lane that writes is not forgotten");
+            lane.applied = None;
+            match failure {
+                Failure::Unknown { .. } => {
+                    // Perhaps one of them was slow: it must not make the others wait again.
+                    lane.caution = lane.caution.max(Caution::Alone);
+                    step.marks.push(Mark::Unknown(resource.clone()));
+                    self.again(now, &resource, step);
+                }
+                Failure::Moved | Failure::Refused { retryable: false, .. } if together => {
+                    lane.caution = lane.caution.max(Caution::Alone);
+                    step.marks.push(Mark::Separated(resource.clone()));
+                    self.restart(now, &resource, step);
+                }
+                Failure::Moved => {
+                    step.marks.push(Mark::Fenced(resource.clone()));
+                    self.again(now, &resource, step);
+                }
+                Failure::Refused { retryable: true, .. } => {
+                    step.marks.push(Mark::Retried(resource.clone()));
+                    self.again(now, &resource, step);
+                }
+                Failure::Refused { reason, retryable: false } => {
+                    self.refused(now, &resource, &outgoing, reason, step);
+                }
+            }
+        }
+    }
+
+    /// The graph refused for good what one lane wrote alone. If that was one event, it is the poison.
+    fn refused(&mut self, now: Millis, resource: &EntityId, outgoing: &Outgoing, reason: &str, step: &mut LanesStep) {
+        let lane = self.lanes.get_mut(resource).expect("a lane that writes is not forgotten");
+        if lane.on_task {
+            self.task_done(resource, None, step);
+            return self.again(now, resource, step);
+        }
+        match outgoing.events {
+            // Not even the poison could be written next to the mark.
+            0 => {}
+            1 => lane.condemned = Some(Poison { sequence: outgoing.first, why: reason.to_owned() }),
+            _ => lane.caution = Caution::Single,
+        }
+        if outgoing.events == 0 { self.again(now, resource, step) } else { self.restart(now, resource, step) }
+    }
+
+    pub(super) fn load_failed(&mut self, now: Millis, slot: usize, failure: &Failure, step: &mut LanesStep) {
+        let resources = self.loading.remove(&slot).expect("what failed was asked for");
+        let together = resources.len() > 1;
+        for resource in resources {
+            let lane = self.lanes.get_mut(&resource).expect("a lane that reads is not forgotten");
+            lane.stage = Stage::Idle;
+            lane.applied = None;
+            if !matches!(failure, Failure::Refused { retryable: true, .. }) && together {
+                lane.caution = lane.caution.max(Caution::Alone);
+                step.marks.push(Mark::Separated(resource.clone()));
+            } else {
+                step.marks.push(Mark::Retried(resource.clone()));
+            }
+            self.again(now, &resource, step);
+        }
+    }
+
+    pub(super) fn fetch_failed(&mut self, now: Millis, resource: &EntityId, step: &mut LanesStep) {
+        self.fetching -= 1;
+        self.lanes.get_mut(resource).expect("a lane that reads is not forgotten").stage = Stage::Idle;
+        step.marks.push(Mark::Retried(resource.clone()));
+        self.again(now, resource, step);
+    }
+
+    /// From the beginning, after a pause.
+    pub(super) fn again(&mut self, now: Millis, resource: &EntityId, step: &mut LanesStep) {
+        self.rest(now, resource);
+        self.restart(now, resource, step);
+    }
+
+    /// From the beginning, unless it rests.
+    fn restart(&mut self, now: Millis, resource: &EntityId, step: &mut LanesStep) {
+        let lane = self.lanes.get_mut(resource).expect("a lane that failed exists");
+        if let Some(task) = lane.tasks.front_mut() {
+            task.gathered = None;
+        }
+        self.advance(now, resource, step);
+    }
+
+    fn take_outgoing(&mut self, resource: &EntityId) -> Outgoing {
+        let lane = self.lanes.get_mut(resource).expect("a lane that writes is not forgotten");
+        let stage = std::mem::take(&mut lane.stage);
+        let Stage::Applying(outgoing) = stage else { panic!("{resource} was written while {stage:?}") };
+        *outgoing
+    }
+}

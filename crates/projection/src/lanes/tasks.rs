@@ -1,0 +1,187 @@
+//! What is done to a whole resource: rebuilding it, and comparing it with the log.
+
+use std::sync::Arc;
+
+use graph::{EntityId, Millis};
+
+use super::core::{Lanes, LanesStep, StepExt};
+use super::lane::{Gathered, Outgoing, Owner, Stage, Task, TaskKind};
+use super::messages::{Answer, Applied, Ended, Found, Mark, Poison, RequestId, Write};
+use crate::event::Event;
+use crate::fold::{Change, Picture, State, changes, node_only};
+
+impl Lanes {
+    /// The clients that wait for a task or for the campaign.
+    pub(super) fn requests(&self) -> impl Iterator<Item = RequestId> + '_ {
+        let of_tasks = self.lanes.values().flat_map(|lane| &lane.tasks).filter_map(|task| match task.owner {
+            Owner::Request(request) => Some(request),
+            Owner::Nobody | Owner::Campaign => None,
+        });
+        of_tasks.chain(self.campaign.iter().filter_map(|campaign| campaign.request))
+    }
+
+    pub(super) fn assign(
+        &mut self,
+        now: Millis,
+        resource: &EntityId,
+        kind: TaskKind,
+        owner: Owner,
+        step: &mut LanesStep,
+    ) {
+        self.parked.remove(resource);
+        let lane = self.lanes.entry(resource.clone()).or_default();
+        lane.tasks.push_back(Task { kind, owner, gathered: None });
+        self.advance(now, resource, step);
+    }
+
+    /// What the graph has of the resource was read.
+    pub(super) fn gather(&mut self, now: Millis, resource: &EntityId, found: Found, step: &mut LanesStep) {
+        let lane = self.lanes.get_mut(resource).expect("just looked at");
+        let task = lane.tasks.front_mut().expect("a task was read for");
+        lane.applied = Some(found.applied.clone());
+        let Applied { sequence, generation, partial, .. } = found.applied;
+        let done = match task.kind {
+            TaskKind::Edges(wanted) => generation >= wanted && !partial,
+            TaskKind::Nodes(wanted) => generation >= wanted,
+            TaskKind::Rebuild | TaskKind::Reconcile => false,
+        };
+        if done {
+            self.task_ended(resource, Some(false), step);
+            return self.advance(now, resource, step);
+        }
+        let is_made = found.picture.state().is_ok_and(|state| state.facets.is_some());
+        let kind = task.kind;
+        task.gathered = Some(Gathered { found, state: State::default(), sequence: 0, poison: None });
+        match kind {
+            TaskKind::Nodes(wanted) if is_made => self.node_gathered(resource, wanted, None),
+            TaskKind::Reconcile if sequence == 0 => self.whole_gathered(now, resource, step),
+            _ => self.fetch_more(resource, 0),
+        }
+    }
+
+    fn fetch_more(&mut self, resource: &EntityId, after: u64) {
+        self.lanes.get_mut(resource).expect("just looked at").stage = Stage::Fetch { after };
+        self.fetches.push_back(resource.clone());
+    }
+
+    /// More of the stream was read.
+    pub(super) fn gathered(
+        &mut self,
+        now: Millis,
+        resource: &EntityId,
+        events: &[Arc<Event>],
+        more: bool,
+        step: &mut LanesStep,
+    ) {
+        let lane = self.lanes.get_mut(resource).expect("just looked at");
+        let task = lane.tasks.front_mut().expect("the task that was read for");
+        let gathered = task.gathered.as_mut().expect("the graph is read before the log");
+        let through = match task.kind {
+            TaskKind::Reconcile => gathered.found.applied.sequence,
+            TaskKind::Rebuild | TaskKind::Edges(_) | TaskKind::Nodes(_) => u64::MAX,
+        };
+        let mut stopped = !more;
+        for event in events {
+            let sequence = event.position.sequence;
+            // No stream has holes; what is behind one is not looked at all the same.
+            if sequence > through || sequence != gathered.sequence + 1 {
+                stopped = true;
+                break;
+            }
+            if let Err(why) = gathered.state.fold(event) {
+                gathered.poison = Some(Poison { sequence, why: why.to_string() });
+                stopped = true;
+                break;
+            }
+            gathered.sequence = sequence;
+        }
+        lane.heard = lane.heard.max(gathered.sequence);
+        if !stopped && gathered.sequence < through {
+            let after = gathered.sequence;
+            return self.fetch_more(resource, after);
+        }
+        match task.kind {
+            TaskKind::Nodes(wanted) => {
+                let state = gathered.state.clone();
+                self.node_gathered(resource, wanted, Some(&state));
+            }
+            TaskKind::Rebuild | TaskKind::Edges(_) | TaskKind::Reconcile => self.whole_gathered(now, resource, step),
+        }
+    }
+
+    /// The first pass: the generation is raised, and whatever was created gets its node if it has
+    /// none. The mark stays where it is, and says that this is not all.
+    fn node_gathered(&mut self, resource: &EntityId, generation: u64, state: Option<&State>) {
+        let lane = self.lanes.get_mut(resource).expect("just looked at");
+        let gathered = lane.tasks.front().and_then(|task| task.gathered.as_ref()).expect("it was read");
+        let Found { applied, picture } = gathered.found.clone();
+        let wanted = state.map(|state| Picture::of(resource, state, picture.referenced));
+        let put = wanted.and_then(|wanted| node_only(&picture, &wanted));
+        let changes = put.filter(|change| matches!(change, Change::PutResource { .. })).into_iter().collect();
+        let to = Applied { generation, partial: true, ..applied.clone() };
+        let write = Write { resource: resource.clone(), from: applied, to, changes };
+        self.outgoing(resource, Outgoing { write, events: 0, first: 0 });
+    }
+
+    /// All of the resource was read, from the graph and from the log: what differs is written.
+    fn whole_gathered(&mut self, now: Millis, resource: &EntityId, step: &mut LanesStep) {
+        let all = self.projection.expect("nothing is read before").generation;
+        let lane = self.lanes.get_mut(resource).expect("just looked at");
+        let task = lane.tasks.front_mut().expect("the task that was read for");
+        let Gathered { found, state, sequence, poison } = task.gathered.take().expect("it was read");
+        let wanted = Picture::of(resource, &state, found.picture.referenced);
+        let changes = changes(&found.picture, &wanted);
+        if sequence < found.applied.sequence {
+            step.marks.push(Mark::AheadOfLog(resource.clone()));
+        }
+        let generation = match task.kind {
+            TaskKind::Edges(wanted) => wanted.max(found.applied.generation),
+            _ => all.max(found.applied.generation + 1),
+        };
+        let poison = if task.kind == TaskKind::Reconcile && poison.is_none() {
+            // It is behind what was compared, and was not looked at.
+            found.applied.poison.clone()
+        } else {
+            poison
+        };
+        let to = Applied { sequence, generation, partial: false, poison };
+        let same = changes.is_empty() && sequence == found.applied.sequence && !found.applied.partial;
+        if task.kind == TaskKind::Reconcile && same {
+            self.task_ended(resource, Some(false), step);
+            return self.advance(now, resource, step);
+        }
+        let events = sequence.saturating_sub(found.applied.sequence);
+        let write = Write { resource: resource.clone(), from: found.applied, to, changes };
+        self.outgoing(resource, Outgoing { write, events, first: 0 });
+    }
+
+    /// What a task wrote is in the graph, or was refused for good.
+    pub(super) fn task_done(&mut self, resource: &EntityId, written: Option<&Write>, step: &mut LanesStep) {
+        let task = self.lanes[resource].tasks.front().expect("a task has written");
+        if written.is_some() {
+            step.marks.push(match task.kind {
+                TaskKind::Rebuild | TaskKind::Edges(_) => Mark::Rebuilt(resource.clone()),
+                TaskKind::Nodes(_) => Mark::NodeMade(resource.clone()),
+                TaskKind::Reconcile => Mark::Healed(resource.clone()),
+            });
+        }
+        let differed = written.map(|write| !write.changes.is_empty());
+        self.task_ended(resource, differed, step);
+    }
+
+    /// A task is over: whether it found a difference, or nothing if it failed.
+    fn task_ended(&mut self, resource: &EntityId, differed: Option<bool>, step: &mut LanesStep) {
+        let lane = self.lanes.get_mut(resource).expect("just looked at");
+        let task = lane.tasks.pop_front().expect("a task has ended");
+        let ended = Ended {
+            resources: 1,
+            differing: u64::from(differed != Some(false)),
+            failed: u64::from(differed.is_none()),
+        };
+        match task.owner {
+            Owner::Nobody => {}
+            Owner::Request(request) => step.reply(request, Answer::Ended(ended)),
+            Owner::Campaign => self.campaign_worked(resource, ended),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The lanes between real graphs and a log, in whatever order things happen.
+
+mod generate;
+mod rebuild;
+mod stories;
+mod storms;
+mod world;

@@ -1,0 +1,285 @@
+//! Rebuilding and reconciling, after somebody else has changed the graph.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use graph::{Properties, Value};
+use projection::event::Event;
+use projection::lanes::{Answer, Ended, Input, Mark, RequestId, Scope};
+use proptest::prelude::*;
+use stores::{Call, Direction, Expect, GraphStore, NodeHandle, PropertyGraph, Statement};
+
+use crate::generate;
+use crate::world::{TIGHT, World};
+
+/// What somebody does who should not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meddling {
+    Facet,
+    Tag,
+    Body,
+    Property,
+    DropEdges,
+    ExtraEdge,
+    DoubleEdge,
+    EdgeProperty,
+    DropAnnotation,
+    ExtraAnnotation,
+    DropTombstone,
+    Word,
+    ExtraResource,
+}
+
+const ALL: [Meddling; 13] = [
+    Meddling::Facet,
+    Meddling::Tag,
+    Meddling::Body,
+    Meddling::Property,
+    Meddling::DropEdges,
+    Meddling::ExtraEdge,
+    Meddling::DoubleEdge,
+    Meddling::EdgeProperty,
+    Meddling::DropAnnotation,
+    Meddling::ExtraAnnotation,
+    Meddling::DropTombstone,
+    Meddling::Word,
+    Meddling::ExtraResource,
+];
+
+/// Runs over the graph as no statement of the projection would.
+static MEDDLE: Statement = Statement {
+    name: "meddle",
+    cypher: "never sent",
+    columns: &[],
+    run: |graph, params| {
+        let which = params["which"].as_int().expect("a number");
+        meddle(graph, ALL[usize::try_from(which).expect("a small number")])?;
+        Ok(Vec::new())
+    },
+};
+
+fn set(graph: &mut dyn PropertyGraph, label: &str, name: &str, value: Value) -> Result<(), stores::GraphFault> {
+    for node in graph.scan(label)?.into_iter().take(1) {
+        let mut properties = graph.properties(node)?;
+        properties.insert(name.to_owned(), value.clone());
+        graph.set_properties(node, properties)?;
+    }
+    Ok(())
+}
+
+fn cut(graph: &mut dyn PropertyGraph, node: NodeHandle) -> Result<(), stores::GraphFault> {
+    for kind in ["BELONGS_TO", "REFERENCES"] {
+        for (edge, _) in graph.edges(node, kind, Direction::Out)? {
+            graph.unrelate(edge)?;
+        }
+    }
+    Ok(())
+}
+
+fn meddle(graph: &mut dyn PropertyGraph, what: Meddling) -> Result<(), stores::GraphFault> {
+    let annotations = graph.scan("Annotation")?;
+    let resources = graph.scan("Resource")?;
+    let named = |pairs: &[(&str, &str)]| -> Properties {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect()
+    };
+    match what {
+        Meddling::Facet => set(graph, "Resource", "archived", Value::from("perhaps"))?,
+        Meddling::Tag => set(graph, "Resource", "entityTypes", Value::List(vec![Value::from("Stranger")]))?,
+        Meddling::Body => set(graph, "Annotation", "body", Value::List(Vec::new()))?,
+        Meddling::Property => set(graph, "Annotation", "colour", Value::from("red"))?,
+        Meddling::Word => set(graph, "Vocabulary", "name", Value::from("else"))?,
+        Meddling::DropEdges => {
+            for annotation in annotations.into_iter().take(1) {
+                for (edge, _) in graph.edges(annotation, "REFERENCES", Direction::Out)? {
+                    graph.unrelate(edge)?;
+                }
+            }
+        }
+        Meddling::ExtraEdge => {
+            if let (Some(from), Some(to)) = (annotations.first(), resources.last()) {
+                graph.relate(*from, "REFERENCES", *to, Properties::new())?;
+                graph.relate(*from, "BELONGS_TO", *to, Properties::new())?;
+            }
+        }
+        Meddling::DoubleEdge => {
+            for annotation in annotations {
+                for (_, target) in graph.edges(annotation, "REFERENCES", Direction::Out)?.into_iter().take(1) {
+                    graph.relate(annotation, "REFERENCES", target, Properties::new())?;
+                }
+            }
+        }
+        Meddling::EdgeProperty => {
+            for annotation in annotations {
+                for (edge, _) in graph.edges(annotation, "BELONGS_TO", Direction::Out)? {
+                    graph.set_edge_properties(edge, named(&[("since", "ever")]))?;
+                }
+            }
+        }
+        Meddling::DropAnnotation => {
+            for annotation in annotations.into_iter().take(1) {
+                cut(graph, annotation)?;
+                graph.delete(annotation)?;
+            }
+        }
+        Meddling::ExtraAnnotation => {
+            if let Some(resource) = resources.first() {
+                let Some(Value::Text(id)) = graph.properties(*resource)?.remove("id") else { return Ok(()) };
+                if !graph.find("Annotation", "id", &Value::from(format!("{id}#ghost")))?.is_empty() {
+                    return Ok(());
+                }
+                let ghost = graph.create(&["Annotation"], named(&[("id", &format!("{id}#ghost"))]))?;
+                graph.relate(ghost, "BELONGS_TO", *resource, Properties::new())?;
+            }
+        }
+        Meddling::DropTombstone => {
+            for tombstone in graph.scan("Tombstone")?.into_iter().take(1) {
+                cut(graph, tombstone)?;
+                graph.delete(tombstone)?;
+            }
+        }
+        Meddling::ExtraResource => {
+            if graph.find("Resource", "id", &Value::from("stranger"))?.is_empty() {
+                graph.create(&["Resource"], named(&[("id", "stranger"), ("name", "x")]))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn do_meddle(graph: &dyn GraphStore, what: Meddling) {
+    let which = ALL.iter().position(|one| *one == what).expect("one of all");
+    let params = BTreeMap::from([("which".to_owned(), i64::try_from(which).expect("small").into())]);
+    let call = Call { statement: &MEDDLE, params, expect: Expect::Anything };
+    graph.execute(vec![call], Duration::from_secs(60)).await.expect("anybody can meddle");
+}
+
+async fn settled(log: Vec<Arc<Event>>) -> World {
+    let mut world = World::in_memory(TIGHT, log).await;
+    world.write_all();
+    world.settle().await;
+    world
+}
+
+async fn ask(world: &mut World, request: u64, input: impl FnOnce(RequestId) -> Input) -> Ended {
+    let request = RequestId(request);
+    world.tell(input(request)).await;
+    world.settle().await;
+    let answers = world.answers.0.lock().expect("no test panics with it");
+    match answers.iter().find(|(to, _)| *to == request) {
+        Some((_, Answer::Ended(ended))) => *ended,
+        other => panic!("{other:?} is no end"),
+    }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_anybody_changed_is_found_and_put_right(log in generate::log(40), which in 0..ALL.len()) {
+        run(async {
+            let mut world = settled(log).await;
+            let reconcile = |request| Input::Reconcile { request, scope: Scope::All };
+            assert_eq!(ask(&mut world, 1, reconcile).await.differing, 0, "nobody changed anything");
+            let before = world.dump().await.graph.to_string();
+            do_meddle(world.graph.as_ref(), ALL[which]).await;
+            let changed = world.graph_text().await != before;
+            let ended = ask(&mut world, 2, reconcile).await;
+            assert_eq!(ended.differing > 0, changed, "{:?}", ALL[which]);
+            assert_eq!(ended.failed, 0);
+            world.check().await;
+            assert_eq!(ask(&mut world, 3, reconcile).await.differing, 0, "it is right, and stays so");
+        });
+    }
+
+    #[test]
+    fn a_rebuild_of_all_is_the_replay(log in generate::poisoned_log(40), meddling in proptest::collection::vec(0..ALL.len(), 0..4)) {
+        run(async {
+            let mut world = settled(log).await;
+            for which in meddling {
+                do_meddle(world.graph.as_ref(), ALL[which]).await;
+            }
+            let ended = ask(&mut world, 1, |request| Input::Rebuild { request, scope: Scope::All }).await;
+            assert_eq!(ended.failed, 0);
+            world.check().await;
+            let dump = world.dump().await;
+            assert!(dump.marks.values().all(|applied| applied.generation >= 1), "every generation was raised");
+        });
+    }
+
+    #[test]
+    fn a_rebuild_of_one_leaves_all_others_as_they_are(log in generate::log(40), which in 0..ALL.len(), one in 0..generate::RESOURCES) {
+        run(async {
+            let mut world = settled(log).await;
+            do_meddle(world.graph.as_ref(), ALL[which]).await;
+            let others = |text: String| {
+                let own = |line: &&str| {
+                    let name = generate::name(one);
+                    // Its node, what belongs to it, and what that links to.
+                    let node = line.starts_with(&format!("node {name} ")) || line.contains(&format!("\"{name}#"));
+                    !node && !line.contains(":Resource {\"stub\":true}") && !line.starts_with("node stranger")
+                };
+                text.lines().filter(own).map(str::to_owned).collect::<Vec<_>>()
+            };
+            let before = world.dump().await;
+            let scope = Scope::One(generate::id(one));
+            ask(&mut world, 1, |request| Input::Rebuild { request, scope }).await;
+            let after = world.dump().await;
+            assert_eq!(others(before.graph.to_string()), others(after.graph.to_string()));
+            for (resource, applied) in &before.marks {
+                if *resource != generate::id(one) {
+                    assert_eq!(after.marks.get(resource), Some(applied));
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_wiped_graph_is_built_again_in_two_passes() {
+    run(async {
+        let seeds: Vec<generate::Seed> =
+            (0..60).map(|n: u8| (n, n.wrapping_mul(7), n / 3, n.wrapping_mul(5))).collect();
+        let mut world = settled(generate::write(&seeds, false)).await;
+        world.check().await;
+        let whole = world.dump().await.graph.to_string();
+        wipe(world.graph.as_ref()).await;
+        assert_eq!(world.dump().await.graph.to_string(), "");
+        world.marks.clear();
+        ask(&mut world, 1, |request| Input::Rebuild { request, scope: Scope::All }).await;
+        assert_eq!(world.dump().await.graph.to_string(), whole);
+        world.check().await;
+        let first_edge = world.marks.iter().position(|mark| matches!(mark, Mark::Rebuilt(_)));
+        let last_node = world.marks.iter().rposition(|mark| matches!(mark, Mark::NodeMade(_)));
+        assert!(last_node < first_edge, "every node is made before the first edge");
+    });
+}
+
+static WIPE: Statement = Statement {
+    name: "wipe",
+    cypher: "never sent",
+    columns: &[],
+    run: |graph, _| {
+        for label in ["Annotation", "Tombstone"] {
+            for node in graph.scan(label)? {
+                cut(graph, node)?;
+                graph.delete(node)?;
+            }
+        }
+        for label in ["Resource", "Vocabulary", "Applied"] {
+            for node in graph.scan(label)? {
+                graph.delete(node)?;
+            }
+        }
+        Ok(Vec::new())
+    },
+};
+
+async fn wipe(graph: &dyn GraphStore) {
+    let call = Call { statement: &WIPE, params: BTreeMap::new(), expect: Expect::Anything };
+    graph.execute(vec![call], Duration::from_secs(60)).await.expect("anybody can wipe");
+}
