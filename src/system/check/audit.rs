@@ -26,16 +26,15 @@ impl Checker<CoordinatorRecord> for Audit {
         };
         let mut verdict = Verdict { checked: dump.audit.len() as u64, ..Verdict::default() };
         let mut trail: BTreeMap<TxId, Vec<&str>> = BTreeMap::new();
-        for (line, number) in dump.audit.iter().zip(1..) {
+        for line in &dump.audit {
             trail.entry(line.tx).or_default().push(&line.action);
-            if line.entry != number {
-                verdict.violations.push(
-                    Violation::new(self.name(), "the entries are not numbered without a gap")
-                        .expected(format!("entry {number}"))
-                        .actual(format!("entry {} about {}", line.entry, line.tx)),
-                );
-                break;
-            }
+        }
+        if let Some((line, number)) = dump.audit.iter().zip(1..).find(|(line, number)| line.entry != *number) {
+            verdict.violations.push(
+                Violation::new(self.name(), "the entries are not numbered without a gap")
+                    .expected(format!("entry {number}"))
+                    .actual(format!("entry {} about {}", line.entry, line.tx)),
+            );
         }
         for line in &dump.log {
             let entries = trail.get(&line.tx).map(Vec::as_slice).unwrap_or_default();
