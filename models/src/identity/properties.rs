@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn no_property_is_blind() {
-        broken_by("no id is made twice", |state| _ = state.ledger.given.insert(id(0), 2));
+        broken_by("no id is made twice", |state| state.ledger.given = [(id(0), 2)].into());
         broken_by("one living entity has the key", |state| state.graph.nodes = [(id(0), TX), (id(1), TX)].into());
         broken_by("one living entity has the key", |state| state.ledger.rows = [(id(0), TX), (id(1), TX)].into());
         broken_by("the core never panics", |state| state.panicked = Some("at the disco".to_owned()));

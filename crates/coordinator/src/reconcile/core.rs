@@ -98,7 +98,7 @@ pub enum ReconcileEffect {
     /// SQLite: open a case for a person.
     Record {
         /// What was found.
-        evidence: Evidence,
+        evidence: Box<Evidence>,
         /// Why nobody decided.
         reason: Reason,
     },
@@ -202,7 +202,7 @@ impl Reconcile {
                 let (mark, case) = pass.repaired(repaired);
                 step.marks.extend(mark);
                 if let Some((evidence, reason)) = case {
-                    step.effects.push(ReconcileEffect::Record { evidence: *evidence, reason });
+                    step.effects.push(ReconcileEffect::Record { evidence, reason });
                     self.pass = Some(pass);
                     return;
                 }

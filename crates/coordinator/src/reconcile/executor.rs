@@ -55,7 +55,7 @@ impl Executor<Reconcile> for ReconcileExecutor {
                 let recorded =
                     access::write(&self.ledger, move |sql| ledger::open_case(sql, &found, &reason, utc)).await;
                 match recorded {
-                    Ok(case) => Input::Recorded { evidence, case },
+                    Ok(case) => Input::Recorded { evidence: *evidence, case },
                     Err(error) => failed(format!("no case about {}: {error}", evidence.subject)),
                 }
             }

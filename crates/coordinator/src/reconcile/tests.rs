@@ -151,7 +151,7 @@ fn what_is_still_linked_then_is_left_to_a_person() {
     bench.tell(page(&[entity("a")], None));
     bench.tell(linked());
     assert_eq!(bench.step.marks, [Mark::Asked]);
-    bench.assert_asks(ReconcileEffect::Record { evidence: lost(entity("a")), reason: Reason::StillLinked });
+    bench.assert_asks(ReconcileEffect::Record { evidence: Box::new(lost(entity("a"))), reason: Reason::StillLinked });
     bench.tell(Input::Recorded { evidence: lost(entity("a")), case: 3 });
     let summary = bench.summary();
     assert!(summary.complete && !summary.is_clean());
