@@ -110,6 +110,7 @@ impl<'a> Tally<'a> {
         let kinds = [
             ("Submit ", "transaction"),
             ("Read ", "read"),
+            ("Find ", "read"),
             ("Outcome ", "outcome"),
             ("Examine ", "examination"),
             ("Repair ", "repair"),
@@ -123,8 +124,10 @@ impl<'a> Tally<'a> {
             let tx = tx(text);
             if text.contains("report: Refused(") {
                 self.causes.insert(tx, "refused");
-                if text.contains("report: Refused(EntityExists(") {
-                    self.count("id_conflicts entity");
+                for (refusal, kind) in [("EntityExists(", "entity"), ("KeyTaken ", "canonical_key")] {
+                    if text.contains(&format!("report: Refused({refusal}")) {
+                        self.count(format!("id_conflicts {kind}"));
+                    }
                 }
             }
         }
