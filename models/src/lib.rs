@@ -7,6 +7,7 @@
 
 pub mod commit;
 mod counterexample;
+pub mod host;
 mod registry;
 mod search;
 

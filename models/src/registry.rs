@@ -1,10 +1,12 @@
 //! The models by name.
 
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::net::TcpListener;
 
 use stateright::Model;
 
-use crate::commit::{Bounds, CommitModel};
+use crate::commit::{self, CommitModel};
 use crate::search::{Progress, Report, search};
 
 /// How much of a model is searched.
@@ -17,6 +19,9 @@ pub enum Size {
     Large,
 }
 
+/// Searches a model of this size and pinned number of states on so many threads.
+type Check = fn(Size, Option<usize>, usize, &mut (dyn FnMut(Progress) + Send)) -> Report;
+
 /// A model.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
@@ -28,7 +33,8 @@ pub struct Entry {
     pub pinned_small: usize,
     /// How many when it is large.
     pub pinned_large: usize,
-    build: fn(Size) -> CommitModel,
+    check: Check,
+    explore: fn(Size, &str),
 }
 
 impl Entry {
@@ -57,7 +63,8 @@ pub fn registry() -> &'static [Entry] {
         description: "atomic commit over a graph store and SQLite, under crashes and delayed, lost and refused requests",
         pinned_small: 150_312,
         pinned_large: 5_227_666,
-        build: commit,
+        check: |size, pinned, threads, progress| search(commit(size), pinned, threads, progress),
+        explore: |size, address| serve(commit(size), address),
     }]
 }
 
@@ -67,8 +74,8 @@ fn find(name: &str) -> Result<&'static Entry, UnknownModel> {
 
 fn commit(size: Size) -> CommitModel {
     CommitModel::new(match size {
-        Size::Small => Bounds::SMALL,
-        Size::Large => Bounds::LARGE,
+        Size::Small => commit::Bounds::SMALL,
+        Size::Large => commit::Bounds::LARGE,
     })
 }
 
@@ -77,10 +84,10 @@ pub fn check(
     name: &str,
     size: Size,
     threads: usize,
-    progress: impl FnMut(Progress) + Send,
+    mut progress: impl FnMut(Progress) + Send,
 ) -> Result<Report, UnknownModel> {
     let entry = find(name)?;
-    Ok(search((entry.build)(size), Some(entry.pinned(size)), threads, progress))
+    Ok((entry.check)(size, Some(entry.pinned(size)), threads, &mut progress))
 }
 
 /// Why a model is not served.
@@ -104,6 +111,15 @@ pub fn explore(name: &str, size: Size, address: &str) -> Result<(), ExploreError
     let entry = find(name)?;
     // The server itself would panic.
     TcpListener::bind(address).map_err(|error| ExploreError::Address { address: address.to_owned(), error })?;
-    (entry.build)(size).checker().serve(address);
+    (entry.explore)(size, address);
     Ok(())
+}
+
+fn serve<M>(model: M, address: &str)
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + Debug + PartialEq + Hash + Send + Sync,
+    M::Action: Clone + Debug + PartialEq + Send + Sync,
+{
+    model.checker().serve(address);
 }
