@@ -8,6 +8,7 @@
 pub mod commit;
 mod counterexample;
 pub mod host;
+pub mod reconcile;
 mod registry;
 mod search;
 

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use stateright::Model;
 
 use crate::commit::{self, CommitModel};
+use crate::reconcile::{self, ReconcileModel};
 use crate::search::{Progress, Report, search};
 
 /// How much of a model is searched.
@@ -58,14 +59,24 @@ fn names() -> String {
 
 /// All models.
 pub fn registry() -> &'static [Entry] {
-    &[Entry {
-        name: "commit",
-        description: "atomic commit over a graph store and SQLite, under crashes and delayed, lost and refused requests",
-        pinned_small: 150_312,
-        pinned_large: 5_227_666,
-        check: |size, pinned, threads, progress| search(commit(size), pinned, threads, progress),
-        explore: |size, address| serve(commit(size), address),
-    }]
+    &[
+        Entry {
+            name: "commit",
+            description: "atomic commit over a graph store and SQLite, under crashes and delayed, lost and refused requests",
+            pinned_small: 150_312,
+            pinned_large: 5_227_666,
+            check: |size, pinned, threads, progress| search(commit(size), pinned, threads, progress),
+            explore: |size, address| serve(commit(size), address),
+        },
+        Entry {
+            name: "reconcile",
+            description: "validation and reconciliation under transactions, crashes, and changes of a store by hand",
+            pinned_small: 707_013,
+            pinned_large: 4_697_318,
+            check: |size, pinned, threads, progress| search(reconcile(size), pinned, threads, progress),
+            explore: |size, address| serve(reconcile(size), address),
+        },
+    ]
 }
 
 fn find(name: &str) -> Result<&'static Entry, UnknownModel> {
@@ -76,6 +87,13 @@ fn commit(size: Size) -> CommitModel {
     CommitModel::new(match size {
         Size::Small => commit::Bounds::SMALL,
         Size::Large => commit::Bounds::LARGE,
+    })
+}
+
+fn reconcile(size: Size) -> ReconcileModel {
+    ReconcileModel::new(match size {
+        Size::Small => reconcile::Bounds::SMALL,
+        Size::Large => reconcile::Bounds::LARGE,
     })
 }
 
