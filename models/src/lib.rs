@@ -7,8 +7,10 @@
 
 pub mod commit;
 mod counterexample;
+pub mod host;
 pub mod identity;
 pub mod projection;
+pub mod reconcile;
 mod registry;
 mod search;
 

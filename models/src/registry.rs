@@ -1,5 +1,7 @@
 //! The models by name.
 
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::net::TcpListener;
 
 use stateright::Model;
@@ -7,8 +9,9 @@ use stateright::Model;
 use crate::commit::CommitModel;
 use crate::identity::IdentityModel;
 use crate::projection::ProjectionModel;
+use crate::reconcile::ReconcileModel;
 use crate::search::{Progress, Report, search};
-use crate::{commit, identity, projection};
+use crate::{commit, identity, projection, reconcile};
 
 /// How much of a model is searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -66,7 +69,7 @@ pub fn registry() -> &'static [Entry] {
             pinned_small: 150_312,
             pinned_large: 5_227_666,
             search: |size, pinned, threads, progress| search(commit_model(size), Some(pinned), threads, progress),
-            serve: |size, address| drop(commit_model(size).checker().serve(address)),
+            serve: |size, address| serve(commit_model(size), address),
         },
         Entry {
             name: "identity",
@@ -74,7 +77,7 @@ pub fn registry() -> &'static [Entry] {
             pinned_small: 54_758,
             pinned_large: 803_512,
             search: |size, pinned, threads, progress| search(identity_model(size), Some(pinned), threads, progress),
-            serve: |size, address| drop(identity_model(size).checker().serve(address)),
+            serve: |size, address| serve(identity_model(size), address),
         },
         Entry {
             name: "projection",
@@ -83,7 +86,15 @@ pub fn registry() -> &'static [Entry] {
             pinned_small: 36_364,
             pinned_large: 127_823,
             search: |size, pinned, threads, progress| search(projection_model(size), Some(pinned), threads, progress),
-            serve: |size, address| drop(projection_model(size).checker().serve(address)),
+            serve: |size, address| serve(projection_model(size), address),
+        },
+        Entry {
+            name: "reconcile",
+            description: "validation and reconciliation under transactions, crashes, and changes of a store by hand",
+            pinned_small: 707_013,
+            pinned_large: 4_697_318,
+            search: |size, pinned, threads, progress| search(reconcile_model(size), Some(pinned), threads, progress),
+            serve: |size, address| serve(reconcile_model(size), address),
         },
     ]
 }
@@ -110,6 +121,13 @@ fn projection_model(size: Size) -> ProjectionModel {
     ProjectionModel::new(match size {
         Size::Small => projection::Bounds::SMALL,
         Size::Large => projection::Bounds::LARGE,
+    })
+}
+
+fn reconcile_model(size: Size) -> ReconcileModel {
+    ReconcileModel::new(match size {
+        Size::Small => reconcile::Bounds::SMALL,
+        Size::Large => reconcile::Bounds::LARGE,
     })
 }
 
@@ -147,4 +165,13 @@ pub fn explore(name: &str, size: Size, address: &str) -> Result<(), ExploreError
     TcpListener::bind(address).map_err(|error| ExploreError::Address { address: address.to_owned(), error })?;
     (entry.serve)(size, address);
     Ok(())
+}
+
+fn serve<M>(model: M, address: &str)
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + Debug + PartialEq + Hash + Send + Sync,
+    M::Action: Clone + Debug + PartialEq + Send + Sync,
+{
+    model.checker().serve(address);
 }

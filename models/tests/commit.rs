@@ -1,25 +1,11 @@
 //! The commit protocol, searched to the end, and refuted without each of its parts.
 
-use models::commit::{Action, Bounds, CommitModel, Flaw};
-use models::{
-    Counterexample, ExploreError, Report, Size, UnknownModel, check, explore, registry, replay, search, shortest,
-};
-use stateright::{Expectation, Model};
+mod common;
 
-/// What is not as it should be, for people.
-fn complaints(report: &Report) -> String {
-    let mut text = String::new();
-    if report.pinned.is_some_and(|pinned| pinned != report.unique) {
-        text += &format!("{} states, not {:?}\n", report.unique, report.pinned);
-    }
-    for finding in report.properties.iter().filter(|finding| !finding.ok()) {
-        match &finding.discovered {
-            Some(counterexample) => text += &counterexample.to_string(),
-            None => text += &format!("never: {}\n", finding.name),
-        }
-    }
-    text
-}
+use common::{assert_refuted, complaints};
+use models::commit::{Bounds, CommitModel, Flaw};
+use models::{Counterexample, ExploreError, Size, UnknownModel, check, explore, registry, replay, search, shortest};
+use stateright::Expectation;
 
 #[test]
 fn the_protocol_is_correct() {
@@ -57,31 +43,7 @@ fn the_protocol_is_correct_with_more_crashes_and_faults() {
 #[test]
 fn no_part_of_the_protocol_can_be_left_out() {
     for (flaw, name) in Flaw::ALL {
-        let model = CommitModel::flawed(Bounds::SMALL, flaw);
-        let (property, actions) = shortest(model.clone()).unwrap_or_else(|| panic!("{name} was not refuted"));
-        let counterexample = Counterexample::new(property, &actions);
-        insta::with_settings!({
-            snapshot_path => "../snapshots",
-            prepend_module_to_snapshot => false,
-            omit_expression => true,
-        }, {
-            insta::assert_snapshot!(name, counterexample.to_string());
-        });
-
-        let json = serde_json::to_string(&counterexample).expect("it is plain data");
-        let read: Counterexample = serde_json::from_str(&json).expect("it reads what it wrote");
-        assert_eq!(read, counterexample);
-        let parse = |step: &models::Step| serde_json::from_value(step.action.clone()).expect("an action");
-        let read: Vec<Action> = read.steps.iter().map(parse).collect();
-        let path = replay(&model, &read).expect("the model allows it");
-        assert!(!(model.property(property).condition)(&model, path.last_state()), "{name}: {property} holds");
-        for state in path.into_states().iter().rev().skip(1) {
-            let holds = model
-                .properties()
-                .iter()
-                .all(|property| property.expectation != Expectation::Always || (property.condition)(&model, state));
-            assert!(holds, "{name} fails before the end");
-        }
+        assert_refuted(CommitModel::flawed(Bounds::SMALL, flaw), name);
     }
 }
 
@@ -125,7 +87,7 @@ fn a_model_of_another_size_than_written_down_does_not_pass() {
 fn an_unknown_model_is_named_with_those_that_exist() {
     let error = check("comit", Size::Small, 1, |_| {}).expect_err("a typo");
     assert_eq!(error, UnknownModel("comit".to_owned()));
-    assert_eq!(error.to_string(), "there is no model \"comit\"; there is: commit, identity, projection");
+    assert_eq!(error.to_string(), "there is no model \"comit\"; there is: commit, identity, projection, reconcile");
     assert!(registry().iter().all(|entry| entry.pinned_small < entry.pinned_large));
 }
 

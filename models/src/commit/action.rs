@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use coordinator::commit::EffectId;
 use serde::{Deserialize, Serialize};
 
-use super::state::GraphRequest;
 use super::stores::Writer;
+use crate::host;
 
 /// One step of the model. A crash is possible between any two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,30 +15,8 @@ pub enum Action {
     Submit(Writer),
     /// The reader reads the entity, strongly.
     Read,
-    /// A store executes an effect: a SQLite transaction, a graph transaction, half a load.
-    Execute(EffectId),
-    /// The core is told what came of an effect.
-    Report(EffectId),
-    /// The core is told that nobody knows what came of an effect. A graph request that was
-    /// not executed yet becomes a stray.
-    Lose(EffectId),
-    /// A store refuses an effect, certainly.
-    Refuse {
-        /// Which.
-        effect: EffectId,
-        /// Whether only for the moment.
-        retryable: bool,
-    },
-    /// A graph request arrives that nobody waits for.
-    Arrive(GraphRequest),
-    /// The time has come at which everybody who waits is told something.
-    TimeOut,
-    /// The process is killed.
-    Crash,
-    /// The process ends because the core asked for it.
-    Exit,
-    /// The process starts and recovers from its log.
-    Restart,
+    /// The coordinator, a store or the network goes on, or fails.
+    Host(host::Action<Writer>),
 }
 
 impl fmt::Display for Action {
@@ -47,40 +24,7 @@ impl fmt::Display for Action {
         match self {
             Action::Submit(writer) => write!(f, "writer {writer} submits"),
             Action::Read => f.write_str("reader reads"),
-            Action::Execute(effect) => write!(f, "{} executes {}", store(*effect), name(*effect)),
-            Action::Report(effect) => write!(f, "core hears the result of {}", name(*effect)),
-            Action::Lose(effect) => write!(f, "core hears that nobody knows the result of {}", name(*effect)),
-            Action::Refuse { effect, retryable: true } => {
-                write!(f, "{} refuses {} for now", store(*effect), name(*effect))
-            }
-            Action::Refuse { effect, retryable: false } => write!(f, "{} refuses {}", store(*effect), name(*effect)),
-            Action::Arrive(request) => write!(f, "graph executes a delayed {request}"),
-            Action::TimeOut => f.write_str("waiting clients time out"),
-            Action::Crash => f.write_str("coordinator crashes"),
-            Action::Exit => f.write_str("coordinator ends"),
-            Action::Restart => f.write_str("coordinator recovers"),
+            Action::Host(action) => action.fmt(f),
         }
-    }
-}
-
-fn store(effect: EffectId) -> &'static str {
-    match effect {
-        EffectId::Intend(_) | EffectId::Finish(_) | EffectId::LookUp(_) | EffectId::Find(_) => "sqlite",
-        EffectId::Decide(..) | EffectId::Fence(..) => "graph",
-        EffectId::Load(_) | EffectId::Examine(_) | EffectId::Review(_) => "a store",
-    }
-}
-
-fn name(effect: EffectId) -> String {
-    match effect {
-        EffectId::Intend(tx) => format!("intend {tx}"),
-        EffectId::Decide(tx, number) => format!("decide {tx} #{number}"),
-        EffectId::Fence(tx, number) => format!("fence {tx} #{number}"),
-        EffectId::Finish(tx) => format!("finish {tx}"),
-        EffectId::Load(request) => format!("load #{}", request.0),
-        EffectId::Find(request) => format!("find #{}", request.0),
-        EffectId::LookUp(request) => format!("look-up #{}", request.0),
-        EffectId::Examine(request) => format!("examination #{}", request.0),
-        EffectId::Review(tx) => format!("review {tx}"),
     }
 }

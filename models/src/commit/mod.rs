@@ -1,8 +1,8 @@
 //! The commit protocol: the production core between two abstract stores and a network.
 //!
-//! The model calls the very `handle` that production runs, and does the rest: it executes
-//! effects, delays and loses requests, crashes the process, plays the clients. Every action
-//! is one effect or one message, so that a crash may fall between any two.
+//! The [host](crate::host) calls the very `handle` that production runs; the model plays the
+//! stores and the clients. Every action is one effect or one message, so that a crash may fall
+//! between any two.
 //!
 //! What is assumed of the surroundings:
 //!
@@ -16,8 +16,7 @@
 //! What keeps the model small without hiding anything:
 //!
 //! - There is one entity. Locks on several are the subject of the core's own tests.
-//! - Clocks stand still: the pause between attempts is zero, and "the time has come" is an
-//!   action of its own.
+//! - Clocks stand still, see [`CONFIG`].
 //! - Linearizability needs no search: each committed write and each read has a place in the
 //!   order of versions, so it is enough that nobody is answered with a place before one that
 //!   any client knew of when the request began.
@@ -30,18 +29,17 @@ mod state;
 mod stores;
 mod transition;
 
-use std::any::Any;
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use coordinator::commit::{Commit, Config, ContentHash, EffectId, IdempotencyKey, Submission};
-use graph::{EntityId, Millis, Operation, Patch, Value};
+use coordinator::commit::{ContentHash, IdempotencyKey, Submission};
+use graph::{EntityId, Operation, Patch, Value};
 use stateright::{Model, Property};
+
+use crate::host::{self, Budget, CONFIG, Host};
 
 pub use action::Action;
 pub use flaw::Flaw;
-pub use state::{Budget, Effect, GraphRequest, Process, Progress, ReaderState, State, Told, Work, WriterState, Wrongs};
+pub use state::{ReaderState, State, Told, WriterState, Wrongs};
 pub use stores::{Entry, Graph, Ledger, Writer};
 
 const KIND: &str = "thing";
@@ -73,7 +71,6 @@ impl Bounds {
 pub struct CommitModel {
     bounds: Bounds,
     flaw: Option<Flaw>,
-    config: Config,
     entity: EntityId,
     scripts: Vec<Submission>,
 }
@@ -82,15 +79,8 @@ impl CommitModel {
     /// The protocol as it is.
     pub fn new(bounds: Bounds) -> CommitModel {
         let entity = EntityId::new("x").expect("an id");
-        let config = Config {
-            decide_attempts_max: 2,
-            backoff_ms: Millis::ZERO,
-            backoff_ms_max: Millis::ZERO,
-            jitter_seed: 7,
-            answer_timeout_ms: Millis(1),
-        };
         let scripts = (0..bounds.writers).map(|writer| script(writer, &entity)).collect();
-        CommitModel { bounds, flaw: None, config, entity, scripts }
+        CommitModel { bounds, flaw: None, entity, scripts }
     }
 
     /// The protocol without one of its parts.
@@ -118,17 +108,14 @@ impl Model for CommitModel {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let (core, _) = Commit::recover(self.config, 1, Vec::new()).expect("an empty log has no conflict");
+        let left = Budget { crashes: self.bounds.crashes, faults: self.bounds.faults };
         vec![State {
-            process: Some(Process { core: Arc::new(core), effects: BTreeMap::new() }),
-            incarnation: 1,
+            host: Host::new(CONFIG, left),
             ledger: Arc::default(),
             graph: Arc::default(),
-            strays: Vec::new(),
             writers: vec![WriterState::default(); self.scripts.len()],
             reader: ReaderState::default(),
             known: 0,
-            left: Budget { crashes: self.bounds.crashes, faults: self.bounds.faults },
             wrongs: Wrongs::default(),
         }]
     }
@@ -138,17 +125,8 @@ impl Model for CommitModel {
         if state.wrongs.panicked.is_some() {
             return;
         }
-        match &state.process {
-            None => actions.push(Action::Restart),
-            Some(process) => self.actions_of_the_process(process, state.left, actions),
-        }
-        let mut last = None;
-        for stray in &state.strays {
-            if last.replace(stray) != Some(stray) {
-                actions.push(Action::Arrive(*stray));
-            }
-        }
-        if !state.in_service() {
+        actions.extend(state.host.actions().into_iter().map(Action::Host));
+        if !state.host.in_service() {
             return;
         }
         for (client, writer) in state.writers.iter().zip(0..) {
@@ -163,13 +141,11 @@ impl Model for CommitModel {
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
-        let mut next = last.clone();
-        let panic = catch_unwind(AssertUnwindSafe(|| self.apply(&mut next, action))).err();
-        if let Some(panic) = panic {
-            next = last.clone();
-            next.wrongs.panicked = Some(message(panic.as_ref()));
-        }
-        Some(next)
+        Some(host::attempt(last, |next| self.apply(next, action)).unwrap_or_else(|panic| {
+            let mut next = last.clone();
+            next.wrongs.panicked = Some(panic);
+            next
+        }))
     }
 
     fn properties(&self) -> Vec<Property<CommitModel>> {
@@ -179,49 +155,4 @@ impl Model for CommitModel {
     fn format_action(&self, action: &Action) -> String {
         action.to_string()
     }
-}
-
-impl CommitModel {
-    fn actions_of_the_process(&self, process: &Process, left: Budget, actions: &mut Vec<Action>) {
-        let halted = process.core.status().halted;
-        for (id, effect) in &process.effects {
-            let asked = effect.progress == Progress::Asked;
-            let executed = matches!(effect.progress, Progress::Executed(_));
-            if !executed {
-                actions.push(Action::Execute(*id));
-            }
-            if halted {
-                continue;
-            }
-            if executed {
-                actions.push(Action::Report(*id));
-            }
-            if left.faults == 0 || effect.work == Work::Load {
-                continue;
-            }
-            actions.push(Action::Lose(*id));
-            if asked {
-                actions.push(Action::Refuse { effect: *id, retryable: false });
-            }
-            if asked && matches!(id, EffectId::Decide(..)) {
-                actions.push(Action::Refuse { effect: *id, retryable: true });
-            }
-        }
-        if halted {
-            actions.push(Action::Exit);
-            return;
-        }
-        if left.faults > 0 && env::Core::poll_timeout(&*process.core).is_some() {
-            actions.push(Action::TimeOut);
-        }
-        if left.crashes > 0 {
-            actions.push(Action::Crash);
-        }
-    }
-}
-
-/// What a panic said.
-pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message").to_owned()
 }

@@ -7,7 +7,8 @@ use env::Core;
 use graph::{Millis, TxId};
 
 use super::CommitModel;
-use super::state::{GraphRequest, Process, Progress, State, Told, Work};
+use super::state::{State, Told};
+use crate::host::{GraphRequest, Work};
 
 type Property = stateright::Property<CommitModel>;
 
@@ -30,7 +31,7 @@ fn always() -> Vec<Property> {
         Property::always("locks are free at quiescence", |model, state| {
             !state.is_quiescent() || locks_are_free(model, state)
         }),
-        Property::always("whoever waits is served", |_, state| state.can_move() || state.is_quiescent()),
+        Property::always("whoever waits is served", |_, state| state.host.can_move() || state.is_quiescent()),
         Property::always("the log says what the stores have", log_is_true),
         Property::always("a marker and its changes stand together", |_, state| {
             state.graph.markers.iter().all(|(tx, committed)| *committed == state.graph.has(*tx))
@@ -45,7 +46,7 @@ fn always() -> Vec<Property> {
 
 /// A stranger who comes now gets the lock on the entity at once, and alone.
 fn locks_are_free(model: &CommitModel, state: &State) -> bool {
-    let Some(process) = &state.process else { return false };
+    let Some(process) = &state.host.process else { return false };
     let mut core = (*process.core).clone();
     let submission = Submission {
         key: IdempotencyKey("a stranger's".to_owned()),
@@ -116,14 +117,14 @@ fn sometimes() -> Vec<Property> {
         Property::sometimes("a fence after a crash rolls forward", |_, state| fenced_after_a_crash(state, true)),
         Property::sometimes("a fence after a crash rolls back", |_, state| fenced_after_a_crash(state, false)),
         Property::sometimes("the marker stands against a resend", |_, state| {
-            executed(state).any(|(work, result)| {
+            state.host.executed().any(|(_, work, result)| {
                 let constraint = matches!(result, Err(Failure::Constraint));
                 constraint && matches!(work, Work::Graph(GraphRequest::Decide(..)))
             })
         }),
         Property::sometimes("a delayed decide meets the marker of a fence", |_, state| {
             let fenced = |tx| state.graph.markers.get(tx) == Some(&false);
-            state.strays.iter().any(|stray| matches!(stray, GraphRequest::Decide(tx, _) if fenced(tx)))
+            state.host.strays.iter().any(|stray| matches!(stray, GraphRequest::Decide(tx, _) if fenced(tx)))
         }),
         Property::sometimes("what was answered as unknown turns out committed", |_, state| {
             state.writers.iter().any(|client| client.unknown && has_committed(&client.told))
@@ -133,19 +134,19 @@ fn sometimes() -> Vec<Property> {
             state.writers.iter().any(|client| client.unknown && settled(&client.told))
         }),
         Property::sometimes("a retry gets the outcome of its first attempt", |_, state| {
-            executed(state).any(|(_, result)| matches!(result, Ok(Report::Known(_))))
+            state.host.executed().any(|(_, _, result)| matches!(result, Ok(Report::Known(_))))
         }),
         Property::sometimes("two incarnations commit", |_, state| {
             let by = |incarnation| state.ledger.rows.iter().any(|tx| tx.incarnation == incarnation);
             by(1) && by(2)
         }),
         Property::sometimes("a reader waits for a writer", |_, state| {
-            let loads = |process: &Process| process.effects.values().any(|effect| effect.work == Work::Load);
-            state.reader.waiting.is_some() && state.process.as_ref().is_some_and(|process| !loads(process))
+            let mut effects = state.host.process.iter().flat_map(|process| process.effects.values());
+            state.reader.waiting.is_some() && !effects.any(|effect| effect.work == Work::Read)
         }),
         Property::sometimes("a process that could not finish is followed by one that does", |model, state| {
-            let kills = u64::from(model.bounds.crashes - state.left.crashes);
-            let exited = state.incarnation > 1 + kills;
+            let kills = u64::from(model.bounds.crashes - state.host.left.crashes);
+            let exited = state.host.incarnation > 1 + kills;
             exited && state.is_quiescent() && state.ledger.rows.iter().any(|tx| tx.incarnation == 1)
         }),
     ]
@@ -162,18 +163,9 @@ fn aborted(state: &State, why: fn(&AbortReason) -> bool) -> bool {
 
 /// A fence of a transaction of an earlier process has just said this.
 fn fenced_after_a_crash(state: &State, committed: bool) -> bool {
-    executed(state).any(|(work, result)| {
-        let earlier = matches!(work, Work::Graph(GraphRequest::Fence(tx)) if tx.incarnation < state.incarnation);
+    state.host.executed().any(|(_, work, result)| {
+        let earlier = matches!(work, Work::Graph(GraphRequest::Fence(tx)) if tx.incarnation < state.host.incarnation);
         earlier && *result == Ok(Report::Fenced { committed })
-    })
-}
-
-/// The effects whose answers are on the way.
-fn executed(state: &State) -> impl Iterator<Item = (&Work, &Result<Report, Failure>)> {
-    let effects = state.process.iter().flat_map(|process| process.effects.values());
-    effects.filter_map(|effect| match &effect.progress {
-        Progress::Executed(result) => Some((&effect.work, result)),
-        Progress::Asked | Progress::HalfRead(_) => None,
     })
 }
 
@@ -190,9 +182,15 @@ mod tests {
     use super::super::stores::Entry;
     use super::super::{Action, Bounds, CommitModel};
     use super::*;
+    use crate::host;
 
     const TX: TxId = TxId { incarnation: 1, serial: 1 };
     const OTHER: TxId = TxId { incarnation: 1, serial: 2 };
+    /// The reader's first read.
+    const LOAD: [host::Action<u8>; 3] = {
+        let load = EffectId::Load(RequestId(1));
+        [host::Action::Execute(load), host::Action::Execute(load), host::Action::Report(load)]
+    };
 
     /// Breaks a property by changing the state in which nothing has happened yet.
     #[track_caller]
@@ -247,16 +245,16 @@ mod tests {
             after(state, &[Action::Submit(0)]);
             log(state, OTHER, 0, None);
             let intend = EffectId::Intend(TX);
-            after(state, &[Action::Execute(intend)]);
+            after(state, &[Action::Host(host::Action::Execute(intend))]);
         });
         broken_by("whoever waits is served", |state| {
             after(state, &[Action::Submit(0)]);
-            state.process.as_mut().expect("it runs").effects.clear();
+            state.host.process.as_mut().expect("it runs").effects.clear();
         });
         broken_by("locks are free at quiescence", |state| {
             // The reader's load is forgotten: the core looks idle, and still holds the lock.
             after(state, &[Action::Read]);
-            let process = state.process.as_mut().expect("it runs");
+            let process = state.host.process.as_mut().expect("it runs");
             process.effects.clear();
             state.reader.waiting = None;
         });
@@ -278,14 +276,12 @@ mod tests {
         broken_by("a strong read is not torn", |state| {
             after(state, &[Action::Read]);
             Arc::make_mut(&mut state.ledger).rows.push(TX);
-            let load = EffectId::Load(RequestId(1));
-            after(state, &[Action::Execute(load), Action::Execute(load), Action::Report(load)]);
+            after(state, &LOAD.map(Action::Host));
         });
         broken_by("reads and writes are linearizable", |state| {
             state.known = 1;
             after(state, &[Action::Read]);
-            let load = EffectId::Load(RequestId(1));
-            after(state, &[Action::Execute(load), Action::Execute(load), Action::Report(load)]);
+            after(state, &LOAD.map(Action::Host));
         });
     }
 }

@@ -19,14 +19,15 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use coordinator::commit::{Commit, Config};
-use graph::{CanonicalKey, EntityId, Kind, Millis, Operation, Patch};
+use coordinator::commit::Commit;
+use graph::{CanonicalKey, EntityId, Kind, Operation, Patch};
 use stateright::{Model, Property};
 
-use crate::commit::{Action, Budget, Progress};
+use crate::commit::Action;
+use crate::host::{self, Budget, CONFIG};
 
 pub use flaw::Flaw;
-pub use state::{ClientState, Effect, Process, State};
+pub use state::{ClientState, Effect, Process, Progress, State};
 pub use stores::{Entry, Graph, Ledger, Script};
 
 /// How large the model is.
@@ -56,7 +57,6 @@ const DELETION: Script = 2;
 pub struct IdentityModel {
     bounds: Bounds,
     flaw: Option<Flaw>,
-    config: Config,
     kind: Kind,
     key: CanonicalKey,
 }
@@ -64,15 +64,8 @@ pub struct IdentityModel {
 impl IdentityModel {
     /// The protocol as it is.
     pub fn new(bounds: Bounds) -> IdentityModel {
-        let config = Config {
-            decide_attempts_max: 2,
-            backoff_ms: Millis::ZERO,
-            backoff_ms_max: Millis::ZERO,
-            answer_timeout_ms: Millis(1),
-            jitter_seed: 7,
-        };
         let (kind, key) = ("book".parse().expect("a kind"), "isbn:1".parse().expect("a key"));
-        IdentityModel { bounds, flaw: None, config, kind, key }
+        IdentityModel { bounds, flaw: None, kind, key }
     }
 
     /// The protocol without one of its parts.
@@ -99,7 +92,7 @@ impl Model for IdentityModel {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let (core, _) = Commit::recover(self.config, 1, Vec::new()).expect("an empty log has no conflict");
+        let (core, _) = Commit::recover(CONFIG, 1, Vec::new()).expect("an empty log has no conflict");
         vec![State {
             process: Some(Process { core: Arc::new(core), effects: BTreeMap::new() }),
             incarnation: 1,
@@ -117,13 +110,13 @@ impl Model for IdentityModel {
             return;
         }
         match &state.process {
-            None => actions.push(Action::Restart),
+            None => actions.push(Action::Host(host::Action::Restart)),
             Some(process) => actions_of_the_process(process, state.left, actions),
         }
         let mut last = None;
         for stray in &state.strays {
             if last.replace(stray) != Some(stray) {
-                actions.push(Action::Arrive(*stray));
+                actions.push(Action::Host(host::Action::Arrive(*stray)));
             }
         }
         if !state.in_service() {
@@ -143,7 +136,7 @@ impl Model for IdentityModel {
         let panic = catch_unwind(AssertUnwindSafe(|| self.apply(&mut next, action))).err();
         if let Some(panic) = panic {
             next = last.clone();
-            next.panicked = Some(crate::commit::message(panic.as_ref()));
+            next.panicked = Some(host::message(panic.as_ref()));
         }
         Some(next)
     }
@@ -161,17 +154,17 @@ fn actions_of_the_process(process: &Process, left: Budget, actions: &mut Vec<Act
     let halted = process.core.status().halted;
     for (id, effect) in &process.effects {
         match effect.progress {
-            Progress::Executed(_) if !halted => actions.push(Action::Report(*id)),
+            Progress::Executed(_) if !halted => actions.push(Action::Host(host::Action::Report(*id))),
             Progress::Executed(_) => {}
-            _ => actions.push(Action::Execute(*id)),
+            _ => actions.push(Action::Host(host::Action::Execute(*id))),
         }
         if !halted && left.faults > 0 {
-            actions.push(Action::Lose(*id));
+            actions.push(Action::Host(host::Action::Lose(*id)));
         }
     }
     if halted {
-        actions.push(Action::Exit);
+        actions.push(Action::Host(host::Action::Exit));
     } else if left.crashes > 0 {
-        actions.push(Action::Crash);
+        actions.push(Action::Host(host::Action::Crash));
     }
 }

@@ -3,9 +3,9 @@
 use coordinator::commit::{AbortReason, Decision, Report};
 use graph::{EntityId, Refusal};
 
+use super::state::Progress;
 use super::state::State;
 use super::{DELETION, IdentityModel};
-use crate::commit::Progress;
 
 type Property = stateright::Property<IdentityModel>;
 

@@ -6,8 +6,14 @@ use std::sync::Arc;
 use coordinator::commit::{Action, Commit, Decision, EffectId};
 use graph::{EntityId, TxId};
 
-use super::stores::{Graph, Ledger};
-use crate::commit::{Budget, GraphRequest, Progress};
+use super::stores::{Graph, Ledger, Script};
+use crate::host::{self, Budget};
+
+/// A request to the graph. Of which patch, its transaction says.
+pub type GraphRequest = host::GraphRequest<Script>;
+
+/// How far an effect is. None is done by halves.
+pub type Progress = host::Progress<()>;
 
 /// One state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -12,9 +12,10 @@ use graph::{EntityId, Millis, Patch, TxId};
 
 use super::IdentityModel;
 use super::flaw::Flaw;
-use super::state::{Effect, Process, State};
+use super::state::{Effect, GraphRequest, Process, Progress, State};
 use super::stores::{Ledger, Script};
-use crate::commit::{Action, GraphRequest, Progress};
+use crate::commit::Action;
+use crate::host::{self, CONFIG};
 
 /// Requests are numbered from ten times their script.
 const REQUESTS_PER_SCRIPT: u64 = 10;
@@ -23,8 +24,16 @@ impl IdentityModel {
     pub(super) fn apply(&self, state: &mut State, action: Action) {
         match action {
             Action::Submit(script) => self.submit(state, script),
-            Action::Execute(id) => self.execute(state, id),
-            Action::Report(id) => {
+            Action::Host(action) => self.go_on(state, action),
+            Action::Read => panic!("nobody reads in this model"),
+        }
+    }
+
+    /// The coordinator, a store or the network goes on, or fails.
+    fn go_on(&self, state: &mut State, action: host::Action<Script>) {
+        match action {
+            host::Action::Execute(id) => self.execute(state, id),
+            host::Action::Report(id) => {
                 let Progress::Executed(result) = take(state, id).progress else { panic!("{id:?} has no result yet") };
                 let input = match result {
                     Ok(report) => Input::Done { effect: id, report },
@@ -32,25 +41,25 @@ impl IdentityModel {
                 };
                 self.tell(state, input);
             }
-            Action::Lose(id) => {
+            host::Action::Lose(id) => {
                 state.left.faults -= 1;
                 abandon(state, id);
                 let failure = Failure::Unknown { reason: "lost".to_owned() };
                 self.tell(state, Input::Failed { effect: id, failure });
             }
-            Action::Arrive(request) => {
+            host::Action::Arrive(request) => {
                 let position = state.strays.iter().position(|stray| *stray == request).expect("it is on its way");
                 state.strays.remove(position);
                 // Nobody waits for what comes of it.
                 let _ = execute_in_graph(state, request);
             }
-            Action::Crash => {
+            host::Action::Crash => {
                 state.left.crashes -= 1;
                 end(state);
             }
-            Action::Exit => end(state),
-            Action::Restart => self.restart(state),
-            Action::Read | Action::Refuse { .. } | Action::TimeOut => panic!("{action} is not of this model"),
+            host::Action::Exit => end(state),
+            host::Action::Restart => self.restart(state),
+            host::Action::Refuse { .. } | host::Action::TimeOut => panic!("{action} is not of this model"),
         }
     }
 
@@ -96,7 +105,7 @@ impl IdentityModel {
         }
         let unresolved = state.ledger.log.values().filter(|entry| entry.outcome.is_none());
         let intents = unresolved.map(|entry| entry.intent.clone()).collect();
-        let (core, step) = Commit::recover(self.config, state.incarnation, intents)
+        let (core, step) = Commit::recover(CONFIG, state.incarnation, intents)
             .unwrap_or_else(|conflict| panic!("recovery failed: {conflict}"));
         state.process = Some(Process { core: Arc::new(core), effects: BTreeMap::new() });
         self.carry_out(state, step.effects);

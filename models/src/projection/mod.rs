@@ -173,7 +173,7 @@ impl Model for ProjectionModel {
         let panic = catch_unwind(AssertUnwindSafe(|| self.apply(&mut next, &action))).err();
         if let Some(panic) = panic {
             next = last.clone();
-            next.seen.panicked = Some(crate::commit::message(panic.as_ref()));
+            next.seen.panicked = Some(crate::host::message(panic.as_ref()));
         }
         Some(next)
     }

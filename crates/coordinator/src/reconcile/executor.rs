@@ -98,8 +98,12 @@ impl ReconcileExecutor {
     }
 }
 
-/// What the commit core's answer means for a repair.
-pub(crate) fn repaired(answer: Answer) -> Repaired {
+/// What the commit core's answer to [`commit::Input::Repair`] means for a repair.
+///
+/// # Panics
+///
+/// When it is no answer to that.
+pub fn repaired(answer: Answer) -> Repaired {
     let unknown = |tx: Option<TxId>| match tx {
         Some(tx) => format!("nobody knows yet what became of {tx}"),
         None => "nobody knows yet what became of it".to_owned(),

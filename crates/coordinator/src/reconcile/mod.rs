@@ -26,7 +26,9 @@
 //! *Every difference that was there before a pass, and is not touched meanwhile, is found.* Both
 //! scans visit each key that is there throughout, because a page begins where the last one ended
 //! and ends where the shorter of the two full pages does. A difference that arises behind the
-//! scan is for the next pass.
+//! scan is for the next pass. So is one that a transaction under way keeps from both scans: what
+//! somebody removes from the graph between a creation's decide and its finish is in neither store
+//! then, and nothing there is suspect.
 //!
 //! *One pass reaches the fixed point.* A repair leaves both stores the same, so none is repaired
 //! twice. Entities are put before links, which need their ends; links go before the entities
@@ -67,6 +69,7 @@ pub use case::{Case, Ending};
 pub use compare::{Page, Position, compare};
 pub use evidence::{Divergence, Evidence, Held, Logged, Rival};
 pub(crate) use executor::ReconcileExecutor;
+pub use executor::repaired;
 pub use judge::{Authority, Order, Policy, Reason, UnknownWord, Verdict, judge};
 pub use pass::Repaired;
 pub use service::{Resolution, ResolveError};
