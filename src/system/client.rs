@@ -11,7 +11,7 @@ use graph::{EntityId, Patch};
 
 use super::environment::Simulated;
 use super::operation::{Op, Ret};
-use super::{COORDINATOR, HTTP_PORT, Options, key};
+use super::{COORDINATOR, HTTP_PORT, Options, SECOND_PORT, key};
 use crate::history::OpId;
 use crate::sut::Outcome;
 use crate::world::ClientHost;
@@ -24,7 +24,9 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Carries out one operation.
 pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> Outcome<Ret> {
-    let coordinator = connect(&client, Duration::from_millis(options.client_timeout_ms));
+    let second = options.second_server.as_ref().is_some_and(|second| second.clients.iter().any(|n| n == client.name()));
+    let port = if second { SECOND_PORT } else { HTTP_PORT };
+    let coordinator = connect(&client, port, Duration::from_millis(options.client_timeout_ms));
     match op {
         Op::Submit { operations, retries, again, then } => {
             let key = IdempotencyKey(key(id.0));
@@ -47,7 +49,7 @@ pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> 
 /// Waits until the coordinator has nothing left to do and every entity can be read again: a lock that was never given
 /// back shows in no status. Returns what it has counted by then.
 pub async fn settle(client: ClientHost, entities: BTreeSet<EntityId>) -> String {
-    let coordinator = connect(&client, Duration::from_millis(1_000));
+    let coordinator = connect(&client, HTTP_PORT, Duration::from_millis(1_000));
     loop {
         if let Ok(health) = coordinator.status().await {
             let status = health.status;
@@ -71,9 +73,9 @@ pub async fn settle(client: ClientHost, entities: BTreeSet<EntityId>) -> String 
     }
 }
 
-fn connect(client: &ClientHost, timeout: Duration) -> Client {
+fn connect(client: &ClientHost, port: u16, timeout: Duration) -> Client {
     let env = Env::new(Simulated::new((**client).clone()));
-    Client::new(env, format!("{COORDINATOR}:{HTTP_PORT}"), timeout)
+    Client::new(env, format!("{COORDINATOR}:{port}"), timeout)
 }
 
 /// A read has no effect: without an answer it certainly did nothing.

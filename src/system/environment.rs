@@ -1,9 +1,11 @@
 //! The production crates' seam to the outside, filled by a simulated host.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use env::{BoxFuture, Connection, Environment, Listener, Observation, Point};
+use env::{BoxFuture, Claim, ClaimError, Connection, Environment, Holder, Listener, Observation, Point};
 use graph::Millis;
 
 use crate::world::{Host, TcpListener};
@@ -12,13 +14,22 @@ use crate::world::{Host, TcpListener};
 pub struct Simulated {
     host: Host,
     vfs: String,
+    claims: Claims,
 }
 
+/// Which folders of a machine are claimed. What holds a claim goes with its process.
+pub type Claims = Arc<Mutex<BTreeMap<PathBuf, Weak<()>>>>;
+
 impl Simulated {
-    /// The surroundings of a process on this host.
+    /// The surroundings of a process on this host, which shares no folder with others.
     pub fn new(host: Host) -> Simulated {
+        Simulated::beside(host, Claims::default())
+    }
+
+    /// The surroundings of one of several processes on this host.
+    pub fn beside(host: Host, claims: Claims) -> Simulated {
         let vfs = host.disk().vfs_name().to_owned();
-        Simulated { host, vfs }
+        Simulated { host, vfs, claims }
     }
 }
 
@@ -58,6 +69,16 @@ impl Environment for Simulated {
     fn persist(&self, path: &Path) -> io::Result<()> {
         let path = path.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
         self.host.disk().rewrite(path).map(drop)
+    }
+
+    fn claim(&self, folder: &Path) -> Result<Claim, ClaimError> {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        if claims.get(folder).is_some_and(|held| held.strong_count() > 0) {
+            return Err(ClaimError::InUse { path: folder.to_owned(), holder: Holder::Unnamed });
+        }
+        let held = Arc::new(());
+        claims.insert(folder.to_owned(), Arc::downgrade(&held));
+        Ok(Claim::new(folder, held))
     }
 
     fn point(&self, point: Point) -> BoxFuture<'_, ()> {

@@ -1,5 +1,6 @@
 //! The software of the hosts.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,21 +9,38 @@ use coordinator::http::Limits;
 use coordinator::service::{Coordinator, Options as ServiceOptions, StartError};
 use coordinator::statements;
 use coordinator::{collection, reconcile, retention};
-use env::Env;
+use env::{ClaimError, Env};
 use graph::{ENTITY_LABEL, Millis, Value};
 use stores::GraphFault;
 use stores::bolt::client::{BoltGraph, BoltOptions, BoltUrl};
 use stores::bolt::server::{BoltServer, Failure, Hooks, Request, serve};
 use stores::memory::MemoryGraph;
 
-use super::environment::Simulated;
-use super::{BOLT_PORT, GRAPH, HTTP_PORT, Hidden, Options};
+use super::environment::{Claims, Simulated};
+use super::{BOLT_PORT, GRAPH, HTTP_PORT, Hidden, Options, SECOND_PORT};
 use crate::sut::Exit;
 use crate::world::Host;
 
-/// A coordinator process, from its start to its end.
+/// The coordinator's machine: its process from its start to its end and, where the scenario says so, another one that
+/// somebody starts on the same folder.
 pub async fn coordinator(host: Host, options: Options) -> Exit {
-    match run(host, options).await {
+    let claims = Claims::default();
+    let second = async {
+        let Some(second) = &options.second_server else { return std::future::pending().await };
+        tokio::time::sleep(Duration::from_millis(second.after_ms)).await;
+        let ended = run(host.clone(), &options, claims.clone(), SECOND_PORT).await;
+        if ended.is_err_and(|error| error.is::<ClaimError>()) {
+            host.mark("second", &KeptOut);
+        }
+        std::future::pending().await
+    };
+    let first = run(host.clone(), &options, claims.clone(), HTTP_PORT);
+    let ended = tokio::select! {
+        biased;
+        ended = first => ended,
+        ended = second => ended,
+    };
+    match ended {
         Ok(reason) => Exit::Failed(format!("halted: {reason}")),
         Err(error) => match error.downcast_ref::<StartError>() {
             // `coordinator serve` exits with a code for it that a supervisor is told not to restart.
@@ -32,9 +50,19 @@ pub async fn coordinator(host: Host, options: Options) -> Exit {
     }
 }
 
+/// The mark of a second coordinator that could not have the folder.
+#[derive(Debug)]
+struct KeptOut;
+
 /// What `coordinator serve` does, on simulated surroundings. Returns why it halted.
-async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error::Error>> {
-    let env = Env::new(Simulated::new(host));
+async fn run(
+    host: Host,
+    options: &Options,
+    claims: Claims,
+    port: u16,
+) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let env = Env::new(Simulated::beside(host, claims));
+    let data = env.claim(Path::new("/data"))?;
     let url: BoltUrl = format!("bolt://simulated@{GRAPH}:{BOLT_PORT}").parse()?;
     let mut bolt = BoltOptions::new(&url, "");
     bolt.connect_timeout = Duration::from_millis(options.graph_limit_ms / 2);
@@ -65,10 +93,10 @@ async fn run(host: Host, options: Options) -> Result<String, Box<dyn std::error:
         },
         graph_limit: Duration::from_millis(options.graph_limit_ms),
         prepare_limit: Duration::from_millis(8 * options.graph_limit_ms),
-        ..ServiceOptions::new("/data")
+        ..ServiceOptions::new(data.path())
     };
     let coordinator = Coordinator::start(env.clone(), service, graph).await?;
-    let listener = env.listen(&format!("0.0.0.0:{HTTP_PORT}")).await?;
+    let listener = env.listen(&format!("0.0.0.0:{port}")).await?;
     let halted = coordinator.clone();
     Ok(coordinator::http::serve(env, listener, coordinator, Limits::default(), async move { halted.halted().await })
         .await)

@@ -41,6 +41,10 @@ const GRAPH: &str = "graph";
 const FILES: [&str; 2] = ["/data/ledger.db", "/data/ledger.db-wal"];
 /// Where the coordinator listens.
 const HTTP_PORT: u16 = 7400;
+/// Where a second coordinator on the same machine listens.
+const SECOND_PORT: u16 = 7401;
+/// The mark of a second coordinator that could not have the folder.
+const KEPT_OUT: &str = "kept_out";
 /// Where the graph database listens.
 const BOLT_PORT: u16 = 7687;
 
@@ -86,6 +90,18 @@ pub struct Options {
     pub graph_forgets: usize,
     /// An entity that somebody takes out of the graph by hand, and perhaps puts back.
     pub graph_hides: Option<Hidden>,
+    /// Another coordinator that somebody starts on the same machine and folder.
+    pub second_server: Option<Second>,
+}
+
+/// A second coordinator where there should be one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Second {
+    /// How long after the first.
+    pub after_ms: u64,
+    /// The clients that talk to it.
+    pub clients: Vec<String>,
 }
 
 /// An entity that is out of the graph for a while.
@@ -114,6 +130,7 @@ impl Default for Options {
             graph_refusals_percent: 0,
             graph_forgets: 0,
             graph_hides: None,
+            second_server: None,
         }
     }
 }
@@ -160,6 +177,7 @@ impl System for BiStore {
             .chain(&retention::Mark::NAMES)
             .chain(&reconcile::Mark::NAMES)
             .chain(&collection::Mark::NAMES)
+            .chain(&[KEPT_OUT])
             .map(|name| (*name).to_owned())
             .collect()
     }

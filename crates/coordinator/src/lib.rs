@@ -22,7 +22,6 @@ pub mod client;
 pub mod collection;
 pub mod commit;
 pub mod damage;
-pub mod data_dir;
 mod executor;
 pub mod http;
 pub mod ledger;

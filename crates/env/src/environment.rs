@@ -7,6 +7,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::claim::{Claim, ClaimError};
 use graph::Millis;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
@@ -102,6 +103,13 @@ pub trait Environment: Send + Sync + 'static {
     /// Writes a file's content again, and syncs the file and its directory; see [`Env::persist`].
     fn persist(&self, path: &Path) -> io::Result<()>;
 
+    /// Makes a folder this process's alone; see [`Env::claim`].
+    ///
+    /// Unless somebody says otherwise there is no other process: so it is in tests of a single one.
+    fn claim(&self, folder: &Path) -> Result<Claim, ClaimError> {
+        Ok(Claim::new(folder, ()))
+    }
+
     /// Told when a process reaches a point. Returns at once in production; in simulation it
     /// may take its time, or never return.
     fn point(&self, point: Point) -> BoxFuture<'_, ()>;
@@ -173,6 +181,16 @@ impl Env {
     /// content is written again before it is synced. The file must not change meanwhile.
     pub fn persist(&self, path: &Path) -> io::Result<()> {
         self.0.persist(path)
+    }
+
+    /// Makes a folder this process's alone, and creates it where it is missing. Blocks for as long as the file system
+    /// takes, never for who has it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClaimError`].
+    pub fn claim(&self, folder: &Path) -> Result<Claim, ClaimError> {
+        self.0.claim(folder)
     }
 
     /// Announces that a point was reached.

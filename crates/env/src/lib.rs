@@ -1,17 +1,19 @@
 //! The one seam between the production crates and the outside.
 //!
 //! Everything that a simulation has to own goes through [`Env`]: connections, tasks,
-//! blocking work, the UTC clock, entropy, and the SQLite file system. Timers are not here:
+//! blocking work, the UTC clock, entropy, the SQLite file system, and the claim on a data folder. Timers are not here:
 //! `tokio::time` is used directly, because both kinds of world run on tokio.
 //!
 //! [`drive`] is the generic loop that runs any [`Core`] through an `Env`. A protocol is a
 //! core and an [`Executor`]; there is no other asynchronous code in it.
 
+mod claim;
 mod core;
 mod driver;
 mod environment;
 mod production;
 
+pub use crate::claim::{Claim, ClaimError, Holder};
 pub use crate::core::{Core, Effect, Step};
 pub use crate::driver::{Executor, Handle, drive};
 pub use crate::environment::{BoxFuture, Connection, Env, Environment, Listener, Observation, Point, Stream, When};

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use graph::Millis;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::claim::{self, Claim, ClaimError};
 use crate::environment::{BoxFuture, Connection, Environment, Listener, Observation, Point};
 
 /// The environment of a process that really runs.
@@ -63,6 +64,10 @@ impl Environment for Production {
 
     fn vfs(&self) -> Option<&str> {
         None
+    }
+
+    fn claim(&self, folder: &Path) -> Result<Claim, ClaimError> {
+        claim::claim(folder)
     }
 
     fn persist(&self, path: &Path) -> io::Result<()> {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use coordinator::backup::{self, RestoreError};
-use coordinator::data_dir::DataDir;
 use env::{Env, Production};
 
 use crate::arguments::{Backup, LogFormat, Restore};
@@ -32,8 +31,8 @@ pub async fn restore(arguments: Restore) -> Result<(), Failure> {
     if !from.is_dir() {
         return Err(Failure::input(format!("there is no backup {}", from.display())));
     }
-    let data = DataDir::claim(&data).map_err(unclaimed)?;
     let env = Env::new(Production);
+    let data = env.claim(&data).map_err(unclaimed)?;
     let limit = Duration::from_millis(graph.graph_timeout_ms);
     let graph = open_graph(&env, &data, graph).await?;
     let restored = backup::restore(&env, &from, data.path(), graph.as_ref(), limit).await;

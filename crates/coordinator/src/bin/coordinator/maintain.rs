@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use coordinator::client::{Client, ClientError};
 use coordinator::damage::{DamagedRecord, Settlement};
-use coordinator::data_dir::{DataDir, DataDirError};
 use coordinator::reconcile::{Case, Resolution, Summary};
 use coordinator::service::{Coordinator, Options};
-use env::{Env, Production};
+use env::{Claim, ClaimError, Env, Production};
 use graph::TxId;
 use serde::Serialize;
 
@@ -71,7 +70,7 @@ pub enum Place {
     /// From the server that has them open.
     Server(Client),
     /// From their folder, which is ours for as long as we hold it.
-    Folder(Box<Coordinator>, #[expect(dead_code, reason = "held for its lock")] DataDir),
+    Folder(Box<Coordinator>, #[expect(dead_code, reason = "held for what it stands for")] Claim),
 }
 
 impl Place {
@@ -86,9 +85,9 @@ impl Place {
         if !data.is_dir() {
             return Err(Failure::input(format!("there is no data folder {}", data.display())));
         }
-        let data = match DataDir::claim(&data) {
+        let data = match env.claim(&data) {
             Ok(data) => data,
-            Err(DataDirError::InUse { .. }) => return server(),
+            Err(ClaimError::InUse { .. }) => return server(),
             Err(error) => return Err(unclaimed(error)),
         };
         start_logging(LogFormat::Human)?;

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator::collection;
-use coordinator::data_dir::{DataDir, DataDirError};
 use coordinator::http::{self, Limits, Serving, Token};
 use coordinator::service::{Coordinator, Options, StartError};
-use env::{Env, Listener, Production};
+use env::{Claim, ClaimError, Env, Listener, Production};
 use graph::Millis;
 use stores::bolt::client::{BoltGraph, BoltOptions, BoltUrl, Security};
 use stores::embedded::EmbeddedGraph;
@@ -52,8 +51,8 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
         return Err(remote(&listen));
     }
     let mut signals = Signals::listen()?;
-    let data = DataDir::claim(&data).map_err(unclaimed)?;
     let env = Env::new(Production);
+    let data = env.claim(&data).map_err(unclaimed)?;
     let graph_timeout_ms = graph.graph_timeout_ms;
     let graph_limit = Duration::from_millis(graph_timeout_ms);
     let graph = open_graph(&env, &data, graph).await?;
@@ -177,7 +176,7 @@ fn announce(listener: &dyn Listener, asked_for: &str, guard: Guard) -> Result<()
 }
 
 /// Opens the graph that the command line names.
-pub async fn open_graph(env: &Env, data: &DataDir, graph: Graph) -> Result<Arc<dyn GraphStore>, Failure> {
+pub async fn open_graph(env: &Env, data: &Claim, graph: Graph) -> Result<Arc<dyn GraphStore>, Failure> {
     let Graph { graph, graph_password_env, graph_ca, graph_timeout_ms: _ } = graph;
     Ok(match graph {
         GraphChoice::Embedded => Arc::new(open_embedded(env, data).await?),
@@ -189,7 +188,7 @@ pub async fn open_graph(env: &Env, data: &DataDir, graph: Graph) -> Result<Arc<d
     })
 }
 
-async fn open_embedded(env: &Env, data: &DataDir) -> Result<EmbeddedGraph, Failure> {
+async fn open_embedded(env: &Env, data: &Claim) -> Result<EmbeddedGraph, Failure> {
     let path = data.path().join(GRAPH_FILE);
     EmbeddedGraph::open(env, &path, Check::Quick)
         .await
@@ -218,11 +217,11 @@ fn no_password(variable: &str, error: &std::env::VarError) -> Failure {
         .help(format!("set {variable}, or name another variable with --graph-password-env"))
 }
 
-pub fn unclaimed(error: DataDirError) -> Failure {
+pub fn unclaimed(error: ClaimError) -> Failure {
     let failure = Failure::other(error.to_string());
     match error {
-        DataDirError::InUse { .. } => failure.help("stop that process first, or name another folder with --data"),
-        DataDirError::Create { .. } | DataDirError::Lock { .. } => {
+        ClaimError::InUse { .. } => failure.help("stop that process first, or name another folder with --data"),
+        ClaimError::Create { .. } | ClaimError::Lock { .. } => {
             failure.help("name a folder with --data that this user may write to, on a file system with locks")
         }
     }

@@ -1,5 +1,6 @@
-//! The data folder, and the lock that keeps a second process out of it.
+//! A folder that is one process's alone, and the lock that keeps a second one out of it.
 
+use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -9,18 +10,34 @@ use std::path::{Path, PathBuf};
 /// has to find the file that others have locked.
 const LOCK_FILE: &str = "lock";
 
-/// A data folder that is this process's alone until the value is dropped or the process ends,
-/// however it ends.
-#[derive(Debug)]
-pub struct DataDir {
+/// A folder that is this process's alone until the value is dropped or the process ends, however it ends.
+pub struct Claim {
     path: PathBuf,
-    #[expect(dead_code, reason = "held for its lock")]
-    lock: File,
+    #[expect(dead_code, reason = "held for what it stands for")]
+    held: Box<dyn Send + Sync>,
+}
+
+impl Claim {
+    /// For as long as `held` lives.
+    pub fn new(path: &Path, held: impl Send + Sync + 'static) -> Claim {
+        Claim { path: path.to_owned(), held: Box::new(held) }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Claim").field(&self.path).finish()
+    }
 }
 
 /// Why a folder was not claimed.
 #[derive(Debug, thiserror::Error)]
-pub enum DataDirError {
+pub enum ClaimError {
     /// It is not there and could not be made.
     #[error("failed to create the data folder {path}: {source}", path = .path.display())]
     Create {
@@ -58,8 +75,8 @@ pub enum Holder {
     Unnamed,
 }
 
-impl std::fmt::Display for Holder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Holder::Process(id) => write!(f, "process {id}"),
             Holder::Unnamed => f.write_str("a process that is just starting"),
@@ -67,45 +84,32 @@ impl std::fmt::Display for Holder {
     }
 }
 
-impl DataDir {
-    /// Creates the folder where it is missing, readable by its owner alone, and locks it.
-    ///
-    /// Blocks for as long as the file system takes, never for the lock.
-    ///
-    /// # Errors
-    ///
-    /// See [`DataDirError`].
-    pub fn claim(path: &Path) -> Result<DataDir, DataDirError> {
-        create(path).map_err(|source| DataDirError::Create { path: path.to_owned(), source })?;
-        let lock_path = path.join(LOCK_FILE);
-        let failed = |action| {
-            let path = lock_path.clone();
-            move |source| DataDirError::Lock { action, path, source }
-        };
-        let mut options = OpenOptions::new();
-        // Not truncated: it may say who holds it.
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut lock = options.open(&lock_path).map_err(failed("open"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(DataDirError::InUse { path: path.to_owned(), holder: holder(&mut lock) });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
+/// Creates the folder where it is missing, readable by its owner alone, and locks it: what production does.
+pub(crate) fn claim(path: &Path) -> Result<Claim, ClaimError> {
+    create(path).map_err(|source| ClaimError::Create { path: path.to_owned(), source })?;
+    let lock_path = path.join(LOCK_FILE);
+    let failed = |action| {
+        let path = lock_path.clone();
+        move |source| ClaimError::Lock { action, path, source }
+    };
+    let mut options = OpenOptions::new();
+    // Not truncated: it may say who holds it.
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut lock = options.open(&lock_path).map_err(failed("open"))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(ClaimError::InUse { path: path.to_owned(), holder: holder(&mut lock) });
         }
-        let sign = |lock: &mut File| {
-            lock.set_len(0)?;
-            lock.rewind()?;
-            writeln!(lock, "{}", std::process::id())
-        };
-        sign(&mut lock).map_err(failed("write"))?;
-        Ok(DataDir { path: path.to_owned(), lock })
+        Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
     }
-
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
+    let sign = |lock: &mut File| {
+        lock.set_len(0)?;
+        lock.rewind()?;
+        writeln!(lock, "{}", std::process::id())
+    };
+    sign(&mut lock).map_err(failed("write"))?;
+    Ok(Claim::new(path, lock))
 }
 
 /// Who wrote themselves down; the answer only serves a message.
@@ -146,7 +150,7 @@ mod tests {
     fn a_missing_folder_is_created_for_its_owner_alone() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("a/b");
-        let claimed = DataDir::claim(&path).unwrap();
+        let claimed = claim(&path).unwrap();
         assert_eq!(claimed.path(), path);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
@@ -154,12 +158,12 @@ mod tests {
     #[test]
     fn a_folder_in_use_is_refused_by_the_name_of_its_holder_and_free_afterwards() {
         let root = tempfile::tempdir().unwrap();
-        let first = DataDir::claim(root.path()).unwrap();
-        let refused = DataDir::claim(root.path()).unwrap_err();
+        let first = claim(root.path()).unwrap();
+        let refused = claim(root.path()).unwrap_err();
         let us = std::process::id();
-        assert!(matches!(refused, DataDirError::InUse { holder: Holder::Process(id), .. } if id == us), "{refused}");
+        assert!(matches!(refused, ClaimError::InUse { holder: Holder::Process(id), .. } if id == us), "{refused}");
         drop(first);
-        DataDir::claim(root.path()).unwrap();
+        claim(root.path()).unwrap();
     }
 
     #[test]
@@ -167,7 +171,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("file");
         std::fs::write(&path, "").unwrap();
-        let error = DataDir::claim(&path.join("data")).unwrap_err();
-        assert!(matches!(error, DataDirError::Create { .. }), "{error}");
+        let error = claim(&path.join("data")).unwrap_err();
+        assert!(matches!(error, ClaimError::Create { .. }), "{error}");
     }
 }
