@@ -29,8 +29,10 @@ pub async fn coordinator(host: Host, options: Options) -> Exit {
         let Some(second) = &options.second_server else { return std::future::pending().await };
         tokio::time::sleep(Duration::from_millis(second.after_ms)).await;
         let ended = run(host.clone(), &options, claims.clone(), SECOND_PORT).await;
-        if ended.is_err_and(|error| error.is::<ClaimError>()) {
-            host.mark("second", &KeptOut);
+        match ended {
+            Err(error) if error.is::<ClaimError>() => host.mark("second", &KeptOut),
+            Err(error) => tracing::warn!("the second coordinator did not start: {error}"),
+            Ok(reason) => tracing::warn!("the second coordinator halted: {reason}"),
         }
         std::future::pending().await
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use env::{Env, Handle};
 use graph::{CanonicalKey, EntityId, Kind, Patch, PatchError, TxId};
@@ -10,6 +11,7 @@ use stores::batch::Batcher;
 use stores::sqlite::{OpenError, SqlFailure, is_passing};
 use stores::{GraphError, GraphStore};
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::access;
 use crate::collection::{self, Collection, CollectionExecutor};
@@ -42,10 +44,10 @@ pub struct Options {
     /// How the stores are validated and reconciled.
     pub reconcile: reconcile::Config,
     /// How long one transaction may take in the graph; the server is told the same.
-    pub graph_limit: std::time::Duration,
+    pub graph_limit: Duration,
     /// How long one attempt to prepare the graph at start may take, the creation of
     /// constraints included; then it is tried again.
-    pub prepare_limit: std::time::Duration,
+    pub prepare_limit: Duration,
     /// How many requests may be open, those included whose clients have gone away; further ones
     /// are refused. At least 1.
     pub requests_max: usize,
@@ -62,8 +64,8 @@ impl Options {
             retention: retention::Config::default(),
             collection: None,
             reconcile: reconcile::Config::default(),
-            graph_limit: std::time::Duration::from_secs(5),
-            prepare_limit: std::time::Duration::from_secs(300),
+            graph_limit: Duration::from_secs(5),
+            prepare_limit: Duration::from_secs(300),
             requests_max: 512,
             alerts: alerts::Config::default(),
         }
@@ -174,7 +176,8 @@ pub struct Coordinator {
     pub(crate) graph: Arc<dyn GraphStore>,
     /// Held shared by whoever submits, and alone by a backup: then nothing begins.
     pub(crate) gate: Arc<RwLock<()>>,
-    pub(crate) graph_limit: std::time::Duration,
+    answer_timeout: Duration,
+    pub(crate) graph_limit: Duration,
     halted: watch::Receiver<Option<String>>,
     findings: Arc<[Finding]>,
     pub(crate) isolated: Isolated,
@@ -251,6 +254,7 @@ impl Coordinator {
             ledger_path: options.data.join(start::LEDGER_FILE),
             graph,
             gate: Arc::default(),
+            answer_timeout: Duration::from_millis(options.commit.answer_timeout_ms.0),
             graph_limit,
             halted,
             findings,
@@ -276,8 +280,15 @@ impl Coordinator {
         patch.validate()?;
         let hash = ContentHash::of(&patch);
         let submission = Submission { key, hash, patch };
-        let _open = self.gate.read().await;
-        Ok(self.ask_in_turn(|request| Input::Submit { request, submission }).await)
+        let place = match self.admit() {
+            Ok(place) => place,
+            Err(rejection) => return Ok(Answer::Rejected(rejection)),
+        };
+        // Whoever waits for a backup waits as for a lock: with a place, and not for ever.
+        let Ok(_open) = timeout(self.answer_timeout, self.gate.read()).await else {
+            return Ok(Answer::Rejected(Rejection::Busy));
+        };
+        Ok(self.ask(Some(place), |request| Input::Submit { request, submission }).await)
     }
 
     /// Reads an entity, linearizably, from both stores.

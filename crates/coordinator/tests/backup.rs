@@ -189,6 +189,11 @@ async fn a_torn_backup_is_refused_and_so_is_a_restore_that_was_cut_off() {
         fs::remove_file(&damaged).unwrap();
         refused(&["restore", "--from", &torn, "--data", &path(&format!("from-{file}"))], 65, file);
     }
+    // A log that somebody left would be played into the ledger that is put beside it.
+    let log_left = path("log-left");
+    fs::create_dir(&log_left).unwrap();
+    fs::write(Path::new(&log_left).join("ledger.db-wal"), "").unwrap();
+    refused(&["restore", "--from", &path("backup"), "--data", &log_left], 65, "ledger.db-wal is not empty");
     // The graph is filled, and the ledger never came to its place.
     let cut_off = path("cut-off");
     succeeded(&["restore", "--from", &path("backup"), "--data", &cut_off]);

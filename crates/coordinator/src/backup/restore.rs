@@ -69,8 +69,13 @@ pub async fn restore(
     limit: Duration,
 ) -> Result<Manifest, RestoreError> {
     let (source, target) = (from.to_owned(), data.join(LEDGER_FILE));
-    if target.exists() {
-        return Err(RestoreError::NotEmpty { what: target.display().to_string() });
+    // SQLite would play what a log of another ledger holds into the one that is put in its place.
+    for ending in ["", "-wal", "-shm", "-journal"] {
+        let mut name = target.clone().into_os_string();
+        name.push(ending);
+        if Path::new(&name).exists() {
+            return Err(RestoreError::NotEmpty { what: Path::new(&name).display().to_string() });
+        }
     }
     let manifest = env.blocking(move || read_manifest(&source)).await?;
     graph.ensure_unique(statements::CONSTRAINTS).await?;
@@ -175,6 +180,13 @@ fn place_ledger(
 ) -> Result<(), RestoreError> {
     let passing = target.with_extension("restoring");
     let failed = |source| RestoreError::File { path: passing.clone(), source };
+    // What an attempt before left: its journal would be rolled back into this copy.
+    for left in [passing.clone(), passing.with_extension("restoring-journal")] {
+        match fs::remove_file(left) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    }
     fs::copy(from.join(LEDGER_FILE), &passing).map_err(failed)?;
     let mut sql = Connection::open(&passing).map_err(LedgerError::from)?;
     let forgotten = ledger::forgotten(&sql)?;

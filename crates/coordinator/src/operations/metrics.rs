@@ -305,7 +305,7 @@ impl Metrics {
                 }
             }
             // The key has a transaction already: this one never was.
-            Report::Known(_) | Report::KeyReused(_) => {
+            Report::Known(_) | Report::KeyReused(_) | Report::Isolated(_) => {
                 self.open.remove(&tx);
             }
             Report::Refused(Refusal::EntityExists(_)) => self.conflict(now, "entity"),

@@ -45,7 +45,7 @@
 //!
 //! # What is compared
 //!
-//! Entities by type and properties, links by properties; of SQLite its rows, never its log. With
+//! Entities by type, canonical key and properties, links by properties; of SQLite its rows, never its log. With
 //! the policy `log` it is the events, though, that say who is right: rows and nodes can both be
 //! changed by hand, and the events are the one account that nothing overwrites. A repair that
 //! restores what they say is no event of its own: the entity gets the version and the

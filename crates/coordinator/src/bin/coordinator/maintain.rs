@@ -8,7 +8,7 @@ use coordinator::damage::{DamagedRecord, Settlement};
 use coordinator::reconcile::{Case, Resolution, Summary};
 use coordinator::service::{Coordinator, Options};
 use env::{Claim, ClaimError, Env, Production};
-use graph::TxId;
+use graph::{Millis, TxId};
 use serde::Serialize;
 
 use crate::arguments::{LogFormat, Maintenance, Reconcile, Resolve};
@@ -93,6 +93,8 @@ impl Place {
         start_logging(LogFormat::Human)?;
         let mut options = Options::new(data.path());
         options.graph_limit = Duration::from_millis(graph.graph_timeout_ms);
+        // Only a server knows for how long its records are to be kept.
+        options.retention.keep = Millis(u64::MAX);
         let graph = open_graph(&env, &data, graph).await?;
         let coordinator = Coordinator::start(env, options, graph).await.map_err(not_started)?;
         Ok(Place::Folder(Box::new(coordinator), data))
