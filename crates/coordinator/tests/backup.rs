@@ -167,6 +167,26 @@ async fn a_server_that_is_killed_leaves_no_half_backup_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_no_restore_would_take_is_not_made() {
+    let root = tempfile::tempdir().unwrap();
+    let path = |name: &str| root.path().join(name).to_str().unwrap().to_owned();
+    let data = path("data");
+    let server = serve(Path::new(&data));
+    write(server.url.clone(), 0, 3).await;
+    let ledger = rusqlite::Connection::open(Path::new(&data).join("ledger.db")).unwrap();
+    let change = "UPDATE log SET settled_ms = settled_ms + 1 WHERE serial = 1";
+    assert_eq!(ledger.execute(change, []).unwrap(), 1);
+    drop(ledger);
+    let url = server.url.to_string();
+    refused(&["backup", "--url", &url, "--to", &path("unsound")], 1, "is damaged");
+    assert!(!Path::new(&path("unsound")).exists());
+    drop(server);
+    // A start sets it apart, and what is set apart can be backed up and restored.
+    succeeded(&["backup", "--data", &data, "--to", &path("sound")]);
+    succeeded(&["restore", "--from", &path("sound"), "--data", &path("restored")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_torn_backup_is_refused_and_so_is_a_restore_that_was_cut_off() {
     let root = tempfile::tempdir().unwrap();
     let path = |name: &str| root.path().join(name).to_str().unwrap().to_owned();

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{BackupError, Element, Manifest};
+use crate::ledger::{self, Unsound};
 
 /// The name of the graph's file.
 pub const GRAPH_FILE: &str = "graph.jsonl";
@@ -160,5 +161,20 @@ pub(super) fn copy_ledger(from: &Path, to: &Path) -> Result<FileSum, BackupError
         File::open(to)?.sync_all()?;
         FileSum::of(to)
     };
-    copy().map_err(|source| BackupError::Write { path: to.to_owned(), source })
+    let sum = copy().map_err(|source| BackupError::Write { path: to.to_owned(), source })?;
+    sound(to).map_err(|why| BackupError::Read { store: "the ledger", why })?;
+    Ok(sum)
+}
+
+/// Whether every record of a copy is what was written, or set apart: no restore takes one that is neither.
+fn sound(copy: &Path) -> Result<(), String> {
+    let sql = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| error.to_string())?;
+    let unsound = ledger::verify(&sql).map_err(|error| error.to_string())?;
+    match unsound.first() {
+        None => Ok(()),
+        Some(Unsound { tx, why }) => Err(format!(
+            "the record of {tx} is damaged ({why}): start the server anew, which sets it apart, and back up then"
+        )),
+    }
 }
