@@ -42,6 +42,7 @@ pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> 
             read(peeked.map(|view| Ret::Peeked { found: view.is_some() }))
         }
         Op::Validate {} => compared(coordinator.validate().await),
+        Op::Append(_) | Op::View(_) | Op::Rebuild(_) | Op::Mend(_) | Op::Status { .. } => unreachable!(),
         Op::Reconcile { policy } => compared(coordinator.reconcile(policy).await),
     }
 }

@@ -34,6 +34,12 @@ pub const ENTITIES: &str = "entities";
 pub const COUNTERS: &str = "counters";
 /// A line for each entry of the audit trail: `ENTRY TX ACTION`.
 pub const AUDIT: &str = "audit";
+/// A line for each event of the event log: `POSITION RESOURCE@SEQUENCE JSON`.
+pub const STORED_EVENTS: &str = "stored_events";
+/// What the projection says about resources, in the form of the graph's dump.
+pub const PROJECTION: &str = "projection";
+/// A line for each resource that the projection shows: `RESOURCE MARK`.
+pub const MARKS: &str = "marks";
 /// Why SQLite could not be dumped; there is no such dump when it could.
 pub const UNREADABLE: &str = "unreadable";
 

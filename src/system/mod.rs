@@ -11,6 +11,7 @@ mod environment;
 mod hosts;
 mod model;
 mod operation;
+mod projection;
 mod workload;
 
 use std::collections::BTreeMap;

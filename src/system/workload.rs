@@ -253,7 +253,7 @@ mod tests {
     fn written(op: &Op) -> &[Operation] {
         match op {
             Op::Submit { operations, .. } => operations,
-            Op::Read { .. } | Op::Peek { .. } | Op::Find { .. } | Op::Validate {} | Op::Reconcile { .. } => &[],
+            _ => &[],
         }
     }
 
@@ -287,6 +287,7 @@ mod tests {
                     Op::Validate {} | Op::Reconcile { .. } => "pass",
                     Op::Submit { operations, .. } if operations.len() > 1 => "several",
                     Op::Submit { .. } => "one",
+                    other => panic!("nobody asked for {other:?}"),
                 });
                 kinds.extend(written(op).iter().map(|operation| match operation {
                     Operation::Create { .. } => "create",

@@ -10,6 +10,7 @@ mod identity;
 mod linearizable;
 mod liveness;
 mod metrics;
+pub mod projection;
 mod repairs;
 mod sequence;
 

@@ -1,0 +1,96 @@
+//! What a projector says of itself is true.
+
+use super::super::CoordinatorRecord;
+use super::Scene;
+use crate::check::{Checker, Verdict, Violation};
+use crate::history::EventKind;
+use crate::system::operation::Ret;
+use crate::system::projection::picture::Picture;
+
+/// A low-water mark is claimed only once every event up to it is in the graph, or parked, or behind one that is; and when
+/// everything has come to rest, a projector that claims to be at the end of the log counts what is parked as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Health;
+
+impl Checker<CoordinatorRecord> for Health {
+    fn name(&self) -> &'static str {
+        "projection_health"
+    }
+
+    fn check(&self, record: &CoordinatorRecord) -> Verdict {
+        let scene = match Scene::of(self.name(), record) {
+            Ok(scene) => scene,
+            Err(verdict) => return verdict,
+        };
+        let mut verdict = Verdict::default();
+        for (index, event) in record.history.events().iter().enumerate() {
+            let EventKind::Ok(Ret::Said(said)) = &event.kind else { continue };
+            let Some(low_water) = said.low_water() else { continue };
+            verdict.checked += 1;
+            if let Some((position, place)) = missing(&scene, &scene.at(event.at.0), low_water) {
+                verdict.violations.push(
+                    Violation::new(self.name(), "a low-water mark is above what is in the graph")
+                        .at_step(index as u64)
+                        .expected(format!("event {place} at {position} in the graph, or parked, at {}", event.at))
+                        .actual(format!("{} says that all up to {low_water} are", said.projector)),
+                );
+            }
+        }
+        verdict
+    }
+}
+
+/// The first event up to this position that is neither in the graph nor parked.
+fn missing(scene: &Scene<'_>, picture: &Picture, low_water: u64) -> Option<(u64, String)> {
+    let up_to = scene.log.iter().take_while(|stored| stored.position <= low_water);
+    let mut missing = up_to.filter(|stored| {
+        let place = &stored.event.position;
+        let mark = picture.marks.get(&place.resource).cloned().unwrap_or_default();
+        let parked = mark.parked.is_some_and(|parked| parked <= place.sequence);
+        mark.sequence < place.sequence && !parked
+    });
+    missing.next().map(|stored| (stored.position, stored.event.position.to_string()))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::fixture::{Tale, caught, passed};
+    use super::*;
+    use crate::system::operation::Op;
+    use crate::system::projection::operation::{Projector, Said};
+
+    /// The page of a projector.
+    pub fn status(low_water: u64, _stubs: u64, parked: u64) -> Value {
+        json!({ "low_water": low_water, "parked": parked })
+    }
+
+    /// A client asks, and is told this.
+    pub fn said(tale: &mut Tale, status: Value) {
+        let op = tale.run.invoke(Op::Status { at: Projector::First });
+        tale.run.ok(op, Ret::Said(Box::new(Said { projector: "projector".to_owned(), status })));
+    }
+
+    #[test]
+    fn a_low_water_mark_above_an_event_that_is_not_applied_is_caught() {
+        let late = |tale: &mut Tale, low_water: u64| {
+            let first = tale.first();
+            tale.write(&first, "archived");
+            let position = tale.log.last().unwrap().position;
+            said(tale, status(position - 1 + low_water, 1, 1));
+        };
+        passed(&Health, |tale| late(tale, 0));
+        caught(&Health, "a low-water mark is above what is in the graph", |tale| late(tale, 1));
+    }
+
+    #[test]
+    fn what_is_behind_poison_is_passed() {
+        passed(&Health, |tale| {
+            let poisoned = tale.poisoned();
+            tale.write(&poisoned, "archived");
+            let position = tale.log.last().unwrap().position;
+            said(tale, status(position, 1, 1));
+        });
+    }
+}
