@@ -11,6 +11,8 @@ use graph::{EntityId, Patch};
 
 use super::environment::Simulated;
 use super::operation::{Op, Ret};
+use super::projection::client as projection;
+use super::projection::interim::Interim;
 use super::{COORDINATOR, HTTP_PORT, Options, SECOND_PORT, key};
 use crate::history::OpId;
 use crate::sut::Outcome;
@@ -23,7 +25,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Carries out one operation.
-pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> Outcome<Ret> {
+pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options, interim: Interim) -> Outcome<Ret> {
     let second = options.second_server.as_ref().is_some_and(|second| second.clients.iter().any(|n| n == client.name()));
     let port = if second { SECOND_PORT } else { HTTP_PORT };
     let coordinator = connect(&client, port, Duration::from_millis(options.client_timeout_ms));
@@ -42,7 +44,11 @@ pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> 
             read(peeked.map(|view| Ret::Peeked { found: view.is_some() }))
         }
         Op::Validate {} => compared(coordinator.validate().await),
-        Op::Append(_) | Op::View(_) | Op::Rebuild(_) | Op::Mend(_) | Op::Status { .. } => unreachable!(),
+        Op::Append(append) => projection::append(interim, id, append).await,
+        Op::View(view) => projection::view(interim, view).await,
+        Op::Rebuild(whole) => projection::whole(interim, whole, true).await,
+        Op::Mend(whole) => projection::whole(interim, whole, false).await,
+        Op::Status { at } => projection::status(interim, at).await,
         Op::Reconcile { policy } => compared(coordinator.reconcile(policy).await),
     }
 }

@@ -19,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 
 use coordinator::commit::Mark;
 use coordinator::{collection, reconcile, retention};
+use ::projection::lanes;
 use graph::EntityId;
 use serde::Deserialize;
 use stores::memory::MemoryGraph;
@@ -33,6 +34,10 @@ use crate::sut::{Exit, HostSpec, LocalFuture, Outcome, System};
 use crate::world::{ClientHost, Disks, Host};
 
 pub use operation::{Op, Ret};
+use projection::PROJECTORS;
+use projection::harm::Planned;
+use projection::interim::Interim;
+use projection::watch::Watch;
 
 /// The coordinator's host.
 const COORDINATOR: &str = "coordinator";
@@ -93,6 +98,25 @@ pub struct Options {
     pub graph_hides: Option<Hidden>,
     /// Another coordinator that somebody starts on the same machine and folder.
     pub second_server: Option<Second>,
+    /// Whether clients send transactions; where none does, nothing of them is judged.
+    pub transactions: bool,
+    /// How many projectors there are: none, one, or two on one graph.
+    pub projectors: usize,
+    /// What projectors do about an event of a type that they do not know.
+    pub on_unknown: OnUnknown,
+    /// What somebody does to the projection's graph by hand.
+    pub graph_harm: Vec<Planned>,
+}
+
+/// What a projector does about an event of a type that it does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// The resource stands still.
+    #[default]
+    Park,
+    /// The projector does.
+    Halt,
 }
 
 /// A second coordinator where there should be one.
@@ -132,6 +156,10 @@ impl Default for Options {
             graph_forgets: 0,
             graph_hides: None,
             second_server: None,
+            transactions: true,
+            projectors: 0,
+            on_unknown: OnUnknown::Park,
+            graph_harm: Vec::new(),
         }
     }
 }
@@ -141,6 +169,11 @@ pub struct BiStore {
     options: Options,
     /// The graph database's content: durable, so it outlives its process.
     graph: MemoryGraph,
+    /// Who looks at the projection's part of it, if there is one.
+    watch: Option<Watch>,
+    interim: Interim,
+    /// What each projector said of itself when it had come to rest.
+    at_rest: Arc<OnceLock<String>>,
     /// What the coordinator had counted when it had come to rest.
     counters: Arc<OnceLock<String>>,
 }
@@ -161,15 +194,20 @@ impl System for BiStore {
             serde_json::Value::Null => Options::default(),
             options => Options::deserialize(options).map_err(|error| error.to_string())?,
         };
-        Ok(BiStore { options, graph: MemoryGraph::new(), counters: Arc::default() })
+        if options.projectors > PROJECTORS.len() {
+            return Err(format!("`projectors` takes 0 to {}, not {}", PROJECTORS.len(), options.projectors));
+        }
+        let graph = MemoryGraph::new();
+        let watch = (options.projectors > 0).then(|| Watch::new(graph.clone()));
+        Ok(BiStore { options, graph, watch, at_rest: Arc::default(), counters: Arc::default(), interim: Interim::default() })
     }
 
     fn hosts(&self) -> Vec<HostSpec> {
         let points = EFFECTS.iter().flat_map(|effect| ["before", "after"].map(|when| format!("{effect}.{when}")));
-        vec![
-            HostSpec { passes: vec![hosts::AFTER_COMMIT.to_owned()], forgets: true, ..HostSpec::new(GRAPH) },
-            HostSpec { points: points.collect(), files: FILES.to_vec(), ..HostSpec::new(COORDINATOR) },
-        ]
+        let coordinator = HostSpec { points: points.collect(), files: FILES.to_vec(), ..HostSpec::new(COORDINATOR) };
+        let graph = HostSpec { passes: vec![hosts::AFTER_COMMIT.to_owned()], forgets: true, ..HostSpec::new(GRAPH) };
+        let projectors = PROJECTORS[..self.options.projectors].iter().map(|name| projection::hosts::spec(name));
+        [graph, coordinator].into_iter().chain(projectors).collect()
     }
 
     fn marks(&self) -> Vec<String> {
@@ -180,19 +218,23 @@ impl System for BiStore {
             .chain(&collection::Mark::NAMES)
             .chain(&[KEPT_OUT])
             .map(|name| (*name).to_owned())
+            .chain(lanes::Mark::NAMES.iter().map(|name| environment::of_the_lanes(name)))
             .collect()
     }
 
     fn boot(&self, host: Host) -> LocalFuture<Exit> {
         match host.name() {
-            GRAPH => Box::pin(hosts::graph(host, self.graph.clone(), self.options.clone())),
+            GRAPH => Box::pin(hosts::graph(host, self.graph.clone(), self.watch.clone(), self.options.clone())),
             COORDINATOR => Box::pin(hosts::coordinator(host, self.options.clone())),
+            name if PROJECTORS.contains(&name) => {
+                Box::pin(projection::hosts::projector(host, self.options.clone(), self.interim.clone()))
+            }
             name => panic!("{name} is not a host of this system"),
         }
     }
 
     fn perform(&self, client: ClientHost, id: OpId, op: Op) -> LocalFuture<Outcome<Ret>> {
-        Box::pin(client::perform(client, id, op, self.options.clone()))
+        Box::pin(client::perform(client, id, op, self.options.clone(), self.interim.clone()))
     }
 
     fn is_refusal(ret: &Ret) -> bool {
@@ -217,8 +259,11 @@ impl System for BiStore {
         let steps = plan.clients.iter().flat_map(|client| &client.steps);
         let parts = steps.flat_map(|step| model::Entities.keys(&step.op));
         let entities = parts.filter_map(model::Part::entity).collect();
-        let counters = self.counters.clone();
+        let (counters, at_rest) = (self.counters.clone(), self.at_rest.clone());
+        let (interim, projectors) = (self.interim.clone(), self.options.projectors);
         Box::pin(async move {
+            let pages = projection::client::settle(&client, &interim, projectors).await;
+            at_rest.set(pages).expect("a run comes to rest once");
             let exposition = client::settle(client, entities).await;
             counters.set(dump::counters(&exposition)).expect("a run comes to rest once");
             Ok(())
@@ -227,11 +272,20 @@ impl System for BiStore {
 
     fn dump(&self, disks: &Disks) -> BTreeMap<String, String> {
         let mut dumps = dump::all(&self.graph, disks.get(COORDINATOR));
+        if self.options.projectors > 0 {
+            dumps.extend(dump::projection(&self.graph));
+            dumps.extend(self.at_rest.get().map(|pages| (dump::PROJECTORS.to_owned(), pages.clone())));
+            dumps.insert(dump::STORED_EVENTS.to_owned(), self.interim.dump());
+        }
         dumps.extend(self.counters.get().map(|counters| (dump::COUNTERS.to_owned(), counters.clone())));
         dumps
     }
 
     fn checks(&self) -> Vec<Box<dyn Checker<Record<Op, Ret>>>> {
-        check::all()
+        let mut checks = if self.options.transactions { check::all() } else { check::without_transactions() };
+        if self.options.projectors > 0 {
+            checks.extend(check::projection::all());
+        }
+        checks
     }
 }

@@ -55,6 +55,11 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
     ]
 }
 
+/// Those that judge a run in which nobody sends a transaction.
+pub fn without_transactions() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
+    vec![Box::new(Liveness)]
+}
+
 /// The stores after the run, for a check of `property`, or its verdict if they cannot be read: whatever it promises,
 /// nobody can see that it holds.
 ///

@@ -1,11 +1,15 @@
 //! The projection's place in the simulation: its hosts, what clients ask of it, and who watches it.
 
+pub mod client;
 pub mod event;
 pub mod harm;
+pub mod hosts;
+pub mod interim;
 pub mod log;
 pub mod operation;
 pub mod picture;
 pub mod watch;
+pub mod workload;
 
 use crate::history::OpId;
 

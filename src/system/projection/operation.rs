@@ -1,5 +1,8 @@
 //! What a client asks of the event log and of the projection, as scenarios spell it.
 
+use std::fmt;
+use std::str::FromStr;
+
 use graph::EntityId;
 use projection::lanes::Ended;
 use serde::{Deserialize, Serialize};
@@ -121,10 +124,31 @@ pub struct Said {
     pub status: serde_json::Value,
 }
 
+/// `NAME JSON`
+impl FromStr for Said {
+    type Err = String;
+    fn from_str(line: &str) -> Result<Said, String> {
+        let (projector, page) = line.split_once(' ').ok_or_else(|| format!("{line:?} has no two words"))?;
+        let status = serde_json::from_str(page).map_err(|error| format!("{page}: {error}"))?;
+        Ok(Said { projector: projector.to_owned(), status })
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.projector, self.status)
+    }
+}
+
 impl Said {
     /// The low-water mark that it claims.
     pub fn low_water(&self) -> Option<u64> {
         self.status["low_water"].as_u64()
+    }
+
+    /// How many resources it counts as parked.
+    pub fn parked(&self) -> Option<u64> {
+        self.status["parked"].as_u64()
     }
 }
 

@@ -1,10 +1,12 @@
 //! The projection's part of a graph, taken apart by whose it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use graph::{Edge, EntityId, Node, Snapshot, Value};
 use projection::event::system;
 use serde::{Deserialize, Serialize};
+use stores::bolt::PROBE_VALUE;
 
 /// The labels of what the projection says about resources.
 const LABELS: [&str; 4] = ["Resource", "Annotation", "Tombstone", "Vocabulary"];
@@ -29,6 +31,18 @@ pub struct Mark {
     /// The event that stands in the way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parked: Option<u64>,
+}
+
+/// `seq 3 generation 1`, and then perhaps `partial` and `parked 4`.
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mark { sequence, generation, partial, parked } = self;
+        write!(f, "seq {sequence} generation {generation}")?;
+        if *partial {
+            f.write_str(" partial")?;
+        }
+        parked.map_or(Ok(()), |parked| write!(f, " parked {parked}"))
+    }
 }
 
 /// All that the projection has in a graph, by whose it is.
@@ -67,7 +81,7 @@ impl Picture {
     pub fn of(everything: &Snapshot) -> Picture {
         let mut picture = Picture::default();
         let mut own: BTreeMap<EntityId, (Vec<Node>, Vec<Edge>)> = BTreeMap::new();
-        for node in everything.nodes() {
+        for node in everything.nodes().iter().filter(|node| !is_probe(node)) {
             if has(node, &[APPLIED]) {
                 picture.mark(node);
             } else if has(node, &[PROJECTION]) {
@@ -93,6 +107,11 @@ impl Picture {
         let mark = Mark { sequence: number(node, "seq"), generation: number(node, "generation"), partial, parked };
         self.marks.insert(resource, mark);
     }
+}
+
+/// Whether it is there for a moment alone, to see whether the graph keeps its constraints.
+fn is_probe(node: &Node) -> bool {
+    node.id == PROBE_VALUE || node.properties.values().any(|value| value.as_text() == Some(PROBE_VALUE))
 }
 
 fn has(node: &Node, labels: &[&str]) -> bool {

@@ -13,7 +13,7 @@ use crate::record::TraceEvent;
 use crate::system::dump;
 use crate::system::projection::event::{Edit, Happening, Item};
 use crate::system::projection::log::Stored;
-use crate::system::projection::picture::{Mark, Picture};
+use crate::system::projection::picture::Picture;
 use crate::system::projection::watch::Sighting;
 
 /// The names of a run: what a fingerprint must not depend on.
@@ -41,6 +41,8 @@ pub struct Tale {
     pub log: Vec<Stored>,
     /// The projection's graph as it was seen last.
     pub shown: Picture,
+    /// What a projector says when it has come to rest: how far it is behind, and how many resources it counts as parked.
+    pub at_rest: Option<(u64, u64)>,
     /// What becomes of the dump of the projection.
     pub damage: Option<fn(&mut String)>,
     trace: Vec<TraceEvent>,
@@ -54,6 +56,7 @@ impl Tale {
             run: Run::empty(cast.run),
             log: Vec::new(),
             shown: Picture::default(),
+            at_rest: None,
             damage: None,
             trace: Vec::new(),
         }
@@ -78,7 +81,7 @@ impl Tale {
         let mut shown = tale.shown.clone();
         shown.marks.get_mut(&poisoned).unwrap().parked = Some(2);
         tale.see(shown, false);
-        let status = super::health::tests::status(tale.log.last().unwrap().position, 1, 1);
+        let status = super::health::tests::status(tale.log.last().unwrap().position, 1);
         super::health::tests::said(&mut tale, status);
         super::barrier::tests::seen(&mut tale, 2, Some(6));
         tale
@@ -201,6 +204,10 @@ impl Tale {
             (dump::STORED_EVENTS.to_owned(), log),
             (dump::PROJECTION.to_owned(), projection),
         ]));
+        if let Some((behind, parked)) = self.at_rest {
+            let status = super::health::tests::status(self.log.last().unwrap().position - behind, parked);
+            record.dumps.insert(dump::PROJECTORS.to_owned(), format!("projector {status}\n"));
+        }
         record
     }
 

@@ -4,7 +4,9 @@ use super::super::CoordinatorRecord;
 use super::Scene;
 use crate::check::{Checker, Verdict, Violation};
 use crate::history::EventKind;
+use crate::system::dump;
 use crate::system::operation::Ret;
+use crate::system::projection::operation::Said;
 use crate::system::projection::picture::Picture;
 
 /// A low-water mark is claimed only once every event up to it is in the graph, or parked, or behind one that is; and when
@@ -36,7 +38,27 @@ impl Checker<CoordinatorRecord> for Health {
                 );
             }
         }
+        self.at_rest(&scene, &mut verdict);
         verdict
+    }
+}
+
+impl Health {
+    /// When everything has come to rest, a projector has read all of the log, and counts what stands still.
+    fn at_rest(&self, scene: &Scene<'_>, verdict: &mut Verdict) {
+        let Some(pages) = scene.record.dumps.get(dump::PROJECTORS) else { return };
+        let (head, parked) = (scene.log.last().map_or(0, |stored| stored.position), scene.reference().poison.len());
+        for said in pages.lines().filter_map(|line| line.parse::<Said>().ok()) {
+            verdict.checked += 1;
+            let claims = (said.low_water(), said.parked());
+            if claims != (Some(head), Some(parked as u64)) {
+                verdict.violations.push(
+                    Violation::new(self.name(), "a projector at rest does not say how it is")
+                        .expected(format!("all up to {head} applied, and {parked} resources parked"))
+                        .actual(said.to_string()),
+                );
+            }
+        }
     }
 }
 
@@ -59,10 +81,10 @@ pub(super) mod tests {
     use super::super::fixture::{Tale, caught, passed};
     use super::*;
     use crate::system::operation::Op;
-    use crate::system::projection::operation::{Projector, Said};
+    use crate::system::projection::operation::Projector;
 
     /// The page of a projector.
-    pub fn status(low_water: u64, _stubs: u64, parked: u64) -> Value {
+    pub fn status(low_water: u64, parked: u64) -> Value {
         json!({ "low_water": low_water, "parked": parked })
     }
 
@@ -78,10 +100,18 @@ pub(super) mod tests {
             let first = tale.first();
             tale.write(&first, "archived");
             let position = tale.log.last().unwrap().position;
-            said(tale, status(position - 1 + low_water, 1, 1));
+            said(tale, status(position - 1 + low_water, 1));
         };
         passed(&Health, |tale| late(tale, 0));
         caught(&Health, "a low-water mark is above what is in the graph", |tale| late(tale, 1));
+    }
+
+    #[test]
+    fn a_projector_that_miscounts_what_stands_still_is_caught() {
+        let key = "a projector at rest does not say how it is";
+        caught(&Health, key, |tale| tale.at_rest = Some((0, 0)));
+        caught(&Health, key, |tale| tale.at_rest = Some((1, 1)));
+        passed(&Health, |tale| tale.at_rest = Some((0, 1)));
     }
 
     #[test]
@@ -90,7 +120,7 @@ pub(super) mod tests {
             let poisoned = tale.poisoned();
             tale.write(&poisoned, "archived");
             let position = tale.log.last().unwrap().position;
-            said(tale, status(position, 1, 1));
+            said(tale, status(position, 1));
         });
     }
 }

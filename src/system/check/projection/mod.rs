@@ -177,19 +177,15 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// What was there of that which changed in a moment.
+/// The marks that changed in a moment, as they were before.
 struct Before {
-    own: BTreeMap<EntityId, Snapshot>,
     marks: BTreeMap<EntityId, Mark>,
 }
 
 impl Before {
     fn of(moment: &Moment, picture: &Picture) -> Before {
-        let Sighting { own, marks, .. } = &moment.sighting;
-        Before {
-            own: own.keys().map(|id| (id.clone(), picture.own.get(id).cloned().unwrap_or_default())).collect(),
-            marks: marks.keys().map(|id| (id.clone(), picture.marks.get(id).cloned().unwrap_or_default())).collect(),
-        }
+        let marks = moment.sighting.marks.keys();
+        Before { marks: marks.map(|id| (id.clone(), picture.marks.get(id).cloned().unwrap_or_default())).collect() }
     }
 }
 

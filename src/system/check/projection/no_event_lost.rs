@@ -8,7 +8,7 @@ use projection::event::system;
 use super::super::CoordinatorRecord;
 use super::Scene;
 use crate::check::{Checker, Verdict, Violation};
-use crate::history::{OpId, Outcome};
+use crate::history::Outcome;
 use crate::system::operation::{Op, Ret};
 use crate::system::projection::event_id;
 use crate::system::projection::log::Stored;
@@ -100,6 +100,7 @@ impl NoEventLost {
 mod tests {
     use super::super::fixture::{Tale, caught, passed};
     use super::*;
+    use crate::history::OpId;
     use crate::system::projection::event::Happening;
     use crate::system::projection::operation::{Append, Appended};
 
