@@ -33,19 +33,15 @@
 
 mod answers;
 mod api;
-mod body;
 mod operational;
-mod page;
 mod routes;
-mod server;
 mod stores;
-mod token;
 
 pub use api::{
     Alerts, AuditPage, BackupOrder, CasesPage, Consistency, DamagedRecords, Entity, EventualView, Health,
     IDEMPOTENCY_KEY, InDoubtPage, KEY_BYTES_MAX, KeyError, Neighbourhood, Outcome, Reconciliation, Transaction,
     outcome_path, parse_key,
 };
-pub use routes::paths;
-pub use server::{Limits, Serving, serve};
-pub use token::{TOKEN_CHARS_MAX, TOKEN_CHARS_MIN, Token, TokenError};
+pub use routes::{paths, serve};
+pub use web::server::{Limits, Serving};
+pub use web::token::{Token, TokenError};

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use env::Step;
 use graph::{Millis, Refusal, TxId};
 use serde::{Deserialize, Serialize};
+use web::histogram::Histogram;
 
-use super::histogram::Histogram;
-use super::seconds;
 use super::window::{Sample, Window};
 use crate::commit::{
     AbortReason, Action, Answer, CommitEffect, Decision, EffectId, Failure, Input, Mark, Rejection, Report, RequestId,
@@ -138,7 +137,7 @@ pub struct InDoubt {
     pub tx: TxId,
     /// For how long: since its intent became durable or, if an earlier process began it, since
     /// this one did.
-    #[serde(rename = "age_seconds", with = "seconds")]
+    #[serde(rename = "age_seconds", with = "web::seconds")]
     pub age: Millis,
     /// Whether an earlier process began it.
     pub recovered: bool,

@@ -12,7 +12,6 @@
 
 pub mod alerts;
 mod exposition;
-mod histogram;
 pub mod metrics;
 #[cfg(test)]
 mod tests;
@@ -29,7 +28,6 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 pub use alerts::{Alert, AlertKind};
-pub use histogram::{BOUNDS_MS, Histogram};
 pub use metrics::{InDoubt, Metrics, RequestKind};
 pub(crate) use watch::{Watched, drive};
 
@@ -89,7 +87,7 @@ pub struct Freshness {
     /// coordinator.
     pub indexed_up_to: TxId,
     /// For how long the oldest transaction above the mark has been under way; 0 where there is none.
-    #[serde(rename = "delay_seconds", with = "seconds")]
+    #[serde(rename = "delay_seconds", with = "web::seconds")]
     pub delay: Millis,
     /// Whether the mark was the last transaction that had begun, so that nothing can be
     /// missing. Null where nobody can say: the graph is known to have lost what it had acknowledged.
@@ -314,21 +312,5 @@ impl watch::Watch<Retention> for Operations {
                 retention::Mark::Postponed => state.postponed += 1,
             }
         }
-    }
-}
-
-/// A span of time on the wire: a number of seconds.
-pub(crate) mod seconds {
-    use graph::Millis;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(span: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(span.0 as f64 / 1_000.0)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Millis, D::Error> {
-        let seconds = f64::deserialize(deserializer)?;
-        // A cast from a float saturates.
-        Ok(Millis((seconds * 1_000.0).round() as u64))
     }
 }
