@@ -286,7 +286,7 @@ pub trait EventStore: Send + Sync {
 }
 
 /// Whether it is the stream of what belongs to no resource.
-fn is_system(stream: &EntityId) -> bool {
+pub(crate) fn is_system(stream: &EntityId) -> bool {
     stream.as_str() == SYSTEM_STREAM
 }
 
