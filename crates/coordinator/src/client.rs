@@ -1,42 +1,30 @@
-//! A client of the HTTP API that never guesses what became of a request.
-//!
-//! A transaction that got no answer may have been executed or not. What makes the difference
-//! is whether any of it was sent, so every request has a connection of its own: where
-//! connections are kept, a request may go out on one that the server has just closed, and
-//! then nobody can say whether the server read it.
+//! A client of the HTTP API that never guesses what became of a request; see [`web::client`].
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
 use std::path::Path;
-use std::pin::pin;
-use std::str::FromStr;
 use std::time::Duration;
 
-use env::{Connection, Env};
+use env::Env;
 use graph::{CanonicalKey, EntityId, Kind, Patch, TxId};
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::header::CONTENT_TYPE;
+use http::request::Builder;
+use http::{Method, Request, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout_at};
+use web::client::{CallError, quoted};
+pub use web::client::{NotAToken, ServerUrl, UrlError};
 
 use crate::backup::Manifest;
 use crate::commit::{Decision, EntityView, IdempotencyKey};
 use crate::damage::{DamagedRecord, Settlement};
+use crate::events::{Append, Appended, Envelope, Page, Placed, is_system};
 use crate::http::{
-    BackupOrder, CasesPage, Consistency, DamagedRecords, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome,
-    Reconciliation, Transaction, outcome_path, parse_key,
+    BackupOrder, CasesPage, Consistency, DamagedRecords, Entity, EventualView, FeedPage, Health, IDEMPOTENCY_KEY,
+    NewEvents, Outcome, Placement, Reconciliation, Transaction, outcome_path, parse_key,
 };
 use crate::problem::{Problem, ProblemType};
 use crate::reconcile::{Case, Policy, Resolution, Summary};
-
-/// The largest answer that is read: an entity of many links may be large.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// Why there is no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,67 +54,23 @@ impl ClientError {
         matches!(self, ClientError::Unknown { .. })
     }
 
-    fn not_sent(why: impl fmt::Display) -> ClientError {
-        ClientError::NotSent { why: why.to_string() }
-    }
-
     fn unknown(why: impl fmt::Display) -> ClientError {
         ClientError::Unknown { tx: None, why: why.to_string() }
     }
 }
 
-/// Where a coordinator listens: `http://host:port`, the port 80 unless it is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerUrl {
-    address: String,
-}
-
-/// The text is not the URL of a coordinator.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected http://HOST:PORT, as in http://127.0.0.1:7400")]
-pub struct UrlError;
-
-impl ServerUrl {
-    /// `host:port`.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-}
-
-impl FromStr for ServerUrl {
-    type Err = UrlError;
-
-    fn from_str(text: &str) -> Result<ServerUrl, UrlError> {
-        let uri: Uri = text.parse().map_err(|_| UrlError)?;
-        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or(UrlError)?;
-        let bare = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
-        // An authority that ends in something else than a port has none for `http` either.
-        let port = match authority.port() {
-            Some(port) => port.as_u16(),
-            None => 80,
-        };
-        if !bare || authority.host().is_empty() {
-            return Err(UrlError);
+impl From<CallError> for ClientError {
+    fn from(error: CallError) -> ClientError {
+        match error {
+            CallError::NotSent { why } => ClientError::NotSent { why },
+            CallError::Unknown { why } => ClientError::Unknown { tx: None, why },
         }
-        Ok(ServerUrl { address: format!("{}:{port}", authority.host()) })
-    }
-}
-
-impl fmt::Display for ServerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.address)
     }
 }
 
 /// A client of one coordinator; cheap to clone.
 #[derive(Clone)]
-pub struct Client {
-    env: Env,
-    address: String,
-    timeout: Duration,
-    /// What it says about who it is: the value of the header.
-    authorization: Option<HeaderValue>,
-}
+pub struct Client(web::client::Client);
 
 /// A transaction that has an outcome, as it was told to whoever submitted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,29 +83,20 @@ pub struct Submitted {
     pub created: BTreeMap<EntityId, EntityId>,
 }
 
-/// The text cannot be the token of any server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a token consists of visible ASCII characters without spaces")]
-pub struct NotAToken;
-
 impl Client {
     /// A client of the coordinator at `host:port`, each of whose calls takes `timeout` at most.
     ///
     /// The time-out should be longer than the coordinator's own for an answer: then it is
     /// the coordinator that says "unknown", with the name of the transaction.
     pub fn new(env: Env, address: impl Into<String>, timeout: Duration) -> Client {
-        Client { env, address: address.into(), timeout, authorization: None }
+        Client(web::client::Client::new(env, address, timeout))
     }
 
     /// The same client, which knows the server's token.
     ///
     /// It goes over the wire as it is, on every connection: whoever can read the network reads it.
     pub fn with_token(self, token: &str) -> Result<Client, NotAToken> {
-        let visible = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-        let header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| visible);
-        let mut header = header.ok_or(NotAToken)?;
-        header.set_sensitive(true);
-        Ok(Client { authorization: Some(header), ..self })
+        self.0.with_token(token).map(Client)
     }
 
     /// Runs a transaction. After [`ClientError::Unknown`] the same call gives the outcome of
@@ -171,7 +106,7 @@ impl Client {
     ///
     /// An abort is no error but an outcome. See [`ClientError`] for what each error proves.
     pub async fn submit(&self, key: &IdempotencyKey, patch: &Patch) -> Result<Submitted, ClientError> {
-        let key = parse_key(key.0.as_bytes()).map_err(ClientError::not_sent)?;
+        let key = parse_key(key.0.as_bytes()).map_err(|error| ClientError::NotSent { why: error.to_string() })?;
         let transaction = Transaction { operations: patch.clone() };
         let body = serde_json::to_vec(&transaction).expect("operations are always valid JSON");
         let request = Request::builder()
@@ -180,7 +115,7 @@ impl Client {
             .header(IDEMPOTENCY_KEY, key.0)
             .header(CONTENT_TYPE, "application/json");
         match self.call(request, body).await? {
-            Answer::Ok(body) => match read_json(&body)? {
+            Answer::Ok { body, .. } => match read_json(&body)? {
                 Outcome::Committed { tx, created } => Ok(Submitted { tx, decision: Decision::Committed, created }),
                 outcome => Err(ClientError::unknown(format!("the server answered 200 with {outcome:?}"))),
             },
@@ -241,6 +176,64 @@ impl Client {
             Some(Entity::Strong(view)) => Ok(Some(view)),
             Some(Entity::Eventual(_)) => Err(ClientError::unknown("the server read at a weaker tier than asked for")),
         }
+    }
+
+    /// Appends events to a stream. After [`ClientError::Unknown`] the same call finds out, or appends them.
+    ///
+    /// # Errors
+    ///
+    /// That nothing was appended because of what is there is no error but an outcome. See [`ClientError`]
+    /// for what each error proves.
+    pub async fn append(&self, append: &Append) -> Result<Appended, ClientError> {
+        let Append { stream, expected, events } = append;
+        let resource = (!is_system(stream)).then(|| stream.clone());
+        let order = NewEvents { resource, expected_version: *expected, events: events.clone() };
+        let body = serde_json::to_vec(&order).expect("events are always valid JSON");
+        match self.call(Request::post("/events").header(CONTENT_TYPE, "application/json"), body).await? {
+            Answer::Ok { status, body } => {
+                let Placement { sequences: [first, last], position, .. } = read_json(&body)?;
+                let placed = Placed { stream: stream.clone(), first, last, position };
+                Ok(if status == StatusCode::CREATED { Appended::New(placed) } else { Appended::Repeated(placed) })
+            }
+            Answer::Problem(problem) => match *problem {
+                Problem { kind: ProblemType::VersionConflict, version: Some(actual), .. } => {
+                    Ok(Appended::VersionConflict { actual })
+                }
+                Problem { kind: ProblemType::EventIdReused, event: Some(id), .. } => Ok(Appended::EventIdReused(id)),
+                problem => Err(error(problem)),
+            },
+        }
+    }
+
+    /// Up to `limit` events of all streams after this position. Waits up to `wait` while there is none: the
+    /// time-out of the client has to be longer.
+    ///
+    /// # Errors
+    ///
+    /// A read has no effect, so every error means only that there is no answer.
+    pub async fn feed(&self, after: u64, limit: u32, wait: Duration) -> Result<FeedPage<Envelope>, ClientError> {
+        let wait_ms = wait.as_millis();
+        self.ask(Request::get(format!("/events?after={after}&limit={limit}&wait_ms={wait_ms}")), Vec::new()).await
+    }
+
+    /// Up to `limit` events of a stream after this sequence number.
+    ///
+    /// # Errors
+    ///
+    /// A read has no effect, so every error means only that there is no answer.
+    pub async fn stream(&self, stream: &EntityId, after: u64, limit: u32) -> Result<Page<Envelope>, ClientError> {
+        let path = format!("/streams/{}/events?after={after}&limit={limit}", quoted(stream.as_str()));
+        self.ask(Request::get(path), Vec::new()).await
+    }
+
+    /// Up to `limit` streams after this one, sorted.
+    ///
+    /// # Errors
+    ///
+    /// A read has no effect, so every error means only that there is no answer.
+    pub async fn streams(&self, after: Option<&EntityId>, limit: u32) -> Result<Page<EntityId>, ClientError> {
+        let after = after.map_or(String::new(), |after| format!("&after={}", quoted(after.as_str())));
+        self.ask(Request::get(format!("/streams?limit={limit}{after}")), Vec::new()).await
     }
 
     /// How the coordinator is.
@@ -326,7 +319,7 @@ impl Client {
     /// The question has no effect, so every error means only that there is no answer.
     pub async fn metrics(&self) -> Result<String, ClientError> {
         match self.call(Request::get("/metrics"), Vec::new()).await? {
-            Answer::Ok(body) => String::from_utf8(body.into()).map_err(ClientError::unknown),
+            Answer::Ok { body, .. } => String::from_utf8(body.into()).map_err(ClientError::unknown),
             Answer::Problem(problem) => Err(error(*problem)),
         }
     }
@@ -336,9 +329,9 @@ impl Client {
         self.ask(Request::post(path).header(CONTENT_TYPE, "application/json"), body).await
     }
 
-    async fn ask<T: DeserializeOwned>(&self, request: http::request::Builder, body: Vec<u8>) -> Result<T, ClientError> {
+    async fn ask<T: DeserializeOwned>(&self, request: Builder, body: Vec<u8>) -> Result<T, ClientError> {
         match self.call(request, body).await? {
-            Answer::Ok(body) => read_json(&body),
+            Answer::Ok { body, .. } => read_json(&body),
             Answer::Problem(problem) => Err(error(*problem)),
         }
     }
@@ -351,46 +344,18 @@ impl Client {
 
     async fn get<T: DeserializeOwned>(&self, path: &str, absent: ProblemType) -> Result<Option<T>, ClientError> {
         match self.call(Request::get(path), Vec::new()).await? {
-            Answer::Ok(body) => read_json(&body).map(Some),
+            Answer::Ok { body, .. } => read_json(&body).map(Some),
             Answer::Problem(problem) if problem.kind == absent => Ok(None),
             Answer::Problem(problem) => Err(error(*problem)),
         }
     }
 
-    /// Sends a request and reads the answer, both before the deadline.
-    async fn call(&self, request: http::request::Builder, body: Vec<u8>) -> Result<Answer, ClientError> {
-        let deadline = Instant::now() + self.timeout;
-        let request = match &self.authorization {
-            Some(authorization) => request.header(AUTHORIZATION, authorization),
-            None => request,
-        };
-        let request = request
-            .header(HOST, &self.address)
-            .header(CONNECTION, "close")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(ClientError::not_sent)?;
-        let late = |what: &str| format!("no {what} within {} ms", self.timeout.as_millis());
-        let stream = match timeout_at(deadline, self.env.connect(&self.address)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                return Err(ClientError::not_sent(format!("failed to connect to {}: {error}", self.address)));
-            }
-            Err(_) => return Err(ClientError::not_sent(format!("{} to {}", late("connection"), self.address))),
-        };
-        match timeout_at(deadline, exchange(stream, request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(ClientError::unknown(late("answer"))),
-        }
+    async fn call(&self, request: Builder, body: Vec<u8>) -> Result<Answer, ClientError> {
+        Ok(self.0.call(request, body).await?)
     }
 }
 
-/// What the server said.
-enum Answer {
-    /// 200, and the body.
-    Ok(Bytes),
-    /// Anything else.
-    Problem(Box<Problem>),
-}
+type Answer = web::client::Answer<Problem>;
 
 fn error(problem: Problem) -> ClientError {
     if problem.kind.left_no_trace() {
@@ -401,79 +366,5 @@ fn error(problem: Problem) -> ClientError {
 }
 
 fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
-    serde_json::from_slice(body).map_err(|error| ClientError::unknown(format!("failed to read the answer: {error}")))
-}
-
-async fn exchange(stream: Connection, request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::not_sent)?;
-    let answer = async move {
-        let response = sender.try_send_request(request).await.map_err(|mut error| {
-            // The request comes back if not a byte of it was written.
-            let sent = error.take_message().is_none();
-            let why = chain(&error.into_error());
-            if sent { ClientError::unknown(why) } else { ClientError::not_sent(why) }
-        })?;
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-        let body =
-            body.map_err(|error| ClientError::unknown(format!("failed to read the answer: {error}")))?.to_bytes();
-        if head.status == StatusCode::OK {
-            return Ok(Answer::Ok(body));
-        }
-        // What is no problem of ours was not said by a coordinator: it proves nothing.
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) if problem.status == head.status.as_u16() => Ok(Answer::Problem(Box::new(problem))),
-            _ => Err(ClientError::unknown(format!("the server answered {} without a problem document", head.status))),
-        }
-    };
-    alongside(answer, connection).await
-}
-
-/// Runs `work` to its end, with `background` beside it for as long as that takes: a dropped
-/// call leaves no task behind, and its connection is closed at once.
-async fn alongside<T>(work: impl Future<Output = T>, background: impl Future) -> T {
-    let mut work = pin!(work);
-    tokio::select! {
-        biased;
-        result = work.as_mut() => return result,
-        // What it ended with, `work` hears too.
-        _ = background => {}
-    }
-    work.await
-}
-
-/// As a part of a query (RFC 3986, 2.1): all but the unreserved characters escaped.
-fn quoted(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
-}
-
-/// An error and its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_says_where() {
-        let address = |text: &str| text.parse::<ServerUrl>().map(|url| url.address().to_owned());
-        assert_eq!(address("http://127.0.0.1:7400"), Ok("127.0.0.1:7400".to_owned()));
-        assert_eq!(address("http://127.0.0.1:7400/"), Ok("127.0.0.1:7400".to_owned()));
-        assert_eq!(address("http://coordinator"), Ok("coordinator:80".to_owned()));
-        assert_eq!(address("http://[::1]:7400"), Ok("[::1]:7400".to_owned()));
-    }
-
-    #[test]
-    fn what_is_not_a_servers_url_is_refused() {
-        for text in ["127.0.0.1:7400", "https://a:1", "http://a:1/b", "http://a:1/?b", "http://u@a:1", "http://", ""] {
-            assert_eq!(text.parse::<ServerUrl>(), Err(UrlError), "{text:?}");
-        }
-    }
+    Ok(web::client::read_json(body)?)
 }

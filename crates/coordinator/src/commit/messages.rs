@@ -6,6 +6,7 @@ use graph::{CanonicalKey, EntityId, Kind, Patch, Properties, Refusal, Subject, T
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::events::{Append, Appended};
 use crate::reconcile::{Evidence, Order, Reason};
 
 /// A client's name for one transaction: a retry under the same key is the same transaction.
@@ -175,6 +176,8 @@ pub enum EffectId {
     Examine(RequestId),
     /// Reading both stores for a repair, before it is decided what it has to do.
     Review(TxId),
+    /// Appending events for a request.
+    Append(RequestId),
 }
 
 /// Something the core is told.
@@ -225,6 +228,13 @@ pub enum Input {
         subject: Subject,
         /// By what right.
         order: Order,
+    },
+    /// A client asks for events to be appended.
+    Append {
+        /// The waiting client.
+        request: RequestId,
+        /// What it asks for; it was validated.
+        append: Append,
     },
     /// Somebody asks how the core is.
     Inspect {
@@ -280,6 +290,8 @@ pub enum Report {
     LookedUp(Option<Settled>),
     /// What both stores and the events say.
     Examined(Box<Evidence>),
+    /// What became of an append, durably.
+    Appended(Appended),
 }
 
 /// How an effect failed.
@@ -349,6 +361,7 @@ impl env::Effect for CommitEffect {
                 Action::LookUp { .. } => "look_up",
                 Action::Examine { .. } => "examine",
                 Action::IntendRepair { .. } => "intend_repair",
+                Action::Append(_) => "append",
             },
             CommitEffect::Reply { .. } => "reply",
             CommitEffect::Halt { .. } => "halt",
@@ -409,6 +422,8 @@ pub enum Action {
         /// What it rests on.
         ground: Box<Ground>,
     },
+    /// SQLite: check what is expected of the stream and append events, in one transaction, durably.
+    Append(Append),
 }
 
 /// What a client is told.
@@ -430,6 +445,8 @@ pub enum Answer {
     Examined(Box<Evidence>),
     /// What became of a repair that began no transaction.
     Reviewed(Reviewed),
+    /// What became of an append.
+    Appended(Appended),
     /// How the core is.
     Status(Status),
 }
@@ -458,7 +475,7 @@ pub struct Status {
     pub open: u64,
     /// Of those, the ones of an earlier process.
     pub recovering: u64,
-    /// Transactions and reads that wait for locks.
+    /// Transactions, reads and appends that wait for locks.
     pub waiting: u64,
     /// Whether the process is ending.
     pub halted: bool,
@@ -515,11 +532,19 @@ pub enum Mark {
     Repairing(TxId),
     /// A repair found what a person has to decide.
     Undecided(TxId),
+    /// Events were appended.
+    Appended(RequestId),
+    /// Events that were to be appended had been before.
+    AppendRepeated(RequestId),
+    /// Events were not appended: the stream is at another version, or an id is taken.
+    AppendRefused(RequestId),
+    /// A client was told that nobody knows whether its events were appended.
+    AppendUncertain(RequestId),
 }
 
 impl Mark {
     /// The names of all marks, as reports and scenarios write them.
-    pub const NAMES: [&'static str; 24] = [
+    pub const NAMES: [&'static str; 28] = [
         "joined",
         "waited",
         "gave_up",
@@ -544,6 +569,10 @@ impl Mark {
         "agreed",
         "repairing",
         "undecided",
+        "appended",
+        "append_repeated",
+        "append_refused",
+        "append_uncertain",
     ];
     /// Its name, one of [`NAMES`](Self::NAMES).
     pub fn name(&self) -> &'static str {
@@ -572,6 +601,10 @@ impl Mark {
             Mark::Agreed(_) => "agreed",
             Mark::Repairing(_) => "repairing",
             Mark::Undecided(_) => "undecided",
+            Mark::Appended(_) => "appended",
+            Mark::AppendRepeated(_) => "append_repeated",
+            Mark::AppendRefused(_) => "append_refused",
+            Mark::AppendUncertain(_) => "append_uncertain",
         }
     }
 }

@@ -2,27 +2,24 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use graph::{EntityId, TxId};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Uri};
+use http::Uri;
 use serde::Deserialize;
+use web::page::{Limit, page};
+use web::routes::{Segment, query, segment};
 
 use super::answers;
 use super::api::{Alerts, AuditPage, Consistency, InDoubtPage, Neighbourhood};
-use super::page::{Limit, page};
-use super::routes::{NEIGHBOURS, Segment, Service, place, query, segment};
+use super::routes::{NEIGHBOURS, Service, place};
 use crate::ledger::AuditEntry;
 use crate::neighbourhood::{Found, Part, Place, VISITED_MAX};
 use crate::operations::InDoubt;
 use crate::problem::{Problem, ProblemType};
 
-/// The media type of Prometheus' text format.
-const EXPOSITION: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-
 pub(super) async fn metrics(State(service): State<Service>) -> Response {
     let status = service.coordinator.status().await;
-    ([(CONTENT_TYPE, EXPOSITION)], service.coordinator.operations().exposition(status)).into_response()
+    web::exposition::respond(service.coordinator.operations().exposition(status))
 }
 
 pub(super) async fn alerts(State(service): State<Service>) -> Json<Alerts> {

@@ -1,31 +1,24 @@
 //! Which request is answered by what.
 
-use std::fmt;
-use std::time::{Duration, UNIX_EPOCH};
-
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Query, Request, State};
-use axum::middleware::{self, Next};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use env::Env;
-use graph::{CanonicalKey, EntityId, Kind, Millis, TxId};
-use http::header::{CONTENT_TYPE, DATE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use env::{Env, Listener};
+use graph::{CanonicalKey, EntityId, Kind, PatchError, TxId};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use web::body;
+use web::routes::{Api, Segment, finish, query, segment};
+use web::server::{Limits, Serving};
+use web::token::Token;
 
 use super::api::{Consistency, Entity, Health, IDEMPOTENCY_KEY, Outcome, Transaction, parse_key};
-use super::server::Limits;
-use super::token::{self, Token};
-use super::{answers, body, operational, stores};
+use super::{answers, events, operational, stores};
 use crate::commit::IdempotencyKey;
 use crate::problem::{At, Problem, ProblemType};
 use crate::service::{Coordinator, Place};
-
-/// A segment of the path, if it can be decoded.
-pub(super) type Segment = Result<Path<String>, PathRejection>;
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -54,6 +47,9 @@ static ROUTES: &[Route] = &[
     Route { path: "/entities/{id}/neighbours", answer: || get(read) },
     Route { path: "/transactions/{tx}/audit", answer: || get(operational::audit_of) },
     Route { path: "/audit", answer: || get(operational::audit) },
+    Route { path: "/events", answer: || get(events::feed).post(events::append) },
+    Route { path: "/streams", answer: || get(events::streams) },
+    Route { path: "/streams/{resource}/events", answer: || get(events::stream) },
     Route { path: "/in-doubt", answer: || get(operational::in_doubt) },
     Route { path: "/validations", answer: || post(stores::validate) },
     Route { path: "/reconciliations", answer: || post(stores::reconcile) },
@@ -69,7 +65,28 @@ static ROUTES: &[Route] = &[
     Route { path: "/alerts", answer: || get(operational::alerts) },
 ];
 
-pub(super) fn router(env: Env, coordinator: Coordinator, limits: Limits, token: Option<Token>) -> Router {
+/// Serves the API until `stop` resolves, and returns what it resolved to; see [`web::server::serve`].
+///
+/// A transaction whose client is cut off at the end goes on, or is resolved by the next process. Readers who wait for
+/// events are answered then.
+pub async fn serve<T>(
+    env: Env,
+    listener: Box<dyn Listener>,
+    coordinator: Coordinator,
+    serving: impl Into<Serving>,
+    stop: impl Future<Output = T>,
+) -> T {
+    let Serving { limits, token } = serving.into();
+    let router = router(env.clone(), coordinator.clone(), limits, token);
+    let stop = async {
+        let end = stop.await;
+        coordinator.end_waits();
+        end
+    };
+    web::server::serve(env, listener, router, limits, stop).await
+}
+
+fn router(env: Env, coordinator: Coordinator, limits: Limits, token: Option<Token>) -> Router {
     let mount = |router: Router<Service>, route: &Route| {
         // An id is taken with its slashes as they are, too: what follows it is up to `read`.
         match route.path.split_once("{id}") {
@@ -78,14 +95,9 @@ pub(super) fn router(env: Env, coordinator: Coordinator, limits: Limits, token: 
             None => router.route(route.path, (route.answer)()),
         }
     };
-    ROUTES
-        .iter()
-        .fold(Router::new(), mount)
-        .fallback(no_such_route)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(token, token::require))
-        .layer(middleware::from_fn_with_state(env, date_and_log))
-        .with_state(Service { coordinator, limits })
+    let routes = ROUTES.iter().fold(Router::new(), mount);
+    let api = Api { realm: "coordinator", paths: || paths().collect() };
+    finish::<ProblemType, _>(routes, api, env, token).with_state(Service { coordinator, limits })
 }
 
 async fn submit(State(service): State<Service>, request: Request) -> Result<Json<Outcome>, Box<Problem>> {
@@ -95,11 +107,19 @@ async fn submit(State(service): State<Service>, request: Request) -> Result<Json
     let (parts, body) = request.into_parts();
     let key = idempotency_key(&parts.headers)?;
     body::require_json(&parts.headers)?;
-    let Limits { body_bytes_max, body_read_timeout, .. } = service.limits;
-    let json = body::read(&parts.headers, body, body_bytes_max, body_read_timeout).await?;
+    let json = body::read(&parts.headers, body, &service.limits).await?;
     let Transaction { operations: patch } = body::parse(&json)?;
-    let answer = service.coordinator.submit(key, patch.clone()).await.map_err(|error| body::invalid(&error))?;
+    let answer = service.coordinator.submit(key, patch.clone()).await.map_err(|error| invalid(&error))?;
     answers::submitted(answer, &patch).map(Json)
+}
+
+/// Says which operation of a transaction can never be carried out.
+fn invalid(error: &PatchError) -> Box<Problem> {
+    let pointer = match error {
+        PatchError::Empty | PatchError::TooManyOperations(_) => "/operations".to_owned(),
+        PatchError::Operation { position, .. } => format!("/operations/{position}"),
+    };
+    Problem::new(ProblemType::MalformedRequest, error.to_string()).at(At::Pointer(pointer)).into()
 }
 
 /// Takes a place among the open requests.
@@ -192,16 +212,6 @@ async fn openapi() -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], OPENAPI).into_response()
 }
 
-async fn no_such_route(uri: Uri) -> Problem {
-    let paths: Vec<&str> = paths().collect();
-    Problem::new(ProblemType::NoSuchRoute, format!("{} is not one of {}", uri.path(), paths.join(", ")))
-}
-
-async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{} does not know {method}: see the Allow header for what it knows", uri.path());
-    Problem::new(ProblemType::MethodNotAllowed, detail)
-}
-
 fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Box<Problem>> {
     let problem = |detail: String| {
         let at = At::Header(IDEMPOTENCY_KEY.to_owned());
@@ -216,41 +226,4 @@ fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Box<Problem>> 
         )),
         (Some(_), Some(_)) => Err(problem("there is more than one Idempotency-Key: send one".to_owned())),
     }
-}
-
-/// Reads the query; each of its parameters has to be known.
-pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Box<Problem>> {
-    let query = Query::try_from_uri(uri).map_err(|rejection| {
-        let at = At::Query(uri.query().unwrap_or_default().to_owned());
-        Box::new(Problem::new(ProblemType::MalformedRequest, rejection.body_text()).at(at))
-    });
-    query.map(|Query(query)| query)
-}
-
-pub(super) fn segment<T: std::str::FromStr<Err: fmt::Display>>(
-    name: &str,
-    segment: Segment,
-) -> Result<T, Box<Problem>> {
-    let malformed =
-        |detail: String| Box::new(Problem::new(ProblemType::MalformedRequest, detail).at(At::Path(name.to_owned())));
-    let Path(text) = segment.map_err(|rejection| malformed(rejection.body_text()))?;
-    text.parse().map_err(|error: T::Err| malformed(error.to_string()))
-}
-
-/// The last moment that an HTTP date can name, in milliseconds since the Unix epoch.
-const LAST_DATE: Millis = Millis(253_402_300_799_999);
-
-/// Dates the response and logs the exchange.
-///
-/// The HTTP library would date it by the system's clock, of which it keeps a copy for each
-/// thread; the environment's clock is the one that a simulation sets.
-async fn date_and_log(State(env): State<Env>, request: Request, next: Next) -> Response {
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let mut response = next.run(request).await;
-    // A clock may be anything, and the form of a date ends with the year 9999.
-    let utc = env.utc_now().min(LAST_DATE);
-    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(utc.0));
-    response.headers_mut().insert(DATE, HeaderValue::from_str(&date).expect("a date is visible ASCII"));
-    tracing::debug!(%method, %uri, status = response.status().as_u16());
-    response
 }

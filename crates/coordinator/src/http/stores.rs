@@ -8,13 +8,12 @@ use axum::extract::{Request, State};
 use graph::TxId;
 use http::Uri;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use web::body;
+use web::page::{Limit, page};
+use web::routes::{Segment, query, segment};
 
 use super::api::{BackupOrder, CasesPage, DamagedRecords, Reconciliation};
-use super::body;
-use super::page::{Limit, page};
-use super::routes::{Segment, Service, query, segment};
-use super::server::Limits;
+use super::routes::Service;
 use crate::backup::{BackupError, Manifest};
 use crate::damage::{DamagedRecord, SettleError, Settlement};
 use crate::problem::{Problem, ProblemType};
@@ -25,7 +24,7 @@ pub(super) async fn validate(State(service): State<Service>) -> Json<Summary> {
 }
 
 pub(super) async fn reconcile(State(service): State<Service>, request: Request) -> Result<Json<Summary>, Box<Problem>> {
-    let Reconciliation { policy } = sent(&service.limits, request).await?;
+    let Reconciliation { policy } = body::json(&service.limits, request).await?;
     Ok(Json(service.coordinator.reconcile(policy).await))
 }
 
@@ -52,7 +51,7 @@ pub(super) async fn resolve(
     request: Request,
 ) -> Result<Json<Case>, Box<Problem>> {
     let number = segment::<u64>("number", number)?;
-    let resolution: Resolution = sent(&service.limits, request).await?;
+    let resolution: Resolution = body::json(&service.limits, request).await?;
     service.coordinator.resolve(number, resolution).await.map(Json).map_err(|error| {
         let kind = match &error {
             ResolveError::NoSuchCase(_) => ProblemType::NoSuchCase,
@@ -76,7 +75,7 @@ pub(super) async fn settle_damaged(
     request: Request,
 ) -> Result<Json<DamagedRecord>, Box<Problem>> {
     let tx = segment::<TxId>("tx", tx)?;
-    let settlement: Settlement = sent(&service.limits, request).await?;
+    let settlement: Settlement = body::json(&service.limits, request).await?;
     service.coordinator.settle_damaged(tx, settlement).await.map(Json).map_err(|error| {
         let kind = match &error {
             SettleError::NoSuchRecord(_) => ProblemType::NoSuchTransaction,
@@ -88,7 +87,7 @@ pub(super) async fn settle_damaged(
 }
 
 pub(super) async fn back_up(State(service): State<Service>, request: Request) -> Result<Json<Manifest>, Box<Problem>> {
-    let BackupOrder { to } = sent(&service.limits, request).await?;
+    let BackupOrder { to } = body::json(&service.limits, request).await?;
     service.coordinator.backup(&to).await.map(Json).map_err(|error| {
         let kind = match &error {
             BackupError::Target { .. } => ProblemType::MalformedRequest,
@@ -96,11 +95,4 @@ pub(super) async fn back_up(State(service): State<Service>, request: Request) ->
         };
         Box::new(Problem::new(kind, error.to_string()))
     })
-}
-
-async fn sent<T: DeserializeOwned>(limits: &Limits, request: Request) -> Result<T, Box<Problem>> {
-    let (parts, body) = request.into_parts();
-    body::require_json(&parts.headers)?;
-    let json = body::read(&parts.headers, body, limits.body_bytes_max, limits.body_read_timeout).await?;
-    body::parse(&json)
 }

@@ -96,6 +96,7 @@ fn after(logged: Logged, subject: &Subject, operation: Operation, tx: TxId) -> R
             }
             present(kind, None, properties)
         }
+        (Operation::Append { .. }, ..) => Err("an event of a stream is not among those of an entity".to_owned()),
         (Operation::Unlink { from, kind, to }, subject, logged) => {
             if *subject != (Subject::Link { from, kind, to }) {
                 return Ok(logged);

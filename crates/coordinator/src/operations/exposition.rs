@@ -1,126 +1,25 @@
-//! Prometheus' text format, version 0.0.4.
+//! The page for Prometheus.
 //!
 //! Every series that can ever exist is written from the start, with a zero: a counter that
 //! appears only with its first event has no increase that anybody could see.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
-
 use graph::Millis;
+use web::exposition::{Kind, Page};
 
-use super::{Histogram, State, alerts};
+use super::{State, alerts};
 use crate::commit::Status;
+use crate::events::Feed;
 
-/// Which way a metric goes.
-#[derive(Clone, Copy)]
-enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
-}
-
-/// A page in the making.
-struct Page(String);
-
-type Labels<'a> = &'a [(&'a str, &'a str)];
-
-impl Page {
-    /// Begins a metric.
-    fn metric(&mut self, name: &'static str, kind: Kind, help: &str) -> Metric<'_> {
-        let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
-        self.line(format_args!("# HELP coordinator_{name} {help}"));
-        self.line(format_args!("# TYPE coordinator_{name} {kind}"));
-        Metric { page: self, name }
-    }
-
-    fn counter(&mut self, name: &'static str, value: u64, help: &str) {
-        self.metric(name, Kind::Counter, help).sample(&[], value);
-    }
-
-    fn gauge(&mut self, name: &'static str, value: u64, help: &str) {
-        self.metric(name, Kind::Gauge, help).sample(&[], value);
-    }
-
-    fn seconds(&mut self, name: &'static str, value: Millis, help: &str) {
-        self.metric(name, Kind::Gauge, help).sample(&[], Seconds(value));
-    }
-
-    /// A counter for each value of one label.
-    fn counters(&mut self, name: &'static str, label: &str, counts: &BTreeMap<&'static str, u64>, help: &str) {
-        let mut metric = self.metric(name, Kind::Counter, help);
-        for (value, count) in counts {
-            metric.sample(&[(label, value)], *count);
-        }
-    }
-
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        writeln!(self.0, "{line}").expect("a string takes everything");
-    }
-}
-
-/// A metric of the page.
-struct Metric<'a> {
-    page: &'a mut Page,
-    name: &'static str,
-}
-
-impl Metric<'_> {
-    fn sample(&mut self, labels: Labels<'_>, value: impl std::fmt::Display) {
-        self.part("", labels, value);
-    }
-
-    fn part(&mut self, suffix: &str, labels: Labels<'_>, value: impl std::fmt::Display) {
-        let text: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-        let labels = if text.is_empty() { String::new() } else { format!("{{{}}}", text.join(",")) };
-        let name = self.name;
-        self.page.line(format_args!("coordinator_{name}{suffix}{labels} {value}"));
-    }
-
-    fn histogram(&mut self, labels: Labels<'_>, histogram: &Histogram) {
-        let up_to = |bound: &str| [labels, &[("le", bound)]].concat().into_iter().map(own).collect::<Vec<_>>();
-        let count = histogram.count();
-        let bounds = histogram.cumulative().map(|(bound, count)| (Seconds(bound).to_string(), count));
-        for (bound, count) in bounds.chain([("+Inf".to_owned(), count)]) {
-            let labels = up_to(&bound);
-            let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (&**name, &**value)).collect();
-            self.part("_bucket", &labels, count);
-        }
-        self.part("_sum", labels, Seconds(histogram.sum()));
-        self.part("_count", labels, count);
-    }
-}
-
-fn own((name, value): (&str, &str)) -> (String, String) {
-    (name.to_owned(), value.to_owned())
-}
-
-/// A span of time as Prometheus counts it.
-struct Seconds(Millis);
-
-impl std::fmt::Display for Seconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Millis(ms) = self.0;
-        write!(f, "{}.{:03}", ms / 1_000, ms % 1_000)
-    }
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
-}
-
-pub(super) fn render(config: alerts::Config, now: Millis, state: &State, status: Status) -> String {
-    let mut page = Page(String::new());
+pub(super) fn render(config: alerts::Config, now: Millis, state: &State, status: Status, feed: &Feed) -> String {
+    let mut page = Page::new("coordinator");
     page.metric("build_info", Kind::Gauge, "The version that is running; always 1.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     page.seconds("uptime_seconds", now, "For how long the process has been serving.");
     decided(&mut page, state);
     under_way(&mut page, now, state, status);
+    streams(&mut page, state, feed);
     judged(&mut page, config, now, state);
-    page.0
+    page.finish()
 }
 
 /// What the protocol has done.
@@ -185,8 +84,19 @@ fn under_way(page: &mut Page, now: Millis, state: &State, status: Status) {
         "How long it took, or has taken so far, to settle what earlier processes had left.",
     );
     page.gauge("open", status.open, "Transactions that hold their locks.");
-    page.gauge("waiting", status.waiting, "Transactions and reads that wait for locks.");
+    page.gauge("waiting", status.waiting, "Transactions, reads and appends that wait for locks.");
     page.gauge("halted", u64::from(status.halted), "1 when the process is about to end, to recover from its log.");
+}
+
+/// The event store.
+fn streams(page: &mut Page, state: &State, feed: &Feed) {
+    page.counter("events_total", feed.last(), "Events in the store: the last position that is durable.");
+    page.gauge("feed_readers_waiting", feed.waiting() as u64, "Readers that wait for events.");
+    page.counter(
+        "damaged_event_reads_total",
+        state.damaged_events,
+        "Reads that ended at an event which is not what was written.",
+    );
 }
 
 /// What is wrong with it.

@@ -12,7 +12,6 @@
 
 pub mod alerts;
 mod exposition;
-mod histogram;
 pub mod metrics;
 #[cfg(test)]
 mod tests;
@@ -29,11 +28,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 pub use alerts::{Alert, AlertKind};
-pub use histogram::{BOUNDS_MS, Histogram};
 pub use metrics::{InDoubt, Metrics, RequestKind};
 pub(crate) use watch::{Watched, drive};
 
 use crate::commit::{self, Commit, CommitEffect, Status};
+use crate::events::Feed;
 use crate::retention::{self, Retention, RetentionEffect};
 
 /// What the numbers of one process are kept in, for all who add to them or ask.
@@ -41,6 +40,7 @@ pub struct Operations {
     config: alerts::Config,
     started: Instant,
     state: Mutex<State>,
+    feed: Feed,
 }
 
 /// A check of the stores that has run: what it is called, and what became of it.
@@ -87,7 +87,7 @@ pub struct Freshness {
     /// coordinator.
     pub indexed_up_to: TxId,
     /// For how long the oldest transaction above the mark has been under way; 0 where there is none.
-    #[serde(rename = "delay_seconds", with = "seconds")]
+    #[serde(rename = "delay_seconds", with = "web::seconds")]
     pub delay: Millis,
     /// Whether the mark was the last transaction that had begun, so that nothing can be
     /// missing. Null where nobody can say: the graph is known to have lost what it had acknowledged.
@@ -104,6 +104,8 @@ struct State {
     postponed: u64,
     /// Requests that were refused because too many were open.
     overloaded: u64,
+    /// Reads that ended at a damaged event.
+    damaged_events: u64,
     checks: BTreeMap<&'static str, Check>,
     /// Where something was seen to differ between the stores, outside of a check.
     differences: u64,
@@ -148,13 +150,14 @@ pub const STORES_CHECK: &str = "stores";
 
 impl Operations {
     /// Of a process that starts with this core.
-    pub(crate) fn new(config: alerts::Config, core: &Commit, graph_is_sound: bool) -> Operations {
+    pub(crate) fn new(config: alerts::Config, core: &Commit, graph_is_sound: bool, feed: Feed) -> Operations {
         let last_begun = core.last_begun();
         let state = State {
             commit: Metrics::default(),
             forgotten: 0,
             postponed: 0,
             overloaded: 0,
+            damaged_events: 0,
             checks: BTreeMap::new(),
             differences: 0,
             last_difference: None,
@@ -164,7 +167,7 @@ impl Operations {
             graph_is_sound,
             told: BTreeSet::new(),
         };
-        Operations { config, started: Instant::now(), state: Mutex::new(state) }
+        Operations { config, started: Instant::now(), state: Mutex::new(state), feed }
     }
 
     /// Says what a check of the stores found. It counts as failed until a check of the same
@@ -194,6 +197,11 @@ impl Operations {
     /// Says that a request was refused because too many were open.
     pub(crate) fn refused_for_overload(&self) {
         self.state().overloaded += 1;
+    }
+
+    /// Says that a reader was refused a damaged event.
+    pub(crate) fn damaged_event_refused(&self) {
+        self.state().damaged_events += 1;
     }
 
     /// How fresh an answer is that is read from the graph after this call.
@@ -255,7 +263,7 @@ impl Operations {
     /// All of it in Prometheus' text format.
     pub fn exposition(&self, status: Status) -> String {
         let now = self.now();
-        exposition::render(self.config, now, &self.state(), status)
+        exposition::render(self.config, now, &self.state(), status, &self.feed)
     }
 
     fn now(&self) -> Millis {
@@ -304,21 +312,5 @@ impl watch::Watch<Retention> for Operations {
                 retention::Mark::Postponed => state.postponed += 1,
             }
         }
-    }
-}
-
-/// A span of time on the wire: a number of seconds.
-pub(crate) mod seconds {
-    use graph::Millis;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(span: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(span.0 as f64 / 1_000.0)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Millis, D::Error> {
-        let seconds = f64::deserialize(deserializer)?;
-        // A cast from a float saturates.
-        Ok(Millis((seconds * 1_000.0).round() as u64))
     }
 }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use coordinator::client::ServerUrl;
 use coordinator::reconcile::{Authority, Policy};
 use graph::TxId;
 use stores::bolt::client::{BoltUrl, UrlError};
+use web::program::logging::LogFormat;
 
 /// Atomic transactions over a graph database and SQLite.
 #[derive(Debug, Parser)]
@@ -273,15 +274,6 @@ pub struct Status {
     /// How long to wait for its answer.
     #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout_ms: u64,
-}
-
-/// How logs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Human,
-    /// One JSON object a line.
-    Json,
 }
 
 /// Which graph to use.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use coordinator::backup::{self, RestoreError};
 use env::{Env, Production};
+use web::program::logging::LogFormat;
+use web::program::{Failure, logging, unclaimed};
 
-use crate::arguments::{Backup, LogFormat, Restore};
-use crate::failure::Failure;
+use crate::arguments::{Backup, Restore};
 use crate::maintain::{Place, no_answer, print};
-use crate::serve::{open_graph, start_logging, unclaimed};
+use crate::serve::open_graph;
 
 /// Writes both stores to a new folder.
 pub async fn backup(arguments: Backup) -> Result<(), Failure> {
@@ -27,7 +28,7 @@ pub async fn backup(arguments: Backup) -> Result<(), Failure> {
 /// Puts a backup into empty stores.
 pub async fn restore(arguments: Restore) -> Result<(), Failure> {
     let Restore { from, data, graph } = arguments;
-    start_logging(LogFormat::Human)?;
+    logging::start(LogFormat::Human)?;
     if !from.is_dir() {
         return Err(Failure::input(format!("there is no backup {}", from.display())));
     }

@@ -10,11 +10,11 @@ use coordinator::service::{Coordinator, Options};
 use env::{Claim, ClaimError, Env, Production};
 use graph::{Millis, TxId};
 use serde::Serialize;
+use web::program::logging::LogFormat;
+use web::program::{Failure, logging, secret, unclaimed};
 
-use crate::arguments::{LogFormat, Maintenance, Reconcile, Resolve};
-use crate::failure::Failure;
-use crate::secret;
-use crate::serve::{not_started, open_graph, start_logging, unclaimed};
+use crate::arguments::{Maintenance, Reconcile, Resolve};
+use crate::serve::{not_started, open_graph};
 
 /// How many cases are asked for at once.
 const CASES: u32 = 100;
@@ -79,7 +79,7 @@ impl Place {
         let env = Env::new(Production);
         let server = || {
             let client = Client::new(env.clone(), url.address(), Duration::from_millis(timeout_ms));
-            Ok(Place::Server(secret::with_token(client, token_env.as_deref())?))
+            Ok(Place::Server(secret::with_token(client, Client::with_token, token_env.as_deref())?))
         };
         let Some(data) = data else { return server() };
         if !data.is_dir() {
@@ -90,7 +90,7 @@ impl Place {
             Err(ClaimError::InUse { .. }) => return server(),
             Err(error) => return Err(unclaimed(error)),
         };
-        start_logging(LogFormat::Human)?;
+        logging::start(LogFormat::Human)?;
         let mut options = Options::new(data.path());
         options.graph_limit = Duration::from_millis(graph.graph_timeout_ms);
         // Only a server knows for how long its records are to be kept.

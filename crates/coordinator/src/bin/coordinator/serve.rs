@@ -1,26 +1,23 @@
 //! `coordinator serve`.
 
-use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator::collection;
-use coordinator::http::{self, Limits, Serving, Token};
+use coordinator::http::{self, Limits, Serving};
 use coordinator::service::{Coordinator, Options, StartError};
-use env::{Claim, ClaimError, Env, Listener, Production};
+use env::{Claim, Env, Production};
 use graph::Millis;
 use stores::bolt::client::{BoltGraph, BoltOptions, BoltUrl, Security};
 use stores::embedded::EmbeddedGraph;
 use stores::sqlite::{Check, OpenError};
 use stores::{GraphError, GraphStore};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
+use web::program::guard::Guard;
+use web::program::signals::Signals;
+use web::program::{Failure, logging, secret, unclaimed};
 
-use crate::arguments::{Graph, GraphChoice, LogFormat, Serve};
-use crate::failure::Failure;
-use crate::secret;
+use crate::arguments::{Graph, GraphChoice, Serve};
 
 /// The name of the embedded graph within the data folder.
 const GRAPH_FILE: &str = "graph.db";
@@ -44,12 +41,10 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
         validate_every_minutes,
         log_format,
     } = arguments;
-    start_logging(log_format)?;
+    logging::start(log_format)?;
     let token = token_env.as_deref().map(secret::token).transpose()?;
     let guard = Guard { token, allow_remote };
-    if !guard.admits(&listen) {
-        return Err(remote(&listen));
-    }
+    guard.check(&listen)?;
     let mut signals = Signals::listen()?;
     let env = Env::new(Production);
     let data = env.claim(&data).map_err(unclaimed)?;
@@ -74,11 +69,7 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
         () = signals.next() => return Ok(()),
         started = Coordinator::start(env.clone(), options, graph) => started.map_err(not_started)?,
     };
-    let listener = env.listen(&listen).await.map_err(|error| {
-        Failure::other(format!("cannot listen on {listen}: {error}"))
-            .help("name another address with --listen, or port 0 to have one chosen")
-    })?;
-    announce(listener.as_ref(), &listen, guard)?;
+    let listener = guard.listen(&env, &listen).await?;
 
     let limits = Limits { drain_timeout: Duration::from_millis(answer_timeout_ms) + DRAIN_MARGIN, ..Limits::default() };
     let (tell_to_stop, told_to_stop) = oneshot::channel();
@@ -107,72 +98,6 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
         // Nothing is lost: the next process recovers.
         () = second_signal => Err(Failure::other("stopped by a second signal, with requests still open")),
     }
-}
-
-pub fn start_logging(format: LogFormat) -> Result<(), Failure> {
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing::Level::INFO.into())
-        .from_env()
-        .map_err(|error| Failure::input(format!("RUST_LOG: {error}")))?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match format {
-        LogFormat::Human => logs.init(),
-        LogFormat::Json => logs.json().init(),
-    }
-    Ok(())
-}
-
-/// Whether only this machine reaches it. What is not clear counts as remote.
-fn is_loopback(address: &str) -> bool {
-    match address.parse::<SocketAddr>() {
-        Ok(address) => address.ip().is_loopback(),
-        Err(_) => address.rsplit_once(':').is_some_and(|(host, _)| host == "localhost"),
-    }
-}
-
-/// What keeps strangers out.
-#[derive(Clone, Copy)]
-struct Guard {
-    token: Option<Token>,
-    /// The user says that something else does.
-    allow_remote: bool,
-}
-
-impl Guard {
-    /// Whether it is enough for this address.
-    fn admits(self, address: &str) -> bool {
-        self.token.is_some() || self.allow_remote || is_loopback(address)
-    }
-}
-
-fn remote(address: &str) -> Failure {
-    Failure::input(format!("{address} may be reached by other machines, and there is no authentication")).help(
-        "name the environment variable that holds a token with --token-env, listen on 127.0.0.1, or say --allow-remote \
-         where the network itself keeps others out",
-    )
-}
-
-fn announce(listener: &dyn Listener, asked_for: &str, guard: Guard) -> Result<(), Failure> {
-    let address = listener.local_address();
-    // `localhost` is a name like any other: see what became of it.
-    if !guard.admits(&address) {
-        return Err(remote(&format!("{asked_for} ({address})")));
-    }
-    if !is_loopback(&address) && guard.token.is_none() {
-        tracing::warn!(
-            address,
-            "REACHABLE BY OTHER MACHINES WITHOUT AUTHENTICATION: whoever connects can read and change everything"
-        );
-    } else if !is_loopback(&address) {
-        tracing::warn!(address, "the token and everything else go over the network as they are: put TLS in front");
-    }
-    tracing::info!(address, "serving");
-    // Whoever started it may not care where it listens.
-    let _ = writeln!(std::io::stdout(), "listening on http://{address}");
-    Ok(())
 }
 
 /// Opens the graph that the command line names.
@@ -215,16 +140,6 @@ fn open_bolt(
 fn no_password(variable: &str, error: &std::env::VarError) -> Failure {
     Failure::input(format!("the password of the graph: {variable}: {error}"))
         .help(format!("set {variable}, or name another variable with --graph-password-env"))
-}
-
-pub fn unclaimed(error: ClaimError) -> Failure {
-    let failure = Failure::other(error.to_string());
-    match error {
-        ClaimError::InUse { .. } => failure.help("stop that process first, or name another folder with --data"),
-        ClaimError::Create { .. } | ClaimError::Lock { .. } => {
-            failure.help("name a folder with --data that this user may write to, on a file system with locks")
-        }
-    }
 }
 
 pub fn not_started(error: StartError) -> Failure {
@@ -271,41 +186,4 @@ fn not_opened(message: String, error: &OpenError) -> Failure {
         _ => Failure::other(message),
     };
     failure.help(help)
-}
-
-/// SIGTERM and ctrl-c.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    /// Takes the signals from their default, which is to end the process at once.
-    fn listen() -> Result<Signals, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::other(format!("cannot listen for signals: {error}")));
-        Ok(Signals { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            biased;
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_surely_loopback_counts_as_such() {
-        for address in ["127.0.0.1:7400", "127.8.8.8:0", "[::1]:7400", "localhost:7400"] {
-            assert!(is_loopback(address), "{address}");
-        }
-        for address in ["0.0.0.0:7400", "[::]:7400", "192.168.1.2:7400", "example.org:80", "localhost", ""] {
-            assert!(!is_loopback(address), "{address}");
-        }
-    }
 }

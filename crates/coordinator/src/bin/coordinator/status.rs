@@ -6,16 +6,15 @@ use std::time::Duration;
 use coordinator::client::{Client, ClientError};
 use coordinator::problem::ProblemType;
 use env::{Env, Production};
+use web::program::{Failure, secret};
 
 use crate::arguments::Status;
-use crate::failure::Failure;
-use crate::secret;
 
 /// Prints how the server is, as JSON.
 pub async fn status(arguments: Status) -> Result<(), Failure> {
     let Status { url, token_env, timeout_ms } = arguments;
     let client = Client::new(Env::new(Production), url.address(), Duration::from_millis(timeout_ms));
-    let client = secret::with_token(client, token_env.as_deref())?;
+    let client = secret::with_token(client, Client::with_token, token_env.as_deref())?;
     let health = client.status().await.map_err(|error| {
         let help = match &error {
             ClientError::Refused(problem) if problem.kind == ProblemType::Unauthorized => {

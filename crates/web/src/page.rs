@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// How many items a page has: between 1 and 1000.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "u32")]
-pub(super) struct Limit(u32);
+pub struct Limit(u32);
 
 impl Default for Limit {
     fn default() -> Limit {
@@ -21,18 +21,19 @@ impl TryFrom<u32> for Limit {
 }
 
 impl Limit {
-    pub(super) fn get(self) -> u32 {
+    /// How many items.
+    pub fn get(self) -> u32 {
         self.0
     }
 
     /// How many to ask for, so that [`page`] sees whether there are more.
-    pub(super) fn with_one_more(self) -> u32 {
+    pub fn with_one_more(self) -> u32 {
         self.0 + 1
     }
 }
 
 /// Cuts a list to a page; returns it with the name of its last item if there are more.
-pub(super) fn page<T, N>(mut items: Vec<T>, Limit(limit): Limit, name: impl Fn(&T) -> N) -> (Vec<T>, Option<N>) {
+pub fn page<T, N>(mut items: Vec<T>, Limit(limit): Limit, name: impl Fn(&T) -> N) -> (Vec<T>, Option<N>) {
     let limit = limit as usize;
     let more = items.len() > limit;
     items.truncate(limit);

@@ -12,9 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::routes;
-use super::token::Token;
-use crate::service::Coordinator;
+use crate::token::Token;
 
 /// How long to wait after a failure to accept: out of file descriptors, as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -73,20 +71,17 @@ enum Phase {
     Cut,
 }
 
-/// Serves the API until `stop` resolves, and returns what it resolved to.
+/// Serves what the router answers until `stop` resolves, and returns what it resolved to.
 ///
 /// Then nothing is accepted any more, idle connections are closed, and requests that are
 /// open have [`Limits::drain_timeout`] to be answered before their connections are closed too.
-/// A transaction whose client is cut off goes on, or is resolved by the next process.
 pub async fn serve<T>(
     env: Env,
     mut listener: Box<dyn Listener>,
-    coordinator: Coordinator,
-    serving: impl Into<Serving>,
+    router: Router,
+    limits: Limits,
     stop: impl Future<Output = T>,
 ) -> T {
-    let Serving { limits, token } = serving.into();
-    let router = routes::router(env.clone(), coordinator, limits, token);
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     // Each connection holds a receiver, so when there is none left, all have ended.
     let phases = watch::Sender::new(Phase::Serving);

@@ -1,10 +1,9 @@
 //! Secrets, which come from the environment and never from the command line: that is for all to
 //! read.
 
-use coordinator::client::Client;
-use coordinator::http::Token;
-
-use crate::failure::Failure;
+use super::Failure;
+use crate::client::NotAToken;
+use crate::token::Token;
 
 /// The token that clients have to know, from the variable that the user named.
 pub fn token(variable: &str) -> Result<Token, Failure> {
@@ -13,11 +12,15 @@ pub fn token(variable: &str) -> Result<Token, Failure> {
     Token::new(&read(variable)?).map_err(|error| Failure::input(format!("the token in {variable}: {error}")).help(help))
 }
 
-/// The client, with the token from the variable that the user named, if any.
-pub fn with_token(client: Client, variable: Option<&str>) -> Result<Client, Failure> {
+/// A client with the token from the variable that the user named, if any.
+pub fn with_token<C>(
+    client: C,
+    with_token: impl FnOnce(C, &str) -> Result<C, NotAToken>,
+    variable: Option<&str>,
+) -> Result<C, Failure> {
     let Some(variable) = variable else { return Ok(client) };
     let token = read(variable)?;
-    client.with_token(&token).map_err(|error| Failure::input(format!("the token in {variable}: {error}")))
+    with_token(client, &token).map_err(|error| Failure::input(format!("the token in {variable}: {error}")))
 }
 
 fn read(variable: &str) -> Result<String, Failure> {

@@ -10,10 +10,10 @@ use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::problem::{At, Problem, ProblemType};
+use crate::problem::{At, Problem, ProblemType, Refusal, Refused};
 
 /// The only path that needs no token: whoever restarts the process has to reach it.
-pub(super) const OPEN_PATH: &str = "/healthz";
+pub const OPEN_PATH: &str = "/healthz";
 
 /// How many characters a token has at least.
 pub const TOKEN_CHARS_MIN: usize = 16;
@@ -65,12 +65,22 @@ fn digest(text: &[u8]) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
+/// What stands at the door of a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Door {
+    /// What a client has to know; none lets everybody in.
+    pub token: Option<Token>,
+    /// What the token is for, as the challenge says it.
+    pub realm: &'static str,
+}
+
 /// Lets requests through that have the token, if there is one.
-pub(super) async fn require(State(token): State<Option<Token>>, request: Request, next: Next) -> Response {
+pub(crate) async fn require<K: ProblemType>(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let Door { token, realm } = door;
     match token {
         Some(token) if request.uri().path() != OPEN_PATH => match check(token, request.headers()) {
             Ok(()) => next.run(request).await,
-            Err(refused) => refuse(refused),
+            Err(reason) => refuse::<K>(reason, realm),
         },
         _ => next.run(request).await,
     }
@@ -81,36 +91,37 @@ const SCHEME: &[u8] = b"Bearer ";
 
 /// Why a request is not let through.
 #[derive(Clone, Copy)]
-enum Refused {
+enum Reason {
     /// It does not say who it is.
     Missing,
     /// What it says is not the token.
     Wrong,
 }
 
-fn check(token: Token, headers: &HeaderMap) -> Result<(), Refused> {
+fn check(token: Token, headers: &HeaderMap) -> Result<(), Reason> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Refused::Missing) };
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Reason::Missing) };
     let presented = match value.as_bytes().split_at_checked(SCHEME.len()) {
         Some((scheme, presented)) if scheme.eq_ignore_ascii_case(SCHEME) => presented,
-        _ => return Err(Refused::Missing),
+        _ => return Err(Reason::Missing),
     };
-    if token.is(presented.trim_ascii()) { Ok(()) } else { Err(Refused::Wrong) }
+    if token.is(presented.trim_ascii()) { Ok(()) } else { Err(Reason::Wrong) }
 }
 
-fn refuse(refused: Refused) -> Response {
-    let (detail, challenge) = match refused {
-        Refused::Missing => (
+fn refuse<K: ProblemType>(reason: Reason, realm: &str) -> Response {
+    let (detail, challenge) = match reason {
+        Reason::Missing => (
             "send Authorization: Bearer TOKEN, with the token that the server was started with",
-            r#"Bearer realm="coordinator""#,
+            format!(r#"Bearer realm="{realm}""#),
         ),
-        Refused::Wrong => {
-            ("the token is not that of the server", r#"Bearer realm="coordinator", error="invalid_token""#)
+        Reason::Wrong => {
+            ("the token is not that of the server", format!(r#"Bearer realm="{realm}", error="invalid_token""#))
         }
     };
-    let problem = Problem::new(ProblemType::Unauthorized, detail).at(At::Header(AUTHORIZATION.to_string()));
-    let mut response = problem.into_response();
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    let refusal = Refusal::new(Refused::Unauthorized, detail).at(At::Header(AUTHORIZATION.to_string()));
+    let mut response = Problem::<K>::from(refusal).into_response();
+    let challenge = HeaderValue::from_str(&challenge).expect("the name of a realm is visible ASCII");
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     response
 }
 
