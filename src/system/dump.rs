@@ -81,6 +81,21 @@ pub fn projection(graph: &MemoryGraph) -> BTreeMap<String, String> {
     ])
 }
 
+/// Dumps the event log. Of one that cannot be read there is no dump: checks ask for it.
+pub fn stored_events(disk: Option<&Disk>) -> Option<(String, String)> {
+    let read = |sql: &Connection| -> rusqlite::Result<String> {
+        let mut query = sql.prepare("SELECT position, resource, sequence, body FROM stored_event ORDER BY position")?;
+        let line = |row: &rusqlite::Row<'_>| {
+            let (position, sequence): (i64, i64) = (row.get(0)?, row.get(2)?);
+            let (resource, body): (String, String) = (row.get(1)?, row.get(3)?);
+            Ok(format!("{position} {resource}@{sequence} {body}\n"))
+        };
+        query.query_map([], line)?.collect()
+    };
+    let sql = open(disk?)?.ok()?;
+    Some((STORED_EVENTS.to_owned(), read(&sql).ok()?))
+}
+
 fn stores(graph: &Snapshot, ledger: Result<Ledger, LedgerError>) -> BTreeMap<String, String> {
     let markers = graph.nodes().iter().filter(|node| node.labels.contains(MARKER_LABEL)).map(|node| {
         let state = node.properties.get("state").and_then(Value::as_text);

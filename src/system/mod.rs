@@ -34,9 +34,8 @@ use crate::sut::{Exit, HostSpec, LocalFuture, Outcome, System};
 use crate::world::{ClientHost, Disks, Host};
 
 pub use operation::{Op, Ret};
-use projection::PROJECTORS;
+use projection::{Delivery, PROJECTORS};
 use projection::harm::Planned;
-use projection::interim::Interim;
 use projection::watch::Watch;
 
 /// The coordinator's host.
@@ -104,6 +103,8 @@ pub struct Options {
     pub projectors: usize,
     /// What projectors do about an event of a type that they do not know.
     pub on_unknown: OnUnknown,
+    /// A bus beside the log, and how bad it is; none if nothing is said.
+    pub delivery: Option<Delivery>,
     /// What somebody does to the projection's graph by hand.
     pub graph_harm: Vec<Planned>,
 }
@@ -159,6 +160,7 @@ impl Default for Options {
             transactions: true,
             projectors: 0,
             on_unknown: OnUnknown::Park,
+            delivery: None,
             graph_harm: Vec::new(),
         }
     }
@@ -171,7 +173,6 @@ pub struct BiStore {
     graph: MemoryGraph,
     /// Who looks at the projection's part of it, if there is one.
     watch: Option<Watch>,
-    interim: Interim,
     /// What each projector said of itself when it had come to rest.
     at_rest: Arc<OnceLock<String>>,
     /// What the coordinator had counted when it had come to rest.
@@ -199,7 +200,7 @@ impl System for BiStore {
         }
         let graph = MemoryGraph::new();
         let watch = (options.projectors > 0).then(|| Watch::new(graph.clone()));
-        Ok(BiStore { options, graph, watch, at_rest: Arc::default(), counters: Arc::default(), interim: Interim::default() })
+        Ok(BiStore { options, graph, watch, at_rest: Arc::default(), counters: Arc::default() })
     }
 
     fn hosts(&self) -> Vec<HostSpec> {
@@ -227,14 +228,14 @@ impl System for BiStore {
             GRAPH => Box::pin(hosts::graph(host, self.graph.clone(), self.watch.clone(), self.options.clone())),
             COORDINATOR => Box::pin(hosts::coordinator(host, self.options.clone())),
             name if PROJECTORS.contains(&name) => {
-                Box::pin(projection::hosts::projector(host, self.options.clone(), self.interim.clone()))
+                Box::pin(projection::hosts::projector(host, self.options.clone()))
             }
             name => panic!("{name} is not a host of this system"),
         }
     }
 
     fn perform(&self, client: ClientHost, id: OpId, op: Op) -> LocalFuture<Outcome<Ret>> {
-        Box::pin(client::perform(client, id, op, self.options.clone(), self.interim.clone()))
+        Box::pin(client::perform(client, id, op, self.options.clone()))
     }
 
     fn is_refusal(ret: &Ret) -> bool {
@@ -260,11 +261,10 @@ impl System for BiStore {
         let parts = steps.flat_map(|step| model::Entities.keys(&step.op));
         let entities = parts.filter_map(model::Part::entity).collect();
         let (counters, at_rest) = (self.counters.clone(), self.at_rest.clone());
-        let (interim, projectors) = (self.interim.clone(), self.options.projectors);
+        let projectors = self.options.projectors;
         Box::pin(async move {
-            let pages = projection::client::settle(&client, &interim, projectors).await;
+            let (exposition, pages) = client::settle(client, entities, projectors).await;
             at_rest.set(pages).expect("a run comes to rest once");
-            let exposition = client::settle(client, entities).await;
             counters.set(dump::counters(&exposition)).expect("a run comes to rest once");
             Ok(())
         })
@@ -275,7 +275,7 @@ impl System for BiStore {
         if self.options.projectors > 0 {
             dumps.extend(dump::projection(&self.graph));
             dumps.extend(self.at_rest.get().map(|pages| (dump::PROJECTORS.to_owned(), pages.clone())));
-            dumps.insert(dump::STORED_EVENTS.to_owned(), self.interim.dump());
+            dumps.extend(dump::stored_events(disks.get(COORDINATOR)));
         }
         dumps.extend(self.counters.get().map(|counters| (dump::COUNTERS.to_owned(), counters.clone())));
         dumps

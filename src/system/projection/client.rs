@@ -1,19 +1,35 @@
-//! What a simulated client does with what is asked of the log and of the projection.
+//! What a simulated client does with what is asked of the log and of the projection: real HTTP, through the clients of the
+//! coordinator and of the projector.
 
 use std::time::Duration;
 
-use graph::EntityId;
-use projection::event::{Event, system};
-use projection::lanes::{Answer, Input, Scope};
+use coordinator::client::{Client as Coordinator, ClientError as LogError};
+use coordinator::events::{self, Appended as Outcomes, Placed};
+use env::Env;
+use graph::{EntityId, EventId, NewEvent, stream_of};
+use projection::client::{Client, ClientError};
+use projection::lanes::Scope;
 use serde_json::json;
+use web::client::CallError;
 
-use super::interim::Interim;
-use super::operation::{Append, Appended, Done, Projector, Said, Seen, View, Whole};
-use super::{PROJECTORS, event_id};
+use super::hosts::STUBS_PERIOD;
+use super::operation::{Append, Appended, Done, Projector, Said, Seen, View, Viewed, Whole};
+use super::{PROJECTOR_PORT, PROJECTORS, event_id};
 use crate::history::OpId;
 use crate::sut::Outcome;
+use crate::system::client::{RETRY_PAUSE, SETTLE_PAUSE};
+use crate::system::environment::Simulated;
 use crate::system::operation::Ret;
 use crate::world::ClientHost;
+
+/// For how long a client waits at a barrier.
+const BARRIER: Duration = Duration::from_millis(800);
+
+/// A client of one of the projectors.
+fn connect(client: &ClientHost, at: Projector, timeout: Duration) -> Client {
+    let env = Env::new(Simulated::new((**client).clone()));
+    Client::new(env, format!("{}:{PROJECTOR_PORT}", name(at)), timeout)
+}
 
 fn name(at: Projector) -> &'static str {
     match at {
@@ -22,88 +38,197 @@ fn name(at: Projector) -> &'static str {
     }
 }
 
-pub async fn append(interim: Interim, id: OpId, append: Append) -> Outcome<Ret> {
-    let Append { resource, expected, events, look, at, .. } = append;
-    let stream = resource.clone().unwrap_or_else(system);
-    let make = |sequence: u64, nth: usize| -> Event {
-        let (kind, payload) = events[nth].write(resource.as_ref());
-        let mut envelope = json!({
-            "id": event_id(id, nth), "type": kind, "timestamp": "2026-01-01T00:00:00Z", "userId": "u", "version": 1,
-            "payload": payload, "metadata": { "sequenceNumber": sequence },
-        });
-        if let Some(resource) = &resource {
-            envelope["resourceId"] = json!(resource);
-        }
-        serde_json::from_value(envelope).expect("an event")
+/// Appends events, and looks at what the projection makes of them if that is wanted.
+pub async fn append(
+    client: &ClientHost,
+    coordinator: &Coordinator,
+    timeout: Duration,
+    id: OpId,
+    append: Append,
+) -> Outcome<Ret> {
+    let order = order(id, &append);
+    let placed = match write(client, coordinator, &order, append.retries).await {
+        Ok(placed) => placed,
+        Err(outcome) => return outcome,
     };
-    match interim.append(&stream, expected, make, events.len()) {
-        Ok((first, last, position)) => {
-            let seen = if look { Some(see(&interim, stream, Some(last), at).await) } else { None };
-            Outcome::Ok(Ret::Appended(Box::new(Appended { first, last, position, seen })))
+    if append.again
+        && let Ok(second) = coordinator.append(&order).await
+        && second != Outcomes::Repeated(placed.clone())
+    {
+        return Outcome::Ok(Ret::TwoAnswers { first: format!("{placed:?}"), then: format!("{second:?}") });
+    }
+    let Placed { stream, first, last, position } = placed;
+    let seen = match append.look {
+        true => Some(look(&connect(client, append.at, timeout), stream, Some(last)).await),
+        false => None,
+    };
+    Outcome::Ok(Ret::Appended(Box::new(Appended { first, last, position, seen })))
+}
+
+fn order(id: OpId, append: &Append) -> events::Append {
+    let event = |(nth, happening): (usize, &super::event::Happening)| {
+        let (kind, payload) = happening.write(append.resource.as_ref());
+        NewEvent {
+            id: EventId::new(event_id(id, nth)).expect("a short id"),
+            kind: kind.to_owned(),
+            // Many have the same, and some an earlier one than those before them: nothing is ordered by it.
+            timestamp: Some(format!("2026-01-01T00:00:0{}Z", (id.0 * 7) % 3)),
+            user_id: "did:web:example.org:user".to_owned(),
+            version: 1,
+            payload: payload.into(),
+            correlation_id: None,
         }
-        Err(actual) => Outcome::Ok(Ret::Conflict { actual }),
+    };
+    let events = append.events.iter().enumerate().map(event).collect();
+    events::Append { stream: stream_of(append.resource.as_ref()), expected: append.expected, events }
+}
+
+/// Sends events, and sends them again under the same ids while nobody says what became of them.
+async fn write(
+    client: &ClientHost,
+    coordinator: &Coordinator,
+    order: &events::Append,
+    retries: u32,
+) -> Result<Placed, Outcome<Ret>> {
+    let mut unknown = None;
+    for attempt in 0..=retries {
+        if attempt > 0 {
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        match send(client, coordinator, order).await {
+            Ok(Outcomes::New(placed) | Outcomes::Repeated(placed)) => return Ok(placed),
+            Ok(Outcomes::VersionConflict { actual }) => {
+                // One that is still on its way may fit once the stream has grown.
+                let may_fit_later = order.expected.is_some_and(|expected| expected > actual);
+                return Err(match unknown.filter(|_| may_fit_later) {
+                    Some(why) => Outcome::Info(why),
+                    None => Outcome::Ok(Ret::Conflict { actual }),
+                });
+            }
+            Ok(Outcomes::EventIdReused(id)) => return Err(Outcome::Fail(format!("event {id} is another one"))),
+            Err(error) if error.is_unknown() => unknown = Some(error.to_string()),
+            Err(error) if attempt == retries && unknown.is_none() => return Err(Outcome::Fail(error.to_string())),
+            Err(_) => {}
+        }
+    }
+    Err(Outcome::Info(unknown.unwrap_or_else(|| "nothing was sent".to_owned())))
+}
+
+/// Sends events once, or twice at the same time if a fault says so. Of two answers that differ in more than who came first,
+/// the one is wrong.
+async fn send(
+    client: &ClientHost,
+    coordinator: &Coordinator,
+    order: &events::Append,
+) -> Result<Outcomes, LogError> {
+    if !client.duplicating() {
+        return coordinator.append(order).await;
+    }
+    let (first, second) =
+        futures_util::future::join(coordinator.append(order), coordinator.append(order)).await;
+    match (first, second) {
+        (Ok(Outcomes::New(one) | Outcomes::Repeated(one)), Ok(Outcomes::New(other) | Outcomes::Repeated(other))) => {
+            assert_eq!(one, other, "events were placed twice");
+            Ok(Outcomes::New(one))
+        }
+        (Ok(placed @ (Outcomes::New(_) | Outcomes::Repeated(_))), _)
+        | (_, Ok(placed @ (Outcomes::New(_) | Outcomes::Repeated(_)))) => Ok(placed),
+        (Err(first), Err(second)) => Err(if second.is_unknown() { second } else { first }),
+        // What was refused to the one may yet happen by the other.
+        (Err(error), Ok(refused)) | (Ok(refused), Err(error)) => if error.is_unknown() { Err(error) } else { Ok(refused) },
+        (Ok(refused), Ok(_)) => Ok(refused),
     }
 }
 
-pub async fn view(interim: Interim, View { resource, after, at }: View) -> Outcome<Ret> {
-    Outcome::Ok(Ret::Seen(Box::new(see(&interim, resource, after, at).await)))
+/// Looks at a resource, behind the barrier if an event is waited for.
+pub async fn view(client: &ClientHost, timeout: Duration, View { resource, after, at }: View) -> Outcome<Ret> {
+    let seen = look(&connect(client, at, timeout), resource, after).await;
+    match (&seen.shown, &seen.view) {
+        (None, None) => Outcome::Fail("nothing was shown".to_owned()),
+        _ => Outcome::Ok(Ret::Seen(Box::new(seen))),
+    }
 }
 
-async fn see(interim: &Interim, resource: EntityId, wanted: Option<u64>, at: Projector) -> Seen {
-    let shown = match wanted {
-        None => None,
-        Some(sequence) => {
-            let answer = interim
-                .ask(name(at), |request| Input::WhenApplied { request, resource: resource.clone(), sequence })
-                .await;
-            match answer {
-                Some(Answer::Applied { sequence }) => Some(sequence),
-                _ => None,
-            }
-        }
-    };
-    Seen { resource, wanted, shown, view: None }
+async fn look(projector: &Client, resource: EntityId, wanted: Option<u64>) -> Seen {
+    let mut shown = None;
+    if let Some(sequence) = wanted
+        && let Ok(barrier) = projector.when_applied(&resource, sequence, BARRIER).await
+    {
+        shown = barrier.sequence.filter(|_| barrier.applied);
+    }
+    let view = projector.resource(&resource).await.ok().map(|view| Viewed {
+        indexed_up_to: view.freshness.indexed_up_to,
+        page: serde_json::to_value(view).expect("a view has text keys"),
+    });
+    Seen { resource, wanted, shown, view }
+}
+
+/// Rebuilds a resource or all of them.
+pub async fn rebuild(client: &ClientHost, timeout: Duration, Whole { resource, at }: Whole) -> Outcome<Ret> {
+    let projector = connect(client, at, timeout);
+    ended(projector.rebuild(&scope(resource.clone())).await, resource)
+}
+
+/// Compares a resource or all of them with the log.
+pub async fn mend(client: &ClientHost, timeout: Duration, Whole { resource, at }: Whole) -> Outcome<Ret> {
+    let projector = connect(client, at, timeout);
+    ended(projector.reconcile(&scope(resource.clone())).await, resource)
 }
 
 fn scope(resource: Option<EntityId>) -> Scope {
     resource.map_or(Scope::All, Scope::One)
 }
 
-pub async fn whole(interim: Interim, Whole { resource, at }: Whole, rebuild: bool) -> Outcome<Ret> {
-    let scope = scope(resource.clone());
-    let make = |request| if rebuild { Input::Rebuild { request, scope } } else { Input::Reconcile { request, scope } };
-    match interim.ask(name(at), make).await {
-        Some(Answer::Ended(ended)) => Outcome::Ok(Ret::Ended(Box::new(Done { resource, ended }))),
-        Some(other) => Outcome::Fail(format!("{other:?}")),
-        None => Outcome::Info("no answer".to_owned()),
+fn ended(result: Result<projection::lanes::Ended, ClientError>, resource: Option<EntityId>) -> Outcome<Ret> {
+    match result {
+        Ok(ended) => Outcome::Ok(Ret::Ended(Box::new(Done { resource, ended }))),
+        Err(error @ ClientError::Call(CallError::Unknown { .. })) => Outcome::Info(error.to_string()),
+        Err(error) => Outcome::Fail(error.to_string()),
     }
 }
 
-pub async fn status(interim: Interim, at: Projector) -> Outcome<Ret> {
-    match interim.ask(name(at), |request| Input::Inspect { request }).await {
-        Some(Answer::Status(status)) => {
-            let status = serde_json::to_value(status).expect("numbers");
+/// Asks a projector how it is.
+pub async fn status(client: &ClientHost, timeout: Duration, at: Projector) -> Outcome<Ret> {
+    match connect(client, at, timeout).status().await {
+        Ok(health) => {
+            let status = serde_json::to_value(health).expect("a page has text keys");
             Outcome::Ok(Ret::Said(Box::new(Said { projector: name(at).to_owned(), status })))
         }
-        _ => Outcome::Fail("no answer".to_owned()),
+        Err(error) => Outcome::Fail(error.to_string()),
     }
 }
 
-/// Waits until every projector has come to the end of the log. Returns what each says of itself then, a line each.
-pub async fn settle(_client: &ClientHost, interim: &Interim, projectors: usize) -> String {
+/// Waits until every projector has come to the end of the log, and has nothing left to do. Returns what each says of itself
+/// then, a line each.
+pub async fn settle(client: &ClientHost, coordinator: &Coordinator, projectors: usize) -> String {
     let mut pages = String::new();
-    for projector in &PROJECTORS[..projectors] {
-        loop {
-            if let Some(Answer::Status(status)) = interim.ask(projector, |request| Input::Inspect { request }).await {
-                let head = interim.head();
-                if status.lanes == 0 && status.read == head && status.low_water == head && !status.rebuilding {
-                    let page = serde_json::to_string(&status).expect("numbers");
-                    pages += &format!("{projector} {page}\n");
-                    break;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    for at in [Projector::First, Projector::Second].into_iter().take(projectors) {
+        let projector = connect(client, at, Duration::from_millis(1_000));
+        while !is_at_rest(&projector, coordinator).await {
+            tokio::time::sleep(SETTLE_PAUSE).await;
+        }
+        // Until the stubs were counted anew.
+        tokio::time::sleep(2 * STUBS_PERIOD).await;
+        while let Err(_) = projector.status().await.map(|health| {
+            let status = json!({
+                "low_water": health.status.low_water,
+                "parked": health.status.parked,
+                "stubs": health.stubs,
+                "lanes": health.status.lanes,
+                "generation": health.status.generation,
+            });
+            pages += &format!("{}\n", Said { projector: name(at).to_owned(), status });
+        }) {
+            tokio::time::sleep(SETTLE_PAUSE).await;
         }
     }
     pages
+}
+
+async fn is_at_rest(projector: &Client, coordinator: &Coordinator) -> bool {
+    let Ok(health) = projector.status().await else { return false };
+    let status = health.status;
+    let idle = status.lanes == 0 && status.low_water == status.read && !status.rebuilding;
+    // Nothing follows what it has read.
+    idle && coordinator.feed(status.read, 1, Duration::ZERO).await.is_ok_and(|fed| fed.events.is_empty())
 }

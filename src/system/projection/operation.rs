@@ -146,6 +146,11 @@ impl Said {
         self.status["low_water"].as_u64()
     }
 
+    /// How many stubs it counts.
+    pub fn stubs(&self) -> Option<u64> {
+        self.status["stubs"].as_u64()
+    }
+
     /// How many resources it counts as parked.
     pub fn parked(&self) -> Option<u64> {
         self.status["parked"].as_u64()

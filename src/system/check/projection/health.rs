@@ -44,17 +44,18 @@ impl Checker<CoordinatorRecord> for Health {
 }
 
 impl Health {
-    /// When everything has come to rest, a projector has read all of the log, and counts what stands still.
+    /// When everything has come to rest, a projector has read all of the log, and counts what stands still and what is a stub.
     fn at_rest(&self, scene: &Scene<'_>, verdict: &mut Verdict) {
         let Some(pages) = scene.record.dumps.get(dump::PROJECTORS) else { return };
-        let (head, parked) = (scene.log.last().map_or(0, |stored| stored.position), scene.reference().poison.len());
+        let (head, reference) = (scene.log.last().map_or(0, |stored| stored.position), scene.reference());
+        let (parked, stubs) = (reference.poison.len() as u64, reference.stubs.len() as u64);
         for said in pages.lines().filter_map(|line| line.parse::<Said>().ok()) {
             verdict.checked += 1;
-            let claims = (said.low_water(), said.parked());
-            if claims != (Some(head), Some(parked as u64)) {
+            let claims = (said.low_water(), said.parked(), said.stubs());
+            if claims != (Some(head), Some(parked), Some(stubs)) {
                 verdict.violations.push(
                     Violation::new(self.name(), "a projector at rest does not say how it is")
-                        .expected(format!("all up to {head} applied, and {parked} resources parked"))
+                        .expected(format!("all up to {head} applied, {parked} resources parked, {stubs} stubs"))
                         .actual(said.to_string()),
                 );
             }
@@ -85,7 +86,7 @@ pub(super) mod tests {
 
     /// The page of a projector.
     pub fn status(low_water: u64, parked: u64) -> Value {
-        json!({ "low_water": low_water, "parked": parked })
+        json!({ "low_water": low_water, "parked": parked, "stubs": 1 })
     }
 
     /// A client asks, and is told this.

@@ -51,7 +51,7 @@ impl Checker<CoordinatorRecord> for MarkSoundness {
                     );
                 }
             }
-            went_back(moment, before, picture, &mut verdict, self.name());
+            went_back(moment, before, picture, &logged, &mut verdict, self.name());
         });
         verdict.violations.truncate(1);
         verdict
@@ -63,11 +63,19 @@ fn changed(moment: &Moment) -> std::collections::BTreeSet<&EntityId> {
     moment.sighting.own.keys().chain(moment.sighting.marks.keys()).collect()
 }
 
-fn went_back(moment: &Moment, before: &Before, picture: &Picture, verdict: &mut Verdict, property: &str) {
+fn went_back(
+    moment: &Moment,
+    before: &Before,
+    picture: &Picture,
+    logged: &dyn Fn(&EntityId) -> u64,
+    verdict: &mut Verdict,
+    property: &str,
+) {
     if moment.sighting.by_hand {
         return;
     }
-    for (resource, before) in &before.marks {
+    // A mark that says more than there is was made by nobody but a hand, and has to go back.
+    for (resource, before) in before.marks.iter().filter(|(resource, mark)| mark.sequence <= logged(resource)) {
         let after = &picture.marks[resource];
         if after.sequence < before.sequence || after.generation < before.generation {
             verdict.violations.push(

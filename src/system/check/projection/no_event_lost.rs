@@ -53,6 +53,9 @@ impl Checker<CoordinatorRecord> for NoEventLost {
                     let written = written.filter(|id| by_id.contains_key(id.as_str())).next();
                     written.map(|id| ("an event was written that was refused", id))
                 }
+                (Op::Append(_), Outcome::Ok(Ret::TwoAnswers { first, then })) => {
+                    Some(("one append was told in two ways", format!("{first}, and then {then}")))
+                }
                 _ => continue,
             };
             if let Some((key, actual)) = wrong {
@@ -149,6 +152,14 @@ mod tests {
         passed(&NoEventLost, |tale| {
             let op = append(tale, true);
             tale.run.info(op);
+        });
+    }
+
+    #[test]
+    fn two_answers_to_one_append_are_caught() {
+        caught(&NoEventLost, "one append was told in two ways", |tale| {
+            let op = append(tale, true);
+            tale.run.ok(op, Ret::TwoAnswers { first: "at 1".to_owned(), then: "at 2".to_owned() });
         });
     }
 
