@@ -57,6 +57,8 @@ pub struct Picture {
     pub marks: BTreeMap<EntityId, Mark>,
     /// Up to where the log was applied, as the projection has written down.
     pub position: u64,
+    /// Whether a rebuild of all is under way, as it has written down.
+    pub rebuilding: bool,
 }
 
 /// Whether the projection, and nobody else, writes such nodes.
@@ -86,6 +88,7 @@ impl Picture {
                 picture.mark(node);
             } else if has(node, &[PROJECTION]) {
                 picture.position = number(node, "position");
+                picture.rebuilding = node.properties.get("rebuilding") == Some(&Value::Bool(true));
             } else if has(node, &["Resource"]) && node.properties.get("stub") == Some(&Value::Bool(true)) {
                 picture.stubs.insert(node.id.clone());
             } else if has(node, &LABELS) {

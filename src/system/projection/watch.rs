@@ -37,6 +37,9 @@ pub struct Sighting {
     /// Up to where the log was applied, if the projection has written it down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
+    /// Whether a rebuild of all is under way, if one began or ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuilding: Option<bool>,
 }
 
 /// As it stands in a trace, and is read back.
@@ -55,6 +58,7 @@ impl Sighting {
             stubs: (before.stubs != after.stubs).then(|| after.stubs.clone()),
             marks: changed(&before.marks, &after.marks),
             position: (before.position != after.position).then_some(after.position),
+            rebuilding: (before.rebuilding != after.rebuilding).then_some(after.rebuilding),
         };
         (sighting != Sighting::default()).then_some(Sighting { by_hand, ..sighting })
     }
@@ -65,6 +69,7 @@ impl Sighting {
         picture.stubs = self.stubs.unwrap_or(std::mem::take(&mut picture.stubs));
         picture.marks.extend(self.marks);
         picture.position = self.position.unwrap_or(picture.position);
+        picture.rebuilding = self.rebuilding.unwrap_or(picture.rebuilding);
     }
 
     /// The sighting that an event of a trace is, if it is one.
@@ -136,6 +141,7 @@ mod tests {
             stubs: stubs.iter().map(|stub| (*stub).to_owned()).collect(),
             marks: BTreeMap::from([(id("r1"), Mark { sequence, ..Mark::default() })]),
             position: 7,
+            rebuilding: false,
         }
     }
 

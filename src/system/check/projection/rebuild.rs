@@ -68,6 +68,10 @@ impl Rebuild {
                 continue;
             }
             let (before, after) = (scene.at(asked.at.0.saturating_sub(1)), scene.at(event.at.0));
+            if done.resource.is_none() && before.rebuilding {
+                // It is the one that was under way already, and may have been to some.
+                continue;
+            }
             let meant = before.marks.iter().filter(|(id, _)| done.resource.as_ref().is_none_or(|one| one == *id));
             for (resource, old) in meant {
                 verdict.checked += 1;
