@@ -68,6 +68,9 @@ const EFFECTS: [&str; 11] = [
     "collection.collect",
 ];
 
+/// The effect by which events are written without a transaction.
+const APPEND: &str = "commit.append";
+
 /// What a scenario says about the system.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -204,7 +207,9 @@ impl System for BiStore {
     }
 
     fn hosts(&self) -> Vec<HostSpec> {
-        let points = EFFECTS.iter().flat_map(|effect| ["before", "after"].map(|when| format!("{effect}.{when}")));
+        // Where there is no projection, what profiles have always drawn stays what it was.
+        let appends = (self.options.projectors > 0).then_some(&APPEND);
+        let points = EFFECTS.iter().chain(appends).flat_map(|effect| ["before", "after"].map(|when| format!("{effect}.{when}")));
         let coordinator = HostSpec { points: points.collect(), files: FILES.to_vec(), ..HostSpec::new(COORDINATOR) };
         let graph = HostSpec { passes: vec![hosts::AFTER_COMMIT.to_owned()], forgets: true, ..HostSpec::new(GRAPH) };
         let projectors = PROJECTORS[..self.options.projectors].iter().map(|name| projection::hosts::spec(name));

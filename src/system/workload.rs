@@ -128,10 +128,13 @@ pub fn generate(Options(options): &Options, clients: &[String], count: usize, ra
             {
                 return ClientStep { at_ms, op: generator.next(random) };
             }
-            let op = match missing.pop() {
+            let mut op = match missing.pop() {
                 Some(id) => submit(options, vec![create(options, id, value)]),
                 None => operation(options, value, random),
             };
+            if let (Some((_, generator)), Op::Submit { operations, .. }) = (&mut events, &mut op) {
+                operations.extend(generator.attached(random));
+            }
             ClientStep { at_ms, op }
         }));
         Client { name: name.clone(), steps }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use coordinator::client::{Client as Coordinator, ClientError as LogError};
 use coordinator::events::{self, Appended as Outcomes, Placed};
 use env::Env;
-use graph::{EntityId, EventId, NewEvent, stream_of};
+use graph::{EntityId, stream_of};
 use projection::client::{Client, ClientError};
 use projection::lanes::Scope;
 use serde_json::json;
 use web::client::CallError;
 
+use super::event::Happening;
 use super::hosts::STUBS_PERIOD;
 use super::operation::{Append, Appended, Done, Projector, Said, Seen, View, Viewed, Whole};
 use super::{PROJECTOR_PORT, PROJECTORS, event_id};
@@ -66,18 +67,10 @@ pub async fn append(
 }
 
 fn order(id: OpId, append: &Append) -> events::Append {
-    let event = |(nth, happening): (usize, &super::event::Happening)| {
-        let (kind, payload) = happening.write(append.resource.as_ref());
-        NewEvent {
-            id: EventId::new(event_id(id, nth)).expect("a short id"),
-            kind: kind.to_owned(),
-            // Many have the same, and some an earlier one than those before them: nothing is ordered by it.
-            timestamp: Some(format!("2026-01-01T00:00:0{}Z", (id.0 * 7) % 3)),
-            user_id: "did:web:example.org:user".to_owned(),
-            version: 1,
-            payload: payload.into(),
-            correlation_id: None,
-        }
+    let event = |(nth, happening): (usize, &Happening)| {
+        // Many have the same time, and some an earlier one than those before them.
+        let timestamp = format!("2026-01-01T00:00:0{}Z", (id.0 * 7) % 3);
+        happening.sent(event_id(id, nth), append.resource.as_ref(), timestamp)
     };
     let events = append.events.iter().enumerate().map(event).collect();
     events::Append { stream: stream_of(append.resource.as_ref()), expected: append.expected, events }
@@ -209,18 +202,19 @@ pub async fn settle(client: &ClientHost, coordinator: &Coordinator, projectors: 
         }
         // Until the stubs were counted anew.
         tokio::time::sleep(2 * STUBS_PERIOD).await;
-        while let Err(_) = projector.status().await.map(|health| {
-            let status = json!({
-                "low_water": health.status.low_water,
-                "parked": health.status.parked,
-                "stubs": health.stubs,
-                "lanes": health.status.lanes,
-                "generation": health.status.generation,
-            });
-            pages += &format!("{}\n", Said { projector: name(at).to_owned(), status });
-        }) {
-            tokio::time::sleep(SETTLE_PAUSE).await;
-        }
+        let health = loop {
+            match projector.status().await {
+                Ok(health) => break health,
+                Err(_) => tokio::time::sleep(SETTLE_PAUSE).await,
+            }
+        };
+        let status = json!({
+            "low_water": health.status.low_water,
+            "parked": health.status.parked,
+            "stubs": health.stubs,
+            "behind": health.lag.positions,
+        });
+        pages += &format!("{}\n", Said { projector: name(at).to_owned(), status });
     }
     pages
 }

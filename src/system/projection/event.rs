@@ -1,6 +1,6 @@
 //! Events as scenarios spell them: a word for what happened, and as little else as it takes.
 
-use graph::EntityId;
+use graph::{EntityId, EventId, NewEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -112,6 +112,22 @@ impl Happening {
             Happening::Schema { id, tags } => ("tagschema.added", json!({ "schema": { "id": id, "tags": tags } })),
             Happening::Unknown => ("resource.transfigured", json!({ "into": "something" })),
             Happening::Malformed => ("entitytag.added", json!({ "entityType": 7 })),
+        }
+    }
+}
+
+impl Happening {
+    /// The event as it is sent, under this id. Nothing is ordered by its time, so it may be that of another, or earlier.
+    pub fn sent(&self, id: String, resource: Option<&EntityId>, timestamp: String) -> NewEvent {
+        let (kind, payload) = self.write(resource);
+        NewEvent {
+            id: EventId::new(id).expect("a short id"),
+            kind: kind.to_owned(),
+            timestamp: Some(timestamp),
+            user_id: "did:web:example.org:user".to_owned(),
+            version: 1,
+            payload: payload.into(),
+            correlation_id: None,
         }
     }
 }

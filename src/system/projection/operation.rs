@@ -146,6 +146,12 @@ impl Said {
         self.status["low_water"].as_u64()
     }
 
+    /// How long ago, in milliseconds, everything was in the log that it claims to show.
+    pub fn lag_ms(&self) -> Option<u64> {
+        let seconds = self.status["lag"]["seconds"].as_f64()?;
+        Some((seconds * 1_000.0).ceil() as u64)
+    }
+
     /// How many stubs it counts.
     pub fn stubs(&self) -> Option<u64> {
         self.status["stubs"].as_u64()

@@ -5,7 +5,7 @@
 //! removed and added again under their ids; values that go from A to B and back; words; several writers of one stream, some
 //! of whom expect a version.
 
-use graph::EntityId;
+use graph::{EntityId, Operation};
 use serde::Deserialize;
 
 use super::event::{Edit, Happening, Item};
@@ -29,25 +29,36 @@ pub struct Wish {
     pub rebuilds_percent: u64,
     /// How many compare the projection with the log.
     pub mends_percent: u64,
+    /// How many of the transactions in a hundred have an event with them.
+    pub attached_percent: u64,
 }
 
 impl Default for Wish {
     fn default() -> Wish {
-        Wish { percent: 100, resources: 4, poison_percent: 0, looks_percent: 20, rebuilds_percent: 0, mends_percent: 0 }
+        Wish {
+            percent: 100,
+            resources: 4,
+            poison_percent: 0,
+            looks_percent: 20,
+            rebuilds_percent: 0,
+            mends_percent: 0,
+            attached_percent: 0,
+        }
     }
 }
 
 impl Wish {
     /// Each number with its name and what it takes.
-    pub fn figures(&self) -> [(&'static str, u64, u64, u64); 6] {
-        let Wish { percent, resources, poison_percent, looks_percent, rebuilds_percent, mends_percent } = *self;
+    pub fn figures(&self) -> [(&'static str, u64, u64, u64); 7] {
+        let Wish { percent, resources, poison_percent, looks_percent, rebuilds_percent, .. } = *self;
         [
             ("events.percent", percent, 0, 100),
             ("events.resources", resources, 1, 1_000),
             ("events.poison_percent", poison_percent, 0, 100),
             ("events.looks_percent", looks_percent, 0, 100),
             ("events.rebuilds_percent", rebuilds_percent, 0, 100),
-            ("events.mends_percent", mends_percent, 0, 100),
+            ("events.mends_percent", self.mends_percent, 0, 100),
+            ("events.attached_percent", self.attached_percent, 0, 100),
         ]
     }
 }
@@ -58,12 +69,14 @@ pub struct Generator<'w> {
     retries: u32,
     /// How many events were planned for each resource.
     planned: Vec<u64>,
+    /// How many events go with transactions.
+    attached: u64,
 }
 
 impl<'w> Generator<'w> {
     /// One that has drawn nothing.
     pub fn new(wish: &'w Wish, retries: u32) -> Generator<'w> {
-        Generator { wish, retries, planned: vec![0; usize::try_from(wish.resources).expect("at most a thousand")] }
+        Generator { wish, retries, planned: vec![0; usize::try_from(wish.resources).expect("at most a thousand")], attached: 0 }
     }
 
     /// The operations that create the resources, all of them with both annotations: whoever comes later finds something.
@@ -113,6 +126,19 @@ impl<'w> Generator<'w> {
         let events = (0..random.between(1, 3)).map(|_| self.happening(random)).collect();
         let expected = random.percent(20).then(|| self.planned[index(nth)]);
         self.append(Some(nth), expected, events, random.percent(looks_percent))
+    }
+
+    /// Perhaps an event that goes with a transaction: it is written if that commits, and only then.
+    pub fn attached(&mut self, random: &mut Stream) -> Option<Operation> {
+        if !random.percent(self.wish.attached_percent) {
+            return None;
+        }
+        let nth = random.between(1, self.wish.resources);
+        self.planned[index(nth)] += 1;
+        self.attached += 1;
+        let (id, resource) = (format!("attached-{}", self.attached), resource(nth));
+        let event = self.happening(random).sent(id, Some(&resource), "2026-01-01T00:00:00Z".to_owned());
+        Some(Operation::Append { resource: Some(resource), event })
     }
 
     fn append(&mut self, nth: Option<u64>, expected: Option<u64>, events: Vec<Happening>, look: bool) -> Op {
@@ -245,6 +271,16 @@ mod tests {
             "mend true", "rebuild false", "rebuild true", "several links", "status", "view",
         ];
         assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
+    fn events_go_with_transactions_under_ids_of_their_own() {
+        let wish = Wish { attached_percent: 50, ..Wish::default() };
+        let (mut generator, mut random) = (Generator::new(&wish, 1), Stream::new(1, "events"));
+        let attached: Vec<Operation> = (0..100).filter_map(|_| generator.attached(&mut random)).collect();
+        let ids: BTreeSet<_> = attached.iter().map(|operation| format!("{operation:?}")).collect();
+        assert!((30..70).contains(&attached.len()), "{}", attached.len());
+        assert_eq!(ids.len(), attached.len());
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! Who was told that the graph shows an event sees it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use graph::Snapshot;
+
 use super::super::CoordinatorRecord;
 use super::Scene;
 use crate::check::{Checker, Verdict, Violation};
@@ -8,7 +12,8 @@ use crate::system::operation::Ret;
 use crate::system::projection::operation::Seen;
 
 /// When the barrier says that a resource is shown up to a sequence, that is the event that was waited for or a later one, the
-/// graph has it by then, and the view that follows is not older.
+/// graph has it by then, and the view that follows is not older. A view shows the annotations and links that the stream has up to
+/// where the view says that it is, none of them half.
 #[derive(Clone, Copy, Debug)]
 pub struct Barrier;
 
@@ -61,7 +66,34 @@ fn wrong(scene: &Scene<'_>, at_ms: u64, seen: &Seen) -> Option<(&'static str, St
         let expected = format!("{resource} at {} or behind", shown.unwrap_or(0));
         return Some(("a view is older than the barrier said", expected, view.indexed_up_to.to_string()));
     }
-    None
+    if scene.is_harmed() {
+        return None;
+    }
+    let (said, showed) = (links(&scene.said(resource, view.indexed_up_to).own), shown_links(&view.page));
+    let expected = format!("{resource} at {}: {said:?}", view.indexed_up_to);
+    (said != showed).then(|| ("a view shows something else than the log says", expected, format!("{showed:?}")))
+}
+
+/// What the annotations of a resource link to, by their names.
+type Links = BTreeMap<String, BTreeSet<String>>;
+
+fn links(own: &Snapshot) -> Links {
+    let annotations = own.nodes().iter().filter(|node| node.labels.contains("Annotation"));
+    let links = annotations.map(|node| {
+        let name = node.id.split_once('#').map_or("", |(_, name)| name);
+        let links = own.edges().iter().filter(|edge| edge.from == node.id && edge.kind.as_str() == "REFERENCES");
+        (name.to_owned(), links.map(|edge| edge.to.clone()).collect())
+    });
+    links.collect()
+}
+
+fn shown_links(page: &serde_json::Value) -> Links {
+    let annotations = page["annotations"].as_object().into_iter().flatten();
+    let links = annotations.map(|(name, annotation)| {
+        let links = annotation["links"].as_array().into_iter().flatten();
+        (name.clone(), links.filter_map(|link| Some(link["to"].as_str()?.to_owned())).collect())
+    });
+    links.collect()
 }
 
 #[cfg(test)]
@@ -80,8 +112,27 @@ pub(super) mod tests {
         let resource = tale.first();
         let view = View { resource: resource.clone(), after: Some(wanted), at: Projector::First };
         let op = tale.run.invoke(Op::View(view));
-        let view = Some(Viewed { indexed_up_to, ..Viewed::default() });
+        let said = links(&tale.said(&resource, indexed_up_to.min(6)));
+        let annotations: BTreeMap<_, _> = said
+            .into_iter()
+            .map(|(name, links)| {
+                let links: Vec<_> = links.into_iter().map(|to| serde_json::json!({ "to": to })).collect();
+                (name, serde_json::json!({ "links": links }))
+            })
+            .collect();
+        let view = Some(Viewed { indexed_up_to, page: serde_json::json!({ "annotations": annotations }) });
         tale.run.ok(op, Ret::Seen(Box::new(Seen { resource, wanted: Some(wanted), shown, view })));
+    }
+
+    #[test]
+    fn a_view_that_lacks_a_link_is_caught() {
+        caught(&Barrier, "a view shows something else than the log says", |tale| {
+            let resource = tale.first();
+            let op = tale.run.invoke(Op::View(View { resource: resource.clone(), after: None, at: Projector::First }));
+            let page = serde_json::json!({ "annotations": {} });
+            let view = Some(Viewed { indexed_up_to: 6, page });
+            tale.run.ok(op, Ret::Seen(Box::new(Seen { resource, wanted: None, shown: None, view })));
+        });
     }
 
     #[test]

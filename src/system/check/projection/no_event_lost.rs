@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::EntityId;
+use graph::{EntityId, Operation};
 use projection::event::system;
 
 use super::super::CoordinatorRecord;
@@ -15,7 +15,7 @@ use crate::system::projection::log::Stored;
 
 /// Positions rise; the events of a stream are numbered from 1 without gap and without duplicate, in the order of the
 /// positions; no id is there twice. What a client was told that it is written is where it was told, and what it was told that
-/// it is not written is nowhere.
+/// it is not written is nowhere. What goes with a transaction is written if that committed, and not if it was refused.
 #[derive(Clone, Copy, Debug)]
 pub struct NoEventLost;
 
@@ -53,6 +53,14 @@ impl Checker<CoordinatorRecord> for NoEventLost {
                     let written = written.filter(|id| by_id.contains_key(id.as_str())).next();
                     written.map(|id| ("an event was written that was refused", id))
                 }
+                (Op::Submit { operations, .. }, Outcome::Ok(Ret::Committed { .. })) => {
+                    let missing = attached(operations).find(|id| !by_id.contains_key(id));
+                    missing.map(|id| ("an event of a committed transaction is missing", id.to_owned()))
+                }
+                (Op::Submit { operations, .. }, Outcome::Ok(Ret::Refused { .. }) | Outcome::Fail) => {
+                    let written = attached(operations).find(|id| by_id.contains_key(id));
+                    written.map(|id| ("an event of an aborted transaction was written", id.to_owned()))
+                }
                 (Op::Append(_), Outcome::Ok(Ret::TwoAnswers { first, then })) => {
                     Some(("one append was told in two ways", format!("{first}, and then {then}")))
                 }
@@ -69,6 +77,14 @@ impl Checker<CoordinatorRecord> for NoEventLost {
         }
         verdict
     }
+}
+
+/// The ids of the events that a transaction appends.
+fn attached(operations: &[Operation]) -> impl Iterator<Item = &str> {
+    operations.iter().filter_map(|operation| match operation {
+        Operation::Append { event, .. } => Some(event.id.as_str()),
+        _ => None,
+    })
 }
 
 impl NoEventLost {
@@ -152,6 +168,38 @@ mod tests {
         passed(&NoEventLost, |tale| {
             let op = append(tale, true);
             tale.run.info(op);
+        });
+    }
+
+    #[test]
+    fn events_go_with_their_transactions() {
+        let submit = |tale: &mut Tale, is_written: bool| {
+            let (first, happening) = (tale.first(), Happening::Updated);
+            let event = happening.sent("attached-1".to_owned(), Some(&first), "t".to_owned());
+            let operation = Operation::Append { resource: Some(first.clone()), event };
+            if is_written {
+                tale.write_as(&first, &happening, "attached-1".to_owned());
+            }
+            tale.run.submit(vec![operation])
+        };
+        let tx = graph::TxId { incarnation: 1, serial: 1 };
+        let committed = || Ret::Committed { tx, created: BTreeMap::new() };
+        let refused = |tale: &Tale| Ret::Refused { tx, refusal: graph::Refusal::EntityExists(tale.first()) };
+        passed(&NoEventLost, |tale| {
+            let op = submit(tale, true);
+            tale.run.ok(op, committed());
+        });
+        caught(&NoEventLost, "an event of a committed transaction is missing", |tale| {
+            let op = submit(tale, false);
+            tale.run.ok(op, committed());
+        });
+        passed(&NoEventLost, |tale| {
+            let op = submit(tale, false);
+            tale.run.ok(op, refused(tale));
+        });
+        caught(&NoEventLost, "an event of an aborted transaction was written", |tale| {
+            let op = submit(tale, true);
+            tale.run.ok(op, refused(tale));
         });
     }
 
