@@ -16,6 +16,12 @@
 //! origin are told apart, and an incarnation far above the old one, so that no transaction is named
 //! twice. The graph is claimed for the new id before anything is written to it, and the ledger comes
 //! to its place last: whatever a crash leaves behind, no coordinator starts on it.
+//!
+//! The server that the graph is on may be the one that the old pair was on, and what that one sent
+//! last may still be on its way. So the claim raises the floor below which no *decide* takes effect
+//! ([`collection`](crate::collection)) to the incarnation of the restored pair, in one transaction
+//! with itself: all that the old one could have sent is below. What a late *fence* leaves is a marker that
+//! nobody waits for.
 
 mod files;
 mod restore;

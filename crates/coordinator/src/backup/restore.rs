@@ -92,7 +92,10 @@ pub async fn restore(
     let hex: String = entropy.iter().map(|byte| format!("{byte:02x}")).collect();
     let (store_id, nonce) = hex.split_at(32);
     let incarnation = manifest.incarnation + RESTORE_GAP;
-    let claimed = graph.execute(statements::claim_store(store_id, incarnation, nonce)).await?;
+    let mut calls = statements::claim_store(store_id, incarnation, nonce);
+    // A decide of the pair that was backed up, sent to this server and late, is below the floor.
+    calls.extend(statements::raise_floor(store_id, TxId { incarnation, serial: 0 }));
+    let claimed = graph.execute(calls).await?;
     if claimed.iter().flatten().flatten().next().and_then(Datum::as_text) != Some(store_id) {
         return Err(occupied());
     }

@@ -1,3 +1,6 @@
+mod restored;
+mod support;
+
 use super::*;
 
 #[test]

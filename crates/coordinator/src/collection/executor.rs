@@ -46,8 +46,11 @@ impl CollectionExecutor {
     async fn collect(&self, limit: u32) -> Result<Input, String> {
         // What the graph enforces counts, and no wish.
         let rows = self.graph(statements::read_floor()).await?;
-        let Some(floor) = floor(&rows) else { return Err("the graph has no floor".to_owned()) };
-        let collected = self.read(ledger::collected).await?.unwrap_or(TxId { incarnation: 1, serial: 0 });
+        let Some(enforced) = floor(&rows) else { return Err("the graph has no floor".to_owned()) };
+        let (forgotten, collected) = self.read(|sql| Ok((ledger::forgotten(sql)?, ledger::collected(sql)?))).await?;
+        let collected = collected.unwrap_or(TxId { incarnation: 1, serial: 0 });
+        // A restored graph enforces more than its log has forgotten, and a start holds the log against the markers.
+        let floor = forgotten.map_or(collected, |forgotten| enforced.min(forgotten));
         let (markers, reached) = if collected >= floor {
             (Vec::new(), collected)
         } else if collected.incarnation < floor.incarnation {
