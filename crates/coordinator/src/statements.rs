@@ -193,6 +193,14 @@ pub fn markers_of(incarnation: u64, after: Option<&str>, limit: u32) -> Vec<Call
     vec![read(&MARKERS_BETWEEN, params)]
 }
 
+/// The statement that reads the first marker, in the order of their ids as text, of this incarnation or one whose number
+/// stands behind it in that order; see [`markers_of`].
+pub fn first_marker_from(incarnation: u64) -> Vec<Call> {
+    // What comes after the last digit in ASCII is a colon.
+    let params = [("after", format!("tx-{incarnation}-").into()), ("before", "tx-:".into()), ("limit", 1i64.into())];
+    vec![read(&MARKERS_BETWEEN, params)]
+}
+
 /// The statement that raises the floor below which markers are removed; see [`RAISE_FLOOR`].
 pub fn raise_floor(id: &str, floor: TxId) -> Vec<Call> {
     let [incarnation, serial] = position(floor);

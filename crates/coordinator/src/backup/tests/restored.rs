@@ -1,6 +1,7 @@
 //! What a pair that was restored owes to the one that was backed up, which may still be there.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use env::{Env, Production};
@@ -83,4 +84,22 @@ async fn markers_of_records_that_are_not_forgotten_stay() {
     assert_eq!(restored.graph.markers().await.len(), 4);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(restored.graph.markers().await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn collecting_does_not_try_the_incarnations_that_a_restore_leaves_out() {
+    let restored = Restored::new().await;
+    let coordinator = restored
+        .start(|options| {
+            options.collection = Some(COLLECTION);
+            options.retention.keep = Millis(1_000);
+            options.retention.period = Millis(1_000);
+        })
+        .await;
+    commit(&coordinator, "d").await;
+    let before = restored.graph.transactions.load(Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(restored.graph.markers().await, Vec::<String>::new());
+    let transactions = restored.graph.transactions.load(Ordering::Relaxed) - before;
+    assert!(transactions < 100, "{transactions} transactions for four markers");
 }
