@@ -82,14 +82,15 @@ pub fn close_isolated(sql: &Connection, tx: TxId, ending: &Ending) -> Result<boo
     Ok(closed == 1)
 }
 
-/// How many of the transactions of an incarnation that the log has as committed were set apart.
-pub(super) fn count_committed(sql: &Connection, incarnation: i64) -> Result<u64, LedgerError> {
+/// How many of the transactions, from the first of these incarnations to the last, that the log has as
+/// committed were set apart.
+pub(super) fn count_committed(sql: &Connection, incarnations: [i64; 2]) -> Result<u64, LedgerError> {
     if !exists(sql)? {
         return Ok(0);
     }
     let query = "SELECT count(*) FROM log JOIN isolated USING (incarnation, serial)
-                 WHERE incarnation = ?1 AND log.state = 'committed'";
-    let count: i64 = sql.query_row(query, [incarnation], |row| row.get(0))?;
+                 WHERE incarnation BETWEEN ?1 AND ?2 AND log.state = 'committed'";
+    let count: i64 = sql.query_row(query, incarnations, |row| row.get(0))?;
     Ok(count.unsigned_abs())
 }
 
