@@ -9,7 +9,7 @@ use graph::{CanonicalKey, EntityId, Kind, Subject, TxId};
 use rusqlite::Connection;
 use stores::batch::{BatchError, Batcher};
 use stores::sqlite::SqlFailure;
-use stores::{Call, GraphError, GraphStore, Rows};
+use stores::{Call, Datum, GraphError, GraphStore, Rows};
 use tokio::sync::{Semaphore, watch};
 
 use crate::access;
@@ -127,10 +127,7 @@ impl CommitExecutor {
                 Ok(report)
             }
             Action::Load { entity } => self.load(id, entity).await,
-            Action::Find { kind, key } => {
-                let holder = self.read(move |sql| ledger::holder(sql, &kind, &key)).await?;
-                Ok(Report::Found(holder))
-            }
+            Action::Find { kind, key } => self.find(id, kind, key).await,
             Action::Examine { subject } => self.examine(subject).await,
             Action::IntendRepair { intent, ground } => {
                 let now = self.now();
@@ -202,7 +199,7 @@ impl CommitExecutor {
         let reason = format!("{finding} entity {entity}: the stores were changed by somebody else");
         tracing::error!(?id, "{reason}");
         self.operations.report_difference(&reason);
-        Err(Failure::Refused { reason, retryable: false })
+        Failure::Refused { reason, retryable: false }
     }
 
     async fn transact(&self, calls: Vec<Call>) -> Result<Vec<Rows>, Failure> {
@@ -212,6 +209,30 @@ impl CommitExecutor {
     fn now(&self) -> Moment {
         Moment { utc: self.env.utc_now(), running: self.clock.now() }
     }
+        Err(self.differ(id, reason))
+    }
+
+    /// Who has a key in SQLite; what the graph says of that one is for its load to compare. That nobody has it both
+    /// stores have to say: the lock on the key makes it one moment, and SQLite is read first, for whoever gives up a
+    /// key holds no lock on it, and leaves the graph before it leaves SQLite.
+    async fn find(&self, id: EffectId, kind: Kind, key: CanonicalKey) -> Result<Report, Failure> {
+        let calls = statements::find_entity(&kind, &key);
+        let wanted = (kind.clone(), key.clone());
+        let holder = self.read(move |sql| ledger::holder(sql, &wanted.0, &wanted.1)).await?;
+        if holder.is_none()
+            && let Some(row) = self.transact(calls).await?.into_iter().flatten().next()
+        {
+            let by = row.first().and_then(Datum::as_text).unwrap_or_default();
+            let reason = format!(
+                "only the graph has an entity with the canonical key {key} of the kind {kind}, {by}: the stores were changed by somebody else"
+            );
+            return Err(self.differ(id, reason));
+        }
+        Ok(Report::Found(holder))
+    }
+
+    /// Tells whoever runs the coordinator that a read has found the stores to differ.
+    fn differ(&self, id: EffectId, reason: String) -> Failure {
 
     async fn write(
         &self,
