@@ -1,6 +1,6 @@
 //! Carries out the effects of the commit core on the real stores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -140,7 +140,19 @@ impl CommitExecutor {
     async fn examine(&self, subject: Subject) -> Result<Report, Failure> {
         let rows = self.transact(statements::examine(&subject)).await?;
         let Examined { held, linked, loose } = Examined::from_rows(&subject, &rows);
-        let evidence = self.read(move |sql| ledger::evidence(sql, subject, held, linked, loose)).await?;
+        let mut evidence = self.read(move |sql| ledger::evidence(sql, subject, held, linked, loose)).await?;
+        // What only a repair asks for, and the events had to be read first to know.
+        let keys = if evidence.agrees() { BTreeSet::new() } else { evidence.keys() };
+        if !keys.is_empty() {
+            let calls = keys.iter().flat_map(|(kind, key)| statements::find_entity(kind, key)).collect();
+            for ((kind, key), rows) in keys.into_iter().zip(self.transact(calls).await?) {
+                let id = rows.first().and_then(|row| row.first()?.as_text());
+                // A name that cannot be one of ours is told of by the scan that meets it.
+                if let Some(by) = id.and_then(|id| EntityId::new(id).ok()) {
+                    evidence.note_holder(kind, key, by);
+                }
+            }
+        }
         Ok(Report::Examined(Box::new(evidence)))
     }
 
@@ -197,18 +209,6 @@ impl CommitExecutor {
             (None, Some(_)) => "only SQLite has",
         };
         let reason = format!("{finding} entity {entity}: the stores were changed by somebody else");
-        tracing::error!(?id, "{reason}");
-        self.operations.report_difference(&reason);
-        Failure::Refused { reason, retryable: false }
-    }
-
-    async fn transact(&self, calls: Vec<Call>) -> Result<Vec<Rows>, Failure> {
-        self.graph.execute(calls, self.graph_limit).await.map_err(graph_failure)
-    }
-
-    fn now(&self) -> Moment {
-        Moment { utc: self.env.utc_now(), running: self.clock.now() }
-    }
         Err(self.differ(id, reason))
     }
 
@@ -233,6 +233,18 @@ impl CommitExecutor {
 
     /// Tells whoever runs the coordinator that a read has found the stores to differ.
     fn differ(&self, id: EffectId, reason: String) -> Failure {
+        tracing::error!(?id, "{reason}");
+        self.operations.report_difference(&reason);
+        Failure::Refused { reason, retryable: false }
+    }
+
+    async fn transact(&self, calls: Vec<Call>) -> Result<Vec<Rows>, Failure> {
+        self.graph.execute(calls, self.graph_limit).await.map_err(graph_failure)
+    }
+
+    fn now(&self) -> Moment {
+        Moment { utc: self.env.utc_now(), running: self.clock.now() }
+    }
 
     async fn write(
         &self,

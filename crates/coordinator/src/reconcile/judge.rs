@@ -91,6 +91,13 @@ pub enum Reason {
     NoEnd,
 }
 
+impl Reason {
+    /// Whether what is in the way may be gone once other differences are repaired.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Reason::StillLinked | Reason::KeyTaken(_))
+    }
+}
+
 /// Decides.
 pub fn judge(order: Order, evidence: &Evidence) -> Verdict {
     if evidence.agrees() {
