@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::access;
 use crate::commit::{Action, Answer, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report};
-use crate::ledger::{self, LedgerError, Moment, Resolution};
+use crate::ledger::{self, LedgerError, Moment, Replays, Resolution};
 use crate::operations::Operations;
 use crate::retention::RunningClock;
 use crate::service::Waiting;
@@ -70,6 +70,8 @@ pub(crate) struct CommitExecutor {
     pub incarnation: u64,
     /// What fences found, for the audit of the transactions that they were for.
     pub fenced: Mutex<BTreeMap<TxId, bool>>,
+    /// What the pass under way has read of the events.
+    pub replays: Replays,
     /// The places of [`FENCES_MAX`]. Waiting for one does not count against the limit of the graph.
     pub fences: Semaphore,
     pub halt: watch::Sender<Option<String>>,
@@ -140,7 +142,9 @@ impl CommitExecutor {
     async fn examine(&self, subject: Subject) -> Result<Report, Failure> {
         let rows = self.transact(statements::examine(&subject)).await?;
         let Examined { held, linked, loose } = Examined::from_rows(&subject, &rows);
-        let mut evidence = self.read(move |sql| ledger::evidence(sql, subject, held, linked, loose)).await?;
+        let replays = self.replays.clone();
+        let read = move |sql: &Connection| ledger::evidence(sql, &replays, subject, held, linked, loose);
+        let mut evidence = self.read(read).await?;
         // What only a repair asks for, and the events had to be read first to know.
         let keys = if evidence.agrees() { BTreeSet::new() } else { evidence.keys() };
         if !keys.is_empty() {

@@ -13,6 +13,10 @@ use crate::commit::{AbortReason, ContentHash, Decision, Ground, IdempotencyKey, 
 /// Writes an intent, or the abort of a transaction whose operations do not fit, or finds
 /// out that the key was used before.
 pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, LedgerError> {
+    begin(sql, intent, None, now)
+}
+
+fn begin(sql: &Connection, intent: &Intent, origin: Option<TxId>, now: Moment) -> Result<Report, LedgerError> {
     let known = match LogRecord::by_key(sql, &intent.key.0) {
         Ok(known) => known,
         // What a retry would have to match is not known any more.
@@ -26,7 +30,7 @@ pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, 
         let settled = record.outcome()?;
         return Ok(Report::Known(settled.unwrap_or_else(|| panic!("{tx} is open and its key was submitted past it"))));
     }
-    let slots = slots(sql, &intent.patch)?;
+    let slots = slots(sql, &intent.patch, origin)?;
     let record = LogRecord {
         tx: intent.tx,
         key: intent.key.0.clone(),
@@ -55,7 +59,7 @@ pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, 
 
 /// Writes the intent of a repair, and into the audit trail what it rests on.
 pub fn intend_repair(sql: &Connection, intent: &Intent, ground: &Ground, now: Moment) -> Result<Report, LedgerError> {
-    let report = intend(sql, intent, now)?;
+    let report = begin(sql, intent, ground.evidence.log.tx(), now)?;
     audit::write(sql, now.utc, intent.tx, AuditAction::Repairing, &json(ground))?;
     Ok(report)
 }

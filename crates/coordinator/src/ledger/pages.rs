@@ -3,8 +3,9 @@
 use graph::{CanonicalKey, Content, EntityId, Kind, Subject};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::history::Replays;
 use super::rows::is_linked;
-use super::{LedgerError, Record, history, holder, load};
+use super::{LedgerError, Record, holder, load};
 use crate::reconcile::{Evidence, Held};
 
 /// Up to `limit` entities after the one of this id, or the first ones, sorted by id.
@@ -55,12 +56,13 @@ pub fn links_after(
 /// whether an end of a link is missing in it.
 pub fn evidence(
     sql: &Connection,
+    replays: &Replays,
     subject: Subject,
     graph: Held,
     graph_linked: bool,
     graph_loose: bool,
 ) -> Result<Evidence, LedgerError> {
-    let log = history::of(sql, &subject)?;
+    let log = replays.of(sql, &subject)?;
     let (row, linked, loose) = match &subject {
         Subject::Entity(id) => {
             let row = load(sql, id)?.map(|row| Content { kind: row.kind, key: row.key, properties: row.properties });
