@@ -111,6 +111,9 @@ pub enum AbortReason {
     /// The graph could not be made to say in time that it took effect, and now never will.
     #[error("the graph did not confirm it in time, and it was fenced off")]
     Fenced,
+    /// Its record was damaged, and a person has taken back what the graph had of it.
+    #[error("its record was damaged, and somebody has taken it back")]
+    TakenBack,
 }
 
 /// A transaction that has an outcome.

@@ -11,7 +11,7 @@ use super::record::{INTENDED, columns_of};
 use super::schema::ISOLATED;
 use super::{LedgerError, Moment, Record};
 use crate::commit::{AbortReason, Decision, Settled};
-use crate::damage::{DamagedRecord, Ending, Fate};
+use crate::damage::{DamagedRecord, Ending, Fate, Ruling};
 
 const COLUMNS: &str = "incarnation, serial, key, why, fate, fields, found_ms, ending";
 
@@ -104,6 +104,9 @@ impl DamagedRecord {
     /// The outcome of the transaction, if it is in both stores or in neither.
     pub(super) fn settled(&self) -> Result<Settled, LedgerError> {
         let decision = match (self.fate, &self.ending) {
+            (Fate::GraphOnly, Some(Ending { outcome: Some(Ruling::Aborted), .. })) => {
+                Decision::Aborted { reason: AbortReason::TakenBack }
+            }
             (Fate::Committed, _) | (Fate::GraphOnly, Some(_)) => Decision::Committed,
             (Fate::GraphOnly, None) => return Err(LedgerError::Isolated(self.tx)),
             (Fate::Aborted, _) => {

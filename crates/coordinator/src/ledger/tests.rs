@@ -141,7 +141,7 @@ fn a_damaged_record_that_was_set_apart_stands_in_nobodys_way() {
             finish(&sql, tx(serial), &Decision::Committed, at(7)).unwrap();
         }
         assert_eq!(forget(&sql, Millis(99), Some(Millis(99)), tx(99), 9).unwrap(), 1, "it keeps those behind it");
-        let ending = Closed { by: "ann".to_owned(), note: "n".to_owned(), at_ms: Millis(8) };
+        let ending = Closed { by: "ann".to_owned(), note: "n".to_owned(), at_ms: Millis(8), outcome: None };
         assert!(close_isolated(&sql, tx(2), &ending).unwrap());
         assert!(!close_isolated(&sql, tx(2), &ending).unwrap(), "once");
         assert!(look_up(&sql, tx(2)).unwrap().is_some());

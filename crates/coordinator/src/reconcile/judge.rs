@@ -188,10 +188,10 @@ impl fmt::Display for Order {
     }
 }
 
-/// The text names no policy or no authority.
+/// The text is none of the words that it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected one of {0}")]
-pub struct UnknownWord(&'static str);
+pub struct UnknownWord(pub(crate) &'static str);
 
 impl FromStr for Policy {
     type Err = UnknownWord;
