@@ -107,7 +107,7 @@ fn crash(data: &Path, in_doubt: usize) {
 
 fn intent(n: usize) -> Intent {
     let tx = TxId { incarnation: CRASHED, serial: n as u64 };
-    Intent { tx, key: key(n), hash: ContentHash(format!("{n:064x}")), patch: create(n) }
+    Intent::new(tx, key(n), ContentHash(format!("{n:064x}")), &create(n))
 }
 
 /// Starts a coordinator; returns how long it took until it had started, and until all was settled.

@@ -343,6 +343,13 @@ impl Coordinator {
         self.ask_in_turn(|request| Input::Outcome { request, tx }).await
     }
 
+    /// The ids that a committed transaction made, by the labels of its operations; none where its record is damaged
+    /// or older than the retention.
+    pub async fn created(&self, tx: TxId) -> Result<BTreeMap<EntityId, EntityId>, Rejection> {
+        let created = access::read(&self.ledger, move |sql| ledger::created(sql, tx)).await;
+        created.map_err(|error| Rejection::Unavailable(error.to_string()))
+    }
+
     /// How the protocol is.
     pub async fn status(&self) -> Status {
         match self.ask(None, |request| Input::Inspect { request }).await {

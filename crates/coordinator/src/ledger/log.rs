@@ -1,6 +1,8 @@
 //! The log: intents, outcomes, and what a start reads from it.
 
-use graph::TxId;
+use std::collections::BTreeMap;
+
+use graph::{EntityId, Patch, TxId};
 use rusqlite::{Connection, params};
 
 use super::audit::{self, AuditAction};
@@ -35,7 +37,7 @@ fn begin(sql: &Connection, intent: &Intent, origin: Option<TxId>, now: Moment) -
         tx: intent.tx,
         key: intent.key.0.clone(),
         hash: intent.hash.0.clone(),
-        patch: json(&intent.patch),
+        patch: json(&intent.sent()),
         slots: json(&slots),
         state: INTENDED.to_owned(),
         reason: None,
@@ -93,6 +95,18 @@ pub fn look_up(sql: &Connection, tx: TxId) -> Result<Option<Settled>, LedgerErro
     }
 }
 
+/// The ids that a committed transaction made, by the labels of its operations; none where its record is gone or was
+/// set apart.
+pub fn created(sql: &Connection, tx: TxId) -> Result<BTreeMap<EntityId, EntityId>, LedgerError> {
+    let record = match LogRecord::read(sql, tx) {
+        Ok(record) => record.filter(|record| record.state == COMMITTED),
+        Err(error) => set_apart(sql, error).map(|_| None)?,
+    };
+    let Some(record) = record else { return Ok(BTreeMap::new()) };
+    let sent: Patch = serde_json::from_str(&record.patch).map_err(|error| damaged(tx, error.to_string()))?;
+    Ok(sent.generated(tx))
+}
+
 /// The intents without an outcome, oldest first. Those whose records were set apart are not among
 /// them: nobody knows what they were to do.
 pub fn unresolved(sql: &Connection) -> Result<Vec<Intent>, LedgerError> {
@@ -124,10 +138,10 @@ fn intended(record: &LogRecord) -> Result<(Intent, Vec<EventSlot>), LedgerError>
     if state != INTENDED {
         return Err(damaged(*tx, format!("{state} already")));
     }
-    let patch = serde_json::from_str(patch).map_err(|error| damaged(*tx, format!("its operations: {error}")))?;
+    let sent = serde_json::from_str(patch).map_err(|error| damaged(*tx, format!("its operations: {error}")))?;
     let slots = serde_json::from_str(slots).map_err(|error| damaged(*tx, format!("its events: {error}")))?;
     let (key, hash) = (IdempotencyKey(key.clone()), ContentHash(hash.clone()));
-    Ok((Intent { tx: *tx, key, hash, patch }, slots))
+    Ok((Intent::new(*tx, key, hash, &sent), slots))
 }
 
 fn append(sql: &Connection, intent: &Intent, slots: &[EventSlot]) -> Result<(), LedgerError> {

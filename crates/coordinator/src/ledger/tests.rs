@@ -28,7 +28,7 @@ fn intent(serial: u64) -> Intent {
     let create =
         Operation::Create { id, kind: "thing".parse().unwrap(), key: None, properties: graph::Properties::new() };
     let (key, hash) = (IdempotencyKey(format!("k{serial}")), ContentHash(format!("h{serial}")));
-    Intent { tx: tx(serial), key, hash, patch: Patch { operations: vec![create] } }
+    Intent::new(tx(serial), key, hash, &Patch { operations: vec![create] })
 }
 
 fn intended(sql: &Connection, serial: u64) {
@@ -330,6 +330,30 @@ fn events_that_are_not_what_was_written_are_told_from_absence() {
         let unreadable = replayed(&sql, A);
         assert!(matches!(unreadable, Logged::Unreadable(_)), "{change}: {unreadable:?}");
     }
+}
+
+/// The log has what the client sent: what its labels became follows from it and the name.
+#[test]
+fn what_the_labels_of_a_transaction_became_is_known_as_long_as_its_record() {
+    let sql = ledger();
+    let sent = r#"[{"create":{"id":"_:x","kind":"thing"}},{"create":{"id":"y","kind":"thing"}},
+                   {"link":{"from":"y","kind":"knows","to":"_:x"}}]"#;
+    let sent: Patch = serde_json::from_str(sent).unwrap();
+    let labelled = |serial| {
+        let Intent { tx, key, hash, .. } = intent(serial);
+        Intent::new(tx, key, hash, &sent)
+    };
+    assert_eq!(intend(&sql, &labelled(1), at(0)).unwrap(), Report::Intended);
+    assert_eq!(unresolved(&sql).unwrap(), [labelled(1)], "for the next process");
+    assert_eq!(created(&sql, tx(1)).unwrap(), [].into(), "nobody knows yet whether there are any");
+    finish(&sql, tx(1), &Decision::Committed, at(0)).unwrap();
+    let (label, id) = ("_:x".parse().unwrap(), "e-1-1-0".parse().unwrap());
+    assert_eq!(created(&sql, tx(1)).unwrap(), [(label, id)].into());
+    assert!(load(&sql, &"e-1-1-0".parse().unwrap()).unwrap().is_some());
+    intend(&sql, &labelled(2), at(0)).unwrap();
+    assert_eq!(created(&sql, tx(2)).unwrap(), [].into(), "it was refused: y is there");
+    forget(&sql, Millis(9), Some(Millis(9)), tx(9), 9).unwrap();
+    assert_eq!(created(&sql, tx(1)).unwrap(), [].into());
 }
 
 /// A pass asks for each link of an entity in turn: what it has read of the events it does not read again.
