@@ -1,4 +1,5 @@
 mod agree;
+mod full;
 mod restored;
 mod support;
 
