@@ -75,7 +75,7 @@ pub(super) fn apply(
     slots: &[EventSlot],
 ) -> Result<Result<(), Refusal>, LedgerError> {
     for (operation, slot) in patch.operations.iter().zip(slots) {
-        if let Err(refusal) = apply_one(sql, tx, operation, slot.sequence)? {
+        if let Err(refusal) = apply_one(sql, tx, operation, slot)? {
             return Ok(Err(refusal));
         }
     }
@@ -96,10 +96,10 @@ pub(super) fn apply_decided(
 ) -> Result<Vec<Refusal>, LedgerError> {
     let mut overridden = Vec::new();
     for (operation, slot) in patch.operations.iter().zip(slots) {
-        if let Err(refusal) = apply_one(sql, tx, operation, slot.sequence)? {
+        if let Err(refusal) = apply_one(sql, tx, operation, slot)? {
             clear_the_way(sql, operation)?;
             // What still does not fit then has nothing left to do, like deleting what is gone.
-            let _ = apply_one(sql, tx, operation, slot.sequence)?;
+            let _ = apply_one(sql, tx, operation, slot)?;
             overridden.push(refusal);
         }
     }
@@ -139,8 +139,9 @@ fn clear_key(sql: &Connection, id: &EntityId, kind: &Kind, key: Option<&Canonica
     )?)
 }
 
-/// The next free sequence numbers of the entities that the patch changes, one an operation.
-pub(super) fn slots(sql: &Connection, patch: &Patch) -> Result<Vec<EventSlot>, LedgerError> {
+/// The next free sequence numbers of the entities that the patch changes, one an operation. `origin` is the
+/// transaction of the last event of what a repair puts back.
+pub(super) fn slots(sql: &Connection, patch: &Patch, origin: Option<TxId>) -> Result<Vec<EventSlot>, LedgerError> {
     let mut last = sql.prepare_cached("SELECT max(sequence) FROM event WHERE resource = ?1")?;
     let mut slots: Vec<EventSlot> = Vec::with_capacity(patch.operations.len());
     for operation in &patch.operations {
@@ -153,7 +154,8 @@ pub(super) fn slots(sql: &Connection, patch: &Patch) -> Result<Vec<EventSlot>, L
             }
         };
         let sequence = if has_event(operation) { last + 1 } else { last };
-        slots.push(EventSlot { resource, sequence });
+        let is_link = matches!(operation, Operation::Restore { subject: Subject::Link { .. }, logged: true, .. });
+        slots.push(EventSlot { resource, sequence, origin: origin.filter(|_| is_link) });
     }
     Ok(slots)
 }
@@ -176,9 +178,9 @@ fn apply_one(
     sql: &Connection,
     tx: TxId,
     operation: &Operation,
-    sequence: u64,
+    slot: &EventSlot,
 ) -> Result<Result<(), Refusal>, LedgerError> {
-    let version = i64::try_from(sequence).expect("sequence numbers fit into 63 bits");
+    let version = i64::try_from(slot.sequence).expect("sequence numbers fit into 63 bits");
     match operation {
         Operation::Create { id, kind, key, properties } => {
             if load(sql, id)?.is_some() {
@@ -227,8 +229,7 @@ fn apply_one(
             restore_entity(sql, id, content.as_ref(), version, tx)
         }
         Operation::Restore { subject, content, logged } => {
-            let tx = if *logged { history::of(sql, subject)?.tx().unwrap_or(tx) } else { tx };
-            let restored = restore_link(sql, subject, content.as_ref(), tx)?;
+            let restored = restore_link(sql, subject, content.as_ref(), slot.origin.unwrap_or(tx))?;
             if restored.is_ok() && !logged {
                 touch(sql, subject.resource(), version, tx)?;
             }
