@@ -21,7 +21,8 @@
 //! # What is safe
 //!
 //! - It is never finished, and never counted as finished: its rows and events were not written,
-//!   and the sequence numbers that it had taken are free for others.
+//!   and the sequence numbers that it had taken are free for others, those of streams included: its
+//!   streams cannot be locked either.
 //! - Its entities cannot be locked, so others may write to them. They are not hurt: a strong read
 //!   compares the stores and refuses what differs, and what does not fit the graph is aborted.
 //! - The events do not know of its changes, so no policy may decide by them: while a record is

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::access;
 use crate::commit::{Action, Answer, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report};
+use crate::events::{Appended, Feed};
 use crate::ledger::{self, LedgerError, Moment, Replays, Resolution};
 use crate::operations::Operations;
 use crate::retention::RunningClock;
@@ -75,6 +76,7 @@ pub(crate) struct CommitExecutor {
     /// The places of [`FENCES_MAX`]. Waiting for one does not count against the limit of the graph.
     pub fences: Semaphore,
     pub halt: watch::Sender<Option<String>>,
+    pub feed: Feed,
 }
 
 impl Executor<Commit> for CommitExecutor {
@@ -111,7 +113,17 @@ impl CommitExecutor {
                     ledger::audit_resolution(sql, tx, resolution, now)?;
                     ledger::finish(sql, tx, &decision, now)
                 };
-                self.write(finish).await
+                let position = self.write(finish).await?;
+                position.into_iter().for_each(|position| self.feed.announce(position));
+                Ok(Report::Finished)
+            }
+            Action::Append(append) => {
+                let now = self.now();
+                let appended = self.write(move |sql| ledger::append(sql, &append, now)).await?;
+                if let Appended::New(placed) = &appended {
+                    self.feed.announce(placed.position);
+                }
+                Ok(Report::Appended(appended))
             }
             Action::LookUp { tx } => {
                 let settled = self.read(move |sql| ledger::look_up(sql, tx)).await?;
@@ -250,10 +262,10 @@ impl CommitExecutor {
         Moment { utc: self.env.utc_now(), running: self.clock.now() }
     }
 
-    async fn write(
+    async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<Report, LedgerError> + Send + 'static,
-    ) -> Result<Report, Failure> {
+        work: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, Failure> {
         access::write(&self.ledger, work).await.map_err(ledger_failure)
     }
 

@@ -20,6 +20,7 @@ use crate::commit::{
     Submission,
 };
 use crate::damage::Isolated;
+use crate::events::Feed;
 use crate::executor::{self, CommitExecutor, FENCES_MAX};
 use crate::ledger::{self, AuditEntry, LedgerError, Replays};
 use crate::neighbourhood::{self, Found, Part};
@@ -51,6 +52,8 @@ pub struct Options {
     /// How many requests may be open, those included whose clients have gone away; further ones
     /// are refused. At least 1.
     pub requests_max: usize,
+    /// How many readers may wait for events at once; further ones are refused. At least 1.
+    pub waiting_readers_max: usize,
     /// When somebody has to look.
     pub alerts: alerts::Config,
 }
@@ -67,6 +70,7 @@ impl Options {
             graph_limit: Duration::from_secs(5),
             prepare_limit: Duration::from_secs(300),
             requests_max: 512,
+            waiting_readers_max: 256,
             alerts: alerts::Config::default(),
         }
     }
@@ -179,6 +183,7 @@ pub struct Coordinator {
     answer_timeout: Duration,
     pub(crate) graph_limit: Duration,
     halted: watch::Receiver<Option<String>>,
+    pub(crate) feed: Feed,
     findings: Arc<[Finding]>,
     pub(crate) isolated: Isolated,
 }
@@ -193,7 +198,9 @@ impl Coordinator {
         env.entropy(&mut seed);
         let commit = Config { jitter_seed: u64::from_le_bytes(seed), ..options.commit };
         let (core, first) = Commit::recover(commit, opened.incarnation, opened.unresolved)?;
-        let operations = Arc::new(Operations::new(options.alerts, &core, opened.findings.is_empty()));
+        let feed = Feed::new(opened.last_position, options.waiting_readers_max);
+        let sound = opened.findings.is_empty();
+        let operations = Arc::new(Operations::new(options.alerts, &core, sound, feed.clone()));
         operations.report_check(START_CHECK, start_check(&opened.findings));
         let isolated = Isolated::new(&opened.damaged, operations.clone());
         env.spawn(operations::announce(Arc::downgrade(&operations)));
@@ -215,6 +222,7 @@ impl Coordinator {
             replays: replays.clone(),
             fences: Semaphore::new(FENCES_MAX),
             halt,
+            feed: feed.clone(),
         };
         let core = operations::drive(&env, core, first, executor, operations.clone());
         let retention = Retention::new(options.retention, opened.running);
@@ -260,6 +268,7 @@ impl Coordinator {
             answer_timeout: Duration::from_millis(options.commit.answer_timeout_ms.0),
             graph_limit,
             halted,
+            feed,
             findings,
             isolated,
         })

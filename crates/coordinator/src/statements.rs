@@ -242,6 +242,8 @@ fn named<const N: usize>(params: [(&str, Datum); N]) -> Params {
 fn calls_of(operation: &Operation) -> Vec<Call> {
     match operation {
         Operation::Restore { subject, content, .. } => restore(subject, content.as_ref()),
+        // The graph does not hear of it.
+        Operation::Append { .. } => Vec::new(),
         operation => vec![call_for(operation)],
     }
 }
@@ -277,6 +279,7 @@ fn restore(subject: &Subject, content: Option<&Content>) -> Vec<Call> {
 fn call_for(operation: &Operation) -> Call {
     match operation {
         Operation::Restore { subject, .. } => panic!("restoring {subject} takes several statements"),
+        Operation::Append { event, .. } => panic!("event {} takes no statement", event.id),
         Operation::Create { id, kind, key: Some(key), properties } => change(
             &CREATE_KEYED_ENTITY,
             [

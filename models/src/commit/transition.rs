@@ -129,6 +129,7 @@ impl Hosting for CommitModel {
             (Work::Graph(request), _) => Progress::Executed(self.execute_in_graph(state, request)),
             (Work::Read, Progress::HalfRead(writes)) => Progress::Executed(self.view(&writes, &state.ledger.rows)),
             (Work::Read, _) => Progress::HalfRead(state.graph.writes.clone()),
+            (Work::Append(request), _) => panic!("{request:?} appends, and nobody does"),
         }
     }
 

@@ -169,6 +169,7 @@ impl Hosting for ReconcileModel {
                 Ok(Report::Examined(Box::new(self.evidence(state, in_graph))))
             }
             (Work::Read, _) => return Progress::HalfRead(state.graph.entity),
+            (Work::Append(request), _) => panic!("{request:?} appends, and nobody does"),
         })
     }
 

@@ -6,6 +6,10 @@
 //! That nothing began meanwhile, a repair for instance, is checked at the end; otherwise it is done
 //! again.
 //!
+//! Events that are appended by themselves are in the ledger alone, so they do not wait: the copy has those that were
+//! there when it was made. Whoever follows the feed of a restored store and has come further than its
+//! last position is told so. Damaged events are copied as they are, and refused to readers as before.
+//!
 //! The folder has three files: the ledger, made by SQLite's `VACUUM INTO`; the graph, one element a
 //! line as JSON, entities before links before markers, for any graph store; and the [`Manifest`] with
 //! the size and SHA-256 of both. It is written under another name, synced, and renamed: a folder of
@@ -38,8 +42,8 @@ use serde::{Deserialize, Serialize};
 use stores::{Datum, Rows};
 
 use self::agree::agree;
+use self::files::{Copied, Sink, Staging};
 pub use self::files::{FileSum, GRAPH_FILE, MANIFEST_FILE};
-use self::files::{Sink, Staging};
 pub use self::restore::{RESTORE_GAP, RestoreError, restore};
 use crate::service::Coordinator;
 use crate::{LEDGER_FILE, access, ledger, statements, view};
@@ -81,6 +85,9 @@ pub struct Manifest {
     pub links: u64,
     /// How many markers.
     pub markers: u64,
+    /// How many events the streams had: the last position. Older releases did not say.
+    #[serde(default)]
+    pub events: u64,
     /// The ledger.
     pub ledger: FileSum,
     /// The graph.
@@ -165,7 +172,7 @@ impl Coordinator {
         for _ in 0..ATTEMPTS {
             let up_to = self.wait_for_quiet().await?;
             let Exported { file, entities, links, markers } = self.export(&staging).await?;
-            let ledger = self.copy_ledger(&staging).await?;
+            let Copied { file: ledger, events } = self.copy_ledger(&staging).await?;
             if self.operations().quiet() != Some(up_to) {
                 continue;
             }
@@ -184,6 +191,7 @@ impl Coordinator {
                 entities,
                 links,
                 markers,
+                events,
                 ledger,
                 graph,
             };
@@ -266,7 +274,7 @@ impl Coordinator {
         Ok(pages.into_iter().next().unwrap_or_default())
     }
 
-    async fn copy_ledger(&self, staging: &Staging) -> Result<FileSum, BackupError> {
+    async fn copy_ledger(&self, staging: &Staging) -> Result<Copied, BackupError> {
         let (from, to) = (self.ledger_path.clone(), staging.path(LEDGER_FILE));
         self.env.blocking(move || files::copy_ledger(&from, &to)).await
     }

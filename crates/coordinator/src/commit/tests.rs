@@ -1,6 +1,7 @@
 //! The core by hand, one rule a test. Every order of events at once is the subject of the
 //! `models` crate, and of [`schedules`] where several entities are concerned.
 
+mod appends;
 mod identity;
 mod repairs;
 mod schedules;

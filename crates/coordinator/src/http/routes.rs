@@ -17,7 +17,7 @@ use web::server::{Limits, Serving};
 use web::token::Token;
 
 use super::api::{Consistency, Entity, Health, IDEMPOTENCY_KEY, Outcome, Transaction, parse_key};
-use super::{answers, operational, stores};
+use super::{answers, events, operational, stores};
 use crate::commit::{Answer, Decision, IdempotencyKey, Settled};
 use crate::problem::{At, Problem, ProblemType};
 use crate::service::{Coordinator, Place};
@@ -49,6 +49,9 @@ static ROUTES: &[Route] = &[
     Route { path: "/entities/{id}/neighbours", answer: || get(read) },
     Route { path: "/transactions/{tx}/audit", answer: || get(operational::audit_of) },
     Route { path: "/audit", answer: || get(operational::audit) },
+    Route { path: "/events", answer: || get(events::feed).post(events::append) },
+    Route { path: "/streams", answer: || get(events::streams) },
+    Route { path: "/streams/{resource}/events", answer: || get(events::stream) },
     Route { path: "/in-doubt", answer: || get(operational::in_doubt) },
     Route { path: "/validations", answer: || post(stores::validate) },
     Route { path: "/reconciliations", answer: || post(stores::reconcile) },
@@ -66,7 +69,8 @@ static ROUTES: &[Route] = &[
 
 /// Serves the API until `stop` resolves, and returns what it resolved to; see [`web::server::serve`].
 ///
-/// A transaction whose client is cut off at the end goes on, or is resolved by the next process.
+/// A transaction whose client is cut off at the end goes on, or is resolved by the next process. Readers who wait for
+/// events are answered then.
 pub async fn serve<T>(
     env: Env,
     listener: Box<dyn Listener>,
@@ -75,7 +79,12 @@ pub async fn serve<T>(
     stop: impl Future<Output = T>,
 ) -> T {
     let Serving { limits, token } = serving.into();
-    let router = router(env.clone(), coordinator, limits, token);
+    let router = router(env.clone(), coordinator.clone(), limits, token);
+    let stop = async {
+        let end = stop.await;
+        coordinator.end_waits();
+        end
+    };
     web::server::serve(env, listener, router, limits, stop).await
 }
 

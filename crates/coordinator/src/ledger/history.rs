@@ -130,7 +130,8 @@ fn event(tx: &str, payload: &str) -> Result<(TxId, Operation), String> {
 /// What an event of an entity is about: the entity, or a link that leaves it.
 fn subject(resource: &EntityId, operation: &Operation) -> Subject {
     match operation {
-        Operation::Create { .. } | Operation::Update { .. } | Operation::Delete { .. } => {
+        // An event of a stream is none of an entity; `after` says so.
+        Operation::Create { .. } | Operation::Update { .. } | Operation::Delete { .. } | Operation::Append { .. } => {
             Subject::Entity(resource.clone())
         }
         Operation::Link { from, kind, to, .. } | Operation::Unlink { from, kind, to } => {

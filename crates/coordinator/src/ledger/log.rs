@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use graph::{EntityId, Patch, TxId};
+use graph::{EntityId, Millis, Operation, Patch, TxId};
 use rusqlite::{Connection, params};
 
 use super::audit::{self, AuditAction};
 use super::isolated::set_apart;
 use super::record::{ABORTED, COMMITTED, INTENDED, LogRecord, damaged};
 use super::rows::{apply, apply_decided, has_event, slots};
-use super::{EventSlot, LedgerError, Moment};
+use super::{EventSlot, LedgerError, Moment, stored};
 use crate::commit::{AbortReason, ContentHash, Decision, Ground, IdempotencyKey, Intent, Report, Settled};
 
 /// Writes an intent, or the abort of a transaction whose operations do not fit, or finds
@@ -66,16 +66,19 @@ pub fn intend_repair(sql: &Connection, intent: &Intent, ground: &Ground, now: Mo
     Ok(report)
 }
 
-/// Writes the outcome of an intended transaction, with its rows and events if it committed.
-pub fn finish(sql: &Connection, tx: TxId, decision: &Decision, now: Moment) -> Result<Report, LedgerError> {
+/// Writes the outcome of an intended transaction, with its rows and events if it committed. Returns the
+/// position of the last event that it appended to a stream, if it did.
+pub fn finish(sql: &Connection, tx: TxId, decision: &Decision, now: Moment) -> Result<Option<u64>, LedgerError> {
     let record = LogRecord::read(sql, tx)?.ok_or_else(|| damaged(tx, "it is gone"))?;
     let (intent, slots) = intended(&record)?;
+    let mut position = None;
     match decision {
         Decision::Committed => {
             for refusal in apply_decided(sql, tx, &intent.patch, &slots)? {
                 audit::write(sql, now.utc, tx, AuditAction::Overrode, &refusal.to_string())?;
             }
-            append(sql, &intent, &slots)?;
+            write_history(sql, &intent, &slots)?;
+            position = append(sql, &intent, &slots, now.utc)?;
             settled(record, COMMITTED, None, now).update(sql)?;
             audit::write(sql, now.utc, tx, AuditAction::Committed, "")?;
         }
@@ -84,7 +87,7 @@ pub fn finish(sql: &Connection, tx: TxId, decision: &Decision, now: Moment) -> R
             audit::write(sql, now.utc, tx, AuditAction::Aborted, &reason.to_string())?;
         }
     }
-    Ok(Report::Finished)
+    Ok(position)
 }
 
 /// The outcome of a transaction; `None` if it has none, never began, or was forgotten.
@@ -144,7 +147,18 @@ fn intended(record: &LogRecord) -> Result<(Intent, Vec<EventSlot>), LedgerError>
     Ok((Intent::new(*tx, key, hash, &sent), slots))
 }
 
-fn append(sql: &Connection, intent: &Intent, slots: &[EventSlot]) -> Result<(), LedgerError> {
+/// Appends the events of streams, and returns the position of the last of them.
+fn append(sql: &Connection, intent: &Intent, slots: &[EventSlot], now: Millis) -> Result<Option<u64>, LedgerError> {
+    let mut position = None;
+    for (operation, slot) in intent.patch.operations.iter().zip(slots) {
+        if let Operation::Append { event, .. } = operation {
+            position = Some(stored::insert(sql, &slot.resource, slot.sequence, event, Some(intent.tx), now)?);
+        }
+    }
+    Ok(position)
+}
+
+fn write_history(sql: &Connection, intent: &Intent, slots: &[EventSlot]) -> Result<(), LedgerError> {
     let mut insert =
         sql.prepare_cached("INSERT INTO event (resource, sequence, tx, payload) VALUES (?1, ?2, ?3, ?4)")?;
     let with_slots = intent.patch.operations.iter().zip(slots);

@@ -1,9 +1,13 @@
 //! The entities and links, and what an operation does to them.
 
-use graph::{CanonicalKey, Content, EntityId, Kind, Operation, Patch, Properties, Refusal, Subject, TxId, Value};
+use std::collections::BTreeMap;
+
+use graph::{
+    CanonicalKey, Content, EntityId, Kind, Operation, Patch, Properties, Refusal, Subject, TxId, Value, stream_of,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EventSlot, LedgerError, Record, history};
+use super::{EventSlot, LedgerError, Record, history, stored};
 
 /// An entity as SQLite has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +128,7 @@ fn clear_the_way(sql: &Connection, operation: &Operation) -> Result<(), LedgerEr
         Operation::Restore { subject: Subject::Entity(id), content: Some(Content { kind, key, .. }), .. } => {
             clear_key(sql, id, kind, key.as_ref())?
         }
-        Operation::Update { .. } | Operation::Unlink { .. } | Operation::Restore { .. } => 0,
+        Operation::Update { .. } | Operation::Unlink { .. } | Operation::Restore { .. } | Operation::Append { .. } => 0,
     };
     Ok(())
 }
@@ -139,25 +143,47 @@ fn clear_key(sql: &Connection, id: &EntityId, kind: &Kind, key: Option<&Canonica
     )?)
 }
 
-/// The next free sequence numbers of the entities that the patch changes, one an operation. `origin` is the
-/// transaction of the last event of what a repair puts back.
+/// The next free sequence numbers of the entities that the patch changes and of the streams that it
+/// appends to, one an operation. `origin` is the transaction of the last event of what a repair puts back.
 pub(super) fn slots(sql: &Connection, patch: &Patch, origin: Option<TxId>) -> Result<Vec<EventSlot>, LedgerError> {
-    let mut last = sql.prepare_cached("SELECT max(sequence) FROM event WHERE resource = ?1")?;
-    let mut slots: Vec<EventSlot> = Vec::with_capacity(patch.operations.len());
-    for operation in &patch.operations {
-        let resource = subject(operation).clone();
-        let last = match slots.iter().rev().find(|slot| slot.resource == resource) {
-            Some(slot) => slot.sequence,
-            None => {
-                let last: Option<i64> = last.query_row([resource.as_str()], |row| row.get(0))?;
-                last.map_or(0, i64::unsigned_abs)
-            }
-        };
-        let sequence = if has_event(operation) { last + 1 } else { last };
-        let is_link = matches!(operation, Operation::Restore { subject: Subject::Link { .. }, logged: true, .. });
-        slots.push(EventSlot { resource, sequence, origin: origin.filter(|_| is_link) });
+    let mut entities = Counted::default();
+    let mut streams = Counted::default();
+    let slot = |operation: &Operation| match operation {
+        Operation::Append { resource, .. } => {
+            streams.next(stream_of(resource.as_ref()), 1, |stream| stored::last_sequence(sql, stream))
+        }
+        operation => {
+            let step = u64::from(has_event(operation));
+            let slot = entities.next(subject(operation).clone(), step, |entity| last_version(sql, entity))?;
+            let is_link = matches!(operation, Operation::Restore { subject: Subject::Link { .. }, logged: true, .. });
+            Ok(EventSlot { origin: origin.filter(|_| is_link), ..slot })
+        }
+    };
+    patch.operations.iter().map(slot).collect()
+}
+
+/// The last sequence number of each, those included that the patch gives out.
+#[derive(Default)]
+struct Counted(BTreeMap<EntityId, u64>);
+
+impl Counted {
+    fn next(
+        &mut self,
+        resource: EntityId,
+        step: u64,
+        last: impl FnOnce(&EntityId) -> Result<u64, LedgerError>,
+    ) -> Result<EventSlot, LedgerError> {
+        let known = self.0.get(&resource).copied();
+        let sequence = known.map_or_else(|| last(&resource), Ok)? + step;
+        self.0.insert(resource.clone(), sequence);
+        Ok(EventSlot { resource, sequence, origin: None })
     }
-    Ok(slots)
+}
+
+fn last_version(sql: &Connection, entity: &EntityId) -> Result<u64, LedgerError> {
+    let query = "SELECT max(sequence) FROM event WHERE resource = ?1";
+    let last: Option<i64> = sql.prepare_cached(query)?.query_row([entity.as_str()], |row| row.get(0))?;
+    Ok(last.map_or(0, i64::unsigned_abs))
 }
 
 /// The entity whose version an operation raises: for a link, the one it leaves.
@@ -166,12 +192,14 @@ fn subject(operation: &Operation) -> &EntityId {
         Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => id,
         Operation::Link { from, .. } | Operation::Unlink { from, .. } => from,
         Operation::Restore { subject, .. } => subject.resource(),
+        Operation::Append { .. } => panic!("an event of a stream is no change of an entity"),
     }
 }
 
-/// Whether an operation appends an event: all do but those that restore what events say.
+/// Whether an operation adds to the history of its entity: all do but those that restore what it
+/// says, and events of streams.
 pub(super) fn has_event(operation: &Operation) -> bool {
-    !matches!(operation, Operation::Restore { logged: true, .. })
+    !matches!(operation, Operation::Restore { logged: true, .. } | Operation::Append { .. })
 }
 
 fn apply_one(
@@ -234,6 +262,11 @@ fn apply_one(
                 touch(sql, subject.resource(), version, tx)?;
             }
             Ok(restored)
+        }
+        // It is inserted at the end, where there is an outcome.
+        Operation::Append { event, .. } => {
+            let stored = stored::is_stored(sql, &event.id)?;
+            Ok(if stored { Err(Refusal::EventExists(event.id.clone())) } else { Ok(()) })
         }
     }
 }

@@ -1,4 +1,5 @@
 mod keys;
+mod stored;
 
 use graph::{Content, EntityId, Operation, Patch, Subject};
 use rusqlite::Connection;
