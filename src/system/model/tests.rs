@@ -304,7 +304,7 @@ fn settle(sql: &Connection, tx: TxId, patch: &Patch, decision: &Decision) -> Res
     let intent = Intent { tx, key, hash, patch: patch.clone() };
     match ledger::intend(sql, &intent, moment(1)).unwrap() {
         Report::Intended => {
-            assert_eq!(ledger::finish(sql, tx, decision, moment(2)).unwrap(), Report::Finished);
+            assert_eq!(ledger::finish(sql, tx, decision, moment(2)).unwrap(), None);
             Ok(())
         }
         Report::Refused(refusal) => Err(refusal),
