@@ -11,6 +11,8 @@
 #[path = "support/percentile.rs"]
 mod percentile;
 mod support;
+#[path = "support/transactions.rs"]
+mod transactions;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,8 +27,9 @@ use graph::{Millis, TxId};
 use percentile::percentile_ms;
 use rusqlite::Connection;
 use stores::GraphStore;
-use support::{create, figure, folder, is_smoke, key, open_graph, production, runtime, start};
+use support::{figure, folder, is_smoke, open_graph, production, runtime, start};
 use tokio::time::Instant;
+use transactions::{create, key};
 
 const ROUNDS: usize = 5;
 
