@@ -110,7 +110,7 @@ fn crash(data: &Path, in_doubt: usize) {
 
 fn intent(n: usize) -> Intent {
     let tx = TxId { incarnation: CRASHED, serial: n as u64 };
-    Intent { tx, key: key(n), hash: ContentHash(format!("{n:064x}")), patch: create(n) }
+    Intent::new(tx, key(n), ContentHash(format!("{n:064x}")), &create(n))
 }
 
 /// Starts a coordinator; returns how long it took until it had started, and until all was settled.
@@ -127,7 +127,7 @@ fn recover(data: &Path, in_doubt: usize) -> (Duration, Duration) {
         (started, began.elapsed())
     });
     let sql = Connection::open(data.join(LEDGER_FILE)).expect("it is there");
-    let committed = ledger::count_committed(&sql, CRASHED).expect("it can be read");
+    let committed = ledger::count_committed(&sql, CRASHED..=CRASHED).expect("it can be read");
     assert_eq!(committed, in_doubt as u64 / 2, "what was decided is rolled forward, and nothing else");
     assert!(ledger::unresolved(&sql).expect("it can be read").is_empty(), "nothing is left in doubt");
     times
