@@ -68,7 +68,7 @@ pub fn registry() -> &'static [Entry] {
             name: "append",
             description: "streams of events that transactions and others append to, under crashes and lost answers",
             pinned_small: 287_681,
-            pinned_large: 2,
+            pinned_large: 1_025_250,
             search: |size, pinned, threads, progress| search(append_model(size), Some(pinned), threads, progress),
             serve: |size, address| serve(append_model(size), address),
         },
