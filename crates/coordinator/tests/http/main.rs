@@ -6,6 +6,8 @@ mod browse;
 mod client;
 mod identity;
 mod openapi;
+#[path = "../../../web/tests/support/openapi.rs"]
+mod openapi_document;
 mod operations;
 mod shutdown;
 mod support;
