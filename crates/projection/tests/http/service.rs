@@ -18,7 +18,7 @@ use crate::support::{Running, created, id, linked, open, options, unknown};
 
 /// Random logs, the same in every run: with a permutation of each in which events are repeated.
 fn samples(count: usize) -> Vec<(Vec<Arc<Event>>, Vec<Arc<Event>>)> {
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, b"squall projector over HTTP, no. 1");
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, b"squall projector over HTTP, seed");
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let log = logs::poisoned_log(80).prop_flat_map(|log| {
         let repeated: Vec<_> = log.iter().chain(log.iter().step_by(3)).cloned().collect();
