@@ -5,6 +5,7 @@ use projection::lanes::{Input, RequestId, Scope};
 use crate::subjects;
 
 #[path = "../it/generate.rs"]
+#[expect(dead_code, reason = "the storms need more of it")]
 mod logs;
 #[path = "../it/world.rs"]
 #[expect(dead_code, reason = "the storms need more of it")]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use projection::http::ProblemType;
+use projection::operations::AlertKind;
 use projection::service::Options;
 use projection::stubs::Cause;
 use tempfile::{TempDir, tempdir};
@@ -29,7 +30,7 @@ async fn a_resource_is_read_with_its_links_and_says_how_fresh_that_is() {
     let links: Vec<(&str, bool)> =
         view.annotations[&id("a")].links.iter().map(|link| (link.to.as_str(), link.stub)).collect();
     assert_eq!(links, [("q", true)]);
-    assert_eq!(projector.client().resource(&id("r")).await.unwrap().annotations[&id("a")].links[0].stub, false);
+    assert!(!projector.client().resource(&id("r")).await.unwrap().annotations[&id("a")].links[0].stub);
     let freshness = view.freshness;
     assert_eq!((freshness.indexed_up_to, freshness.complete, freshness.rebuilding), (2, Some(true), false));
     assert!(freshness.delay.is_some());
@@ -148,6 +149,24 @@ async fn what_was_done_is_counted() {
     projector.client().rebuild(&projection::lanes::Scope::One(id("p"))).await.unwrap();
     let metrics = projector.get("/metrics").await.body;
     assert!(metrics.contains("projector_decisions_total{decision=\"rebuilt\"} 1\n"), "{metrics}");
+}
+
+/// The rules for those who collect the counts are about counts that there are, and about every alert.
+#[tokio::test]
+async fn the_rules_for_prometheus_are_about_what_there_is() {
+    let (_store, _folder, projector) = start().await;
+    let rules = include_str!("../../../../docs/projector-rules.yml");
+    let page = projector.get("/metrics").await.body;
+    let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let named: Vec<&str> = words.filter(|word| word.starts_with("projector_")).collect();
+    assert!(named.len() >= 5, "{named:?}");
+    for name in named {
+        let exists = page.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])));
+        assert!(exists, "{name}");
+    }
+    for alert in AlertKind::ALL {
+        assert_eq!(rules.matches(&format!("alert_kind: {}\n", alert.name())).count(), 1, "{alert:?}");
+    }
 }
 
 #[tokio::test]

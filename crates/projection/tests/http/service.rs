@@ -1,23 +1,31 @@
 //! Whatever comes in whatever order, and whatever happens meanwhile, the graph is what the log says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use env::{BoxFuture, Env, Production};
 use projection::event::Event;
 use projection::lanes::{OnUnknown, Scope};
 use projection::operations::AlertKind;
+use projection::service::Projector;
+use projection::statements::ADVANCE_MARKS;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use stores::embedded::EmbeddedGraph;
+use stores::{Call, GraphError, GraphStore, Rows, Uniqueness};
 use tempfile::tempdir;
 use web::server::Serving;
 
 use crate::logs;
 use crate::store::{EventStore, Mood};
-use crate::support::{Running, created, id, linked, open, options, unknown};
+use crate::support::{Running, check, created, http_log, id, linked, open, options, unknown};
+
+type Log = Vec<Arc<Event>>;
 
 /// Random logs, the same in every run: with a permutation of each in which events are repeated.
-fn samples(count: usize) -> Vec<(Vec<Arc<Event>>, Vec<Arc<Event>>)> {
+fn samples(count: usize) -> Vec<(Log, Log)> {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, b"squall projector over HTTP, seed");
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let log = logs::poisoned_log(80).prop_flat_map(|log| {
@@ -81,6 +89,47 @@ async fn two_projectors_on_one_graph_do_no_harm() {
             assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
         }
     }
+}
+
+/// A graph into which somebody else writes the same right before this projector does, once.
+struct Rival {
+    graph: EmbeddedGraph,
+    was_there: AtomicBool,
+}
+
+impl GraphStore for Rival {
+    fn execute(&self, calls: Vec<Call>, limit: Duration) -> BoxFuture<'_, Result<Vec<Rows>, GraphError>> {
+        Box::pin(async move {
+            let writes = calls.iter().any(|call| call.statement.name == ADVANCE_MARKS.name);
+            if writes && !self.was_there.swap(true, Ordering::Relaxed) {
+                self.graph.execute(calls.clone(), limit).await?;
+            }
+            self.graph.execute(calls, limit).await
+        })
+    }
+
+    fn ensure_unique<'a>(&'a self, constraints: &'a [Uniqueness]) -> BoxFuture<'a, Result<(), GraphError>> {
+        self.graph.ensure_unique(constraints)
+    }
+
+    fn warnings(&self) -> BoxFuture<'_, Vec<String>> {
+        self.graph.warnings()
+    }
+}
+
+#[tokio::test]
+async fn a_projector_that_is_not_alone_says_so() {
+    let (store, folder) = (EventStore::start().await, tempdir().unwrap());
+    store.append([created("p"), linked("p", 2, "q")]);
+    let graph = open(folder.path()).await;
+    let rival = Arc::new(Rival { graph: graph.clone(), was_there: AtomicBool::new(false) });
+    let env = Env::new(Production);
+    let log = Arc::new(http_log(env.clone(), &store));
+    let projector = Projector::start(env, options(), rival, log).await.unwrap();
+    let barrier = projector.when_applied(&id("p"), 2, Duration::from_secs(15)).await.unwrap();
+    assert!(barrier.applied, "{barrier:?}");
+    assert_eq!(projector.health().await.fenced, 1);
+    check(&graph, &store).await;
 }
 
 #[tokio::test]
