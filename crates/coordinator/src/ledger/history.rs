@@ -127,10 +127,10 @@ fn event(tx: &str, payload: &str) -> Result<(TxId, Operation), String> {
     Ok((tx, serde_json::from_str(payload).map_err(|error| error.to_string())?))
 }
 
-/// What an event of an entity is about: the entity, or a link that leaves it.
+/// What an event of an entity is about: the entity, or a link that leaves it. That events of streams are not among
+/// them is for [`after`] to say.
 fn subject(resource: &EntityId, operation: &Operation) -> Subject {
     match operation {
-        // An event of a stream is none of an entity; `after` says so.
         Operation::Create { .. } | Operation::Update { .. } | Operation::Delete { .. } | Operation::Append { .. } => {
             Subject::Entity(resource.clone())
         }

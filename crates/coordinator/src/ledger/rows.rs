@@ -148,16 +148,18 @@ fn clear_key(sql: &Connection, id: &EntityId, kind: &Kind, key: Option<&Canonica
 pub(super) fn slots(sql: &Connection, patch: &Patch, origin: Option<TxId>) -> Result<Vec<EventSlot>, LedgerError> {
     let mut entities = Counted::default();
     let mut streams = Counted::default();
-    let slot = |operation: &Operation| match operation {
-        Operation::Append { resource, .. } => {
-            streams.next(stream_of(resource.as_ref()), 1, |stream| stored::last_sequence(sql, stream))
-        }
-        operation => {
-            let step = u64::from(has_event(operation));
-            let slot = entities.next(subject(operation).clone(), step, |entity| last_version(sql, entity))?;
-            let is_link = matches!(operation, Operation::Restore { subject: Subject::Link { .. }, logged: true, .. });
-            Ok(EventSlot { origin: origin.filter(|_| is_link), ..slot })
-        }
+    let slot = |operation: &Operation| {
+        let (resource, sequence) = match operation {
+            Operation::Append { resource, .. } => {
+                streams.next(stream_of(resource.as_ref()), 1, |stream| stored::last_sequence(sql, stream))?
+            }
+            operation => {
+                let step = u64::from(has_event(operation));
+                entities.next(subject(operation).clone(), step, |entity| last_version(sql, entity))?
+            }
+        };
+        let is_link = matches!(operation, Operation::Restore { subject: Subject::Link { .. }, logged: true, .. });
+        Ok(EventSlot { resource, sequence, origin: origin.filter(|_| is_link) })
     };
     patch.operations.iter().map(slot).collect()
 }
@@ -172,11 +174,11 @@ impl Counted {
         resource: EntityId,
         step: u64,
         last: impl FnOnce(&EntityId) -> Result<u64, LedgerError>,
-    ) -> Result<EventSlot, LedgerError> {
+    ) -> Result<(EntityId, u64), LedgerError> {
         let known = self.0.get(&resource).copied();
         let sequence = known.map_or_else(|| last(&resource), Ok)? + step;
         self.0.insert(resource.clone(), sequence);
-        Ok(EventSlot { resource, sequence, origin: None })
+        Ok((resource, sequence))
     }
 }
 
