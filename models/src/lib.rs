@@ -5,6 +5,7 @@
 //! `sometimes` property in some, and the number of states is the one that is written down: a
 //! model that suddenly is smaller proves less, and one that is larger is not understood.
 
+pub mod append;
 pub mod commit;
 mod counterexample;
 pub mod host;

@@ -6,12 +6,13 @@ use std::net::TcpListener;
 
 use stateright::Model;
 
+use crate::append::AppendModel;
 use crate::commit::CommitModel;
 use crate::identity::IdentityModel;
 use crate::projection::ProjectionModel;
 use crate::reconcile::ReconcileModel;
 use crate::search::{Progress, Report, search};
-use crate::{commit, identity, projection, reconcile};
+use crate::{append, commit, identity, projection, reconcile};
 
 /// How much of a model is searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -64,6 +65,14 @@ fn names() -> String {
 pub fn registry() -> &'static [Entry] {
     &[
         Entry {
+            name: "append",
+            description: "streams of events that transactions and others append to, under crashes and lost answers",
+            pinned_small: 287_681,
+            pinned_large: 2,
+            search: |size, pinned, threads, progress| search(append_model(size), Some(pinned), threads, progress),
+            serve: |size, address| serve(append_model(size), address),
+        },
+        Entry {
             name: "commit",
             description: "atomic commit over a graph store and SQLite, under crashes and delayed, lost and refused requests",
             pinned_small: 150_312,
@@ -101,6 +110,13 @@ pub fn registry() -> &'static [Entry] {
 
 fn find(name: &str) -> Result<&'static Entry, UnknownModel> {
     registry().iter().find(|entry| entry.name == name).ok_or_else(|| UnknownModel(name.to_owned()))
+}
+
+fn append_model(size: Size) -> AppendModel {
+    AppendModel::new(match size {
+        Size::Small => append::Bounds::SMALL,
+        Size::Large => append::Bounds::LARGE,
+    })
 }
 
 fn commit_model(size: Size) -> CommitModel {

@@ -87,7 +87,10 @@ fn a_model_of_another_size_than_written_down_does_not_pass() {
 fn an_unknown_model_is_named_with_those_that_exist() {
     let error = check("comit", Size::Small, 1, |_| {}).expect_err("a typo");
     assert_eq!(error, UnknownModel("comit".to_owned()));
-    assert_eq!(error.to_string(), "there is no model \"comit\"; there is: commit, identity, projection, reconcile");
+    assert_eq!(
+        error.to_string(),
+        "there is no model \"comit\"; there is: append, commit, identity, projection, reconcile"
+    );
     assert!(registry().iter().all(|entry| entry.pinned_small < entry.pinned_large));
 }
 

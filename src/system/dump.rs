@@ -211,9 +211,9 @@ pub struct EventLine {
 pub struct AuditLine {
     /// Its number, from 1.
     pub entry: u64,
-    /// The transaction.
-    pub tx: TxId,
-    /// What happened to it.
+    /// The transaction; none where it is about events that were appended by themselves.
+    pub tx: Option<TxId>,
+    /// What happened.
     pub action: String,
 }
 
@@ -235,9 +235,13 @@ impl fmt::Display for EventLine {
     }
 }
 
+/// Stands in an entry of the audit trail that is about none.
+const NO_TRANSACTION: &str = "-";
+
 impl fmt::Display for AuditLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.entry, self.tx, self.action)
+        let tx = self.tx.map_or(NO_TRANSACTION.to_owned(), |tx| tx.to_string());
+        write!(f, "{} {tx} {}", self.entry, self.action)
     }
 }
 
@@ -245,7 +249,8 @@ impl FromStr for AuditLine {
     type Err = String;
     fn from_str(line: &str) -> Result<AuditLine, String> {
         let [entry, tx, action] = words(line)?;
-        Ok(AuditLine { entry: parse(entry)?, tx: parse(tx)?, action: action.to_owned() })
+        let tx = if tx == NO_TRANSACTION { None } else { Some(parse(tx)?) };
+        Ok(AuditLine { entry: parse(entry)?, tx, action: action.to_owned() })
     }
 }
 

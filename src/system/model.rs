@@ -204,6 +204,8 @@ fn apply(state: &mut State, operation: &Operation, tx: Option<TxId>) -> bool {
         }
         // No client may ask for it.
         Operation::Restore { .. } => false,
+        // No read of an entity shows it.
+        Operation::Append { .. } => true,
     }
 }
 

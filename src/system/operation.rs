@@ -98,12 +98,13 @@ pub enum Ret {
     Compared(Box<Summary>),
 }
 
-/// The entities that the operations append an event to, one an operation: for a link the one that it leaves.
+/// The entities to whose history the operations add, one an operation at most: for a link the one that it leaves.
 pub fn resources(operations: &[Operation]) -> impl Iterator<Item = &EntityId> {
-    operations.iter().map(|operation| match operation {
-        Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => id,
-        Operation::Link { from, .. } | Operation::Unlink { from, .. } => from,
-        Operation::Restore { subject, .. } => subject.resource(),
+    operations.iter().filter_map(|operation| match operation {
+        Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => Some(id),
+        Operation::Link { from, .. } | Operation::Unlink { from, .. } => Some(from),
+        Operation::Restore { subject, .. } => Some(subject.resource()),
+        Operation::Append { .. } => None,
     })
 }
 

@@ -296,6 +296,7 @@ mod tests {
                     Operation::Link { .. } => "link",
                     Operation::Unlink { .. } => "unlink",
                     Operation::Restore { .. } => "restore",
+                    Operation::Append { .. } => "append",
                 }));
             }
         }
@@ -314,7 +315,10 @@ mod tests {
                 .filter_map(|operation| match operation {
                     Operation::Create { properties, .. } | Operation::Link { properties, .. } => Some(properties),
                     Operation::Update { set, .. } => Some(set),
-                    Operation::Delete { .. } | Operation::Unlink { .. } | Operation::Restore { .. } => None,
+                    Operation::Delete { .. }
+                    | Operation::Unlink { .. }
+                    | Operation::Restore { .. }
+                    | Operation::Append { .. } => None,
                 })
                 .map(|properties| &properties["value"])
                 .collect();

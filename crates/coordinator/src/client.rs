@@ -9,7 +9,7 @@ use env::Env;
 use graph::{CanonicalKey, EntityId, Kind, Patch, TxId};
 use http::header::CONTENT_TYPE;
 use http::request::Builder;
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use web::client::{CallError, quoted};
@@ -18,9 +18,10 @@ pub use web::client::{NotAToken, ServerUrl, UrlError};
 use crate::backup::Manifest;
 use crate::commit::{Decision, EntityView, IdempotencyKey};
 use crate::damage::{DamagedRecord, Settlement};
+use crate::events::{Append, Appended, Envelope, Page, Placed, is_system};
 use crate::http::{
-    BackupOrder, CasesPage, Consistency, DamagedRecords, Entity, EventualView, Health, IDEMPOTENCY_KEY, Outcome,
-    Reconciliation, Transaction, outcome_path, parse_key,
+    BackupOrder, CasesPage, Consistency, DamagedRecords, Entity, EventualView, FeedPage, Health, IDEMPOTENCY_KEY,
+    NewEvents, Outcome, Placement, Reconciliation, Transaction, outcome_path, parse_key,
 };
 use crate::problem::{Problem, ProblemType};
 use crate::reconcile::{Case, Policy, Resolution, Summary};
@@ -169,12 +170,82 @@ impl Client {
     ///
     /// A read has no effect, so every error means only that there is no answer.
     pub async fn find(&self, kind: &Kind, key: &CanonicalKey) -> Result<Option<EntityView>, ClientError> {
-        let path = format!("/entities?kind={}&key={}", quoted(kind.as_str()), quoted(key.as_str()));
-        match self.get(&path, ProblemType::NoSuchEntity).await? {
+        match self.holder(kind, key, Consistency::Strong).await? {
             None => Ok(None),
             Some(Entity::Strong(view)) => Ok(Some(view)),
             Some(Entity::Eventual(_)) => Err(ClientError::unknown("the server read at a weaker tier than asked for")),
         }
+    }
+
+    /// Reads the entity that has a canonical key from the graph alone; `None` if none has it there.
+    ///
+    /// # Errors
+    ///
+    /// A read has no effect, so every error means only that there is no answer.
+    pub async fn find_eventual(&self, kind: &Kind, key: &CanonicalKey) -> Result<Option<EventualView>, ClientError> {
+        match self.holder(kind, key, Consistency::Eventual).await? {
+            None => Ok(None),
+            Some(Entity::Eventual(view)) => Ok(Some(view)),
+            Some(Entity::Strong(_)) => Err(ClientError::unknown("the server read at another tier than asked for")),
+        }
+    }
+
+    /// Appends events to a stream. After [`ClientError::Unknown`] the same call finds out, or appends them.
+    ///
+    /// # Errors
+    ///
+    /// That nothing was appended because of what is there is no error but an outcome. See [`ClientError`]
+    /// for what each error proves.
+    pub async fn append(&self, append: &Append) -> Result<Appended, ClientError> {
+        let Append { stream, expected, events } = append;
+        let resource = (!is_system(stream)).then(|| stream.clone());
+        let order = NewEvents { resource, expected_version: *expected, events: events.clone() };
+        let body = serde_json::to_vec(&order).expect("events are always valid JSON");
+        match self.call(Request::post("/events").header(CONTENT_TYPE, "application/json"), body).await? {
+            Answer::Ok { status, body } => {
+                let Placement { sequences: [first, last], position, .. } = read_json(&body)?;
+                let placed = Placed { stream: stream.clone(), first, last, position };
+                Ok(if status == StatusCode::CREATED { Appended::New(placed) } else { Appended::Repeated(placed) })
+            }
+            Answer::Problem(problem) => match *problem {
+                Problem { kind: ProblemType::VersionConflict, version: Some(actual), .. } => {
+                    Ok(Appended::VersionConflict { actual })
+                }
+                Problem { kind: ProblemType::EventIdReused, event: Some(id), .. } => Ok(Appended::EventIdReused(id)),
+                problem => Err(error(problem)),
+            },
+        }
+    }
+
+    /// Up to `limit` events of all streams after this position. Waits up to `wait` while there is none: the
+    /// time-out of the client has to be longer.
+    ///
+    /// # Errors
+    ///
+    /// A read has no effect, so every error means only that there is no answer.
+    pub async fn feed(&self, after: u64, limit: u32, wait: Duration) -> Result<FeedPage<Envelope>, ClientError> {
+        let wait_ms = wait.as_millis();
+        self.ask(Request::get(format!("/events?after={after}&limit={limit}&wait_ms={wait_ms}")), Vec::new()).await
+    }
+
+    /// Up to `limit` events of a stream after this sequence number.
+    ///
+    /// # Errors
+    ///
+    /// A read has no effect, so every error means only that there is no answer.
+    pub async fn stream(&self, stream: &EntityId, after: u64, limit: u32) -> Result<Page<Envelope>, ClientError> {
+        let path = format!("/streams/{}/events?after={after}&limit={limit}", quoted(stream.as_str()));
+        self.ask(Request::get(path), Vec::new()).await
+    }
+
+    /// Up to `limit` streams after this one, sorted.
+    ///
+    /// # Errors
+    ///
+    /// A read has no effect, so every error means only that there is no answer.
+    pub async fn streams(&self, after: Option<&EntityId>, limit: u32) -> Result<Page<EntityId>, ClientError> {
+        let after = after.map_or(String::new(), |after| format!("&after={}", quoted(after.as_str())));
+        self.ask(Request::get(format!("/streams?limit={limit}{after}")), Vec::new()).await
     }
 
     /// How the coordinator is.
@@ -281,6 +352,17 @@ impl Client {
         // Of the characters that an id may have, only this one means something in a path.
         let id = id.as_str().replace('/', "%2F");
         self.get(&format!("/entities/{id}?consistency={consistency}"), ProblemType::NoSuchEntity).await
+    }
+
+    async fn holder(
+        &self,
+        kind: &Kind,
+        key: &CanonicalKey,
+        consistency: Consistency,
+    ) -> Result<Option<Entity>, ClientError> {
+        let (kind, key) = (quoted(kind.as_str()), quoted(key.as_str()));
+        let path = format!("/entities?kind={kind}&key={key}&consistency={consistency}");
+        self.get(&path, ProblemType::NoSuchEntity).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, absent: ProblemType) -> Result<Option<T>, ClientError> {

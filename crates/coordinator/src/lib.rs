@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`commit`] | the protocol, as a sans-IO core |
+//! | [`events`] | streams of events: appending, reading, waiting for more |
 //! | [`ledger`] | what it writes to SQLite |
 //! | [`statements`] | what it says to the graph |
 //! | [`retention`] | how long the log keeps what is settled, as a sans-IO core |
@@ -22,6 +23,7 @@ pub mod client;
 pub mod collection;
 pub mod commit;
 pub mod damage;
+pub mod events;
 mod executor;
 pub mod http;
 pub mod ledger;

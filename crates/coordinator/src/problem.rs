@@ -6,7 +6,7 @@
 use std::fmt;
 
 use axum::response::{IntoResponse, Response};
-use graph::TxId;
+use graph::{EventId, TxId};
 use http::HeaderValue;
 use http::header::LINK;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,12 @@ web::problem_types! {
         NoSuchCase = ("no-such-case", NOT_FOUND, "There is no such case"),
         /// The case cannot be resolved in this way.
         CaseNotResolvable = ("case-not-resolvable", CONFLICT, "The case cannot be resolved in this way"),
+        /// The stream is at another version than was expected: nothing was appended.
+        VersionConflict = ("version-conflict", CONFLICT, "The stream is at another version"),
+        /// The id of an event belongs to another one: nothing was appended.
+        EventIdReused = ("event-id-reused", CONFLICT, "The id of an event was used for another one"),
+        /// The event that is next is not what was written: nothing is read past it.
+        EventDamaged = ("event-damaged", INTERNAL_SERVER_ERROR, "An event is damaged"),
         /// The transaction was aborted, for ever.
         Aborted = ("aborted", CONFLICT, "The transaction was aborted"),
         /// Others held the entities for too long: nothing was done.
@@ -84,6 +90,12 @@ pub struct Problem {
     /// Why the transaction was aborted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<AbortReason>,
+    /// The version that the stream has: the sequence number of its last event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// The event whose id is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventId>,
     /// The tier at which the entity was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<Consistency>,
@@ -104,6 +116,8 @@ impl Problem {
             tx: None,
             outcome: None,
             reason: None,
+            version: None,
+            event: None,
             consistency: None,
             freshness: None,
         }

@@ -1,5 +1,6 @@
 //! A running coordinator: the core, its driver and its stores, behind one handle.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,8 +20,9 @@ use crate::commit::{
     Submission,
 };
 use crate::damage::Isolated;
+use crate::events::Feed;
 use crate::executor::{self, CommitExecutor, FENCES_MAX};
-use crate::ledger::{self, AuditEntry, LedgerError};
+use crate::ledger::{self, AuditEntry, LedgerError, Replays};
 use crate::neighbourhood::{self, Found, Part};
 use crate::operations::{self, CheckResult, Operations, START_CHECK, alerts};
 use crate::reconcile::{self, Reconcile, ReconcileExecutor, Summary};
@@ -50,6 +52,8 @@ pub struct Options {
     /// How many requests may be open, those included whose clients have gone away; further ones
     /// are refused. At least 1.
     pub requests_max: usize,
+    /// How many readers may wait for events at once; further ones are refused. At least 1.
+    pub waiting_readers_max: usize,
     /// When somebody has to look.
     pub alerts: alerts::Config,
 }
@@ -66,6 +70,7 @@ impl Options {
             graph_limit: Duration::from_secs(5),
             prepare_limit: Duration::from_secs(300),
             requests_max: 512,
+            waiting_readers_max: 256,
             alerts: alerts::Config::default(),
         }
     }
@@ -178,6 +183,7 @@ pub struct Coordinator {
     answer_timeout: Duration,
     pub(crate) graph_limit: Duration,
     halted: watch::Receiver<Option<String>>,
+    pub(crate) feed: Feed,
     findings: Arc<[Finding]>,
     pub(crate) isolated: Isolated,
 }
@@ -192,7 +198,9 @@ impl Coordinator {
         env.entropy(&mut seed);
         let commit = Config { jitter_seed: u64::from_le_bytes(seed), ..options.commit };
         let (core, first) = Commit::recover(commit, opened.incarnation, opened.unresolved)?;
-        let operations = Arc::new(Operations::new(options.alerts, &core, opened.findings.is_empty()));
+        let feed = Feed::new(opened.last_position, options.waiting_readers_max);
+        let sound = opened.findings.is_empty();
+        let operations = Arc::new(Operations::new(options.alerts, &core, sound, feed.clone()));
         operations.report_check(START_CHECK, start_check(&opened.findings));
         let isolated = Isolated::new(&opened.damaged, operations.clone());
         env.spawn(operations::announce(Arc::downgrade(&operations)));
@@ -200,6 +208,7 @@ impl Coordinator {
         let (halt, halted) = watch::channel(None);
         let ledger = opened.ledger;
         let clock = RunningClock::start(opened.running);
+        let replays = Replays::default();
         let executor = CommitExecutor {
             env: env.clone(),
             ledger: ledger.clone(),
@@ -210,8 +219,10 @@ impl Coordinator {
             operations: operations.clone(),
             incarnation: opened.incarnation,
             fenced: Mutex::default(),
+            replays: replays.clone(),
             fences: Semaphore::new(FENCES_MAX),
             halt,
+            feed: feed.clone(),
         };
         let core = env::drive_watched(&env, core, first, executor, operations.clone());
         let retention = Retention::new(options.retention, opened.running);
@@ -235,6 +246,7 @@ impl Coordinator {
             operations: operations.clone(),
             answers: waiting.clone(),
             summaries: summaries.clone(),
+            replays,
             last,
         };
         let passes = env::drive(&env, Reconcile::new(options.reconcile), env::Step::new(), Arc::new(executor));
@@ -256,6 +268,7 @@ impl Coordinator {
             answer_timeout: Duration::from_millis(options.commit.answer_timeout_ms.0),
             graph_limit,
             halted,
+            feed,
             findings,
             isolated,
         })
@@ -337,6 +350,13 @@ impl Coordinator {
     /// never began.
     pub async fn outcome(&self, tx: TxId) -> Answer {
         self.ask_in_turn(|request| Input::Outcome { request, tx }).await
+    }
+
+    /// The ids that a committed transaction made, by the labels of its operations; none where its record is damaged
+    /// or older than the retention.
+    pub async fn created(&self, tx: TxId) -> Result<BTreeMap<EntityId, EntityId>, Rejection> {
+        let created = access::read(&self.ledger, move |sql| ledger::created(sql, tx)).await;
+        created.map_err(|error| Rejection::Unavailable(error.to_string()))
     }
 
     /// How the protocol is.

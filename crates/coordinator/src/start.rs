@@ -56,6 +56,8 @@ pub(crate) struct Opened {
     pub unresolved: Vec<Intent>,
     /// For how long coordinators have been running on the ledger before.
     pub running: Millis,
+    /// The position of the last event of the event store.
+    pub last_position: u64,
     pub findings: Vec<Finding>,
     /// The records of the log that are damaged and left to a person.
     pub damaged: Vec<DamagedRecord>,
@@ -91,7 +93,8 @@ pub(crate) async fn open(env: &Env, options: &Options, graph: &dyn GraphStore) -
         tracing::warn!("{warning}");
     }
 
-    let running = read(&ledger, ledger::running).await?;
+    let state = read(&ledger, |sql| Ok((ledger::running(sql)?, ledger::last_position(sql)?)));
+    let (running, last_position) = state.await?;
     let now = Moment { utc: env.utc_now(), running };
     let damaged = damage::isolate(&ledger, &graph, incarnation, now, unsound).await?;
     let last = incarnation - 1;
@@ -101,7 +104,7 @@ pub(crate) async fn open(env: &Env, options: &Options, graph: &dyn GraphStore) -
         tracing::error!("{finding}");
     }
     let unresolved = read(&ledger, ledger::unresolved).await?;
-    Ok(Opened { ledger, incarnation, unresolved, running, findings, damaged })
+    Ok(Opened { ledger, incarnation, unresolved, running, last_position, findings, damaged })
 }
 
 /// What the ledger says about its earlier starts.

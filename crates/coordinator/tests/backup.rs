@@ -60,7 +60,7 @@ fn serve(data: &Path) -> Server {
     Server { process, url }
 }
 
-/// Commits transactions of two linked entities each, for as long as the server answers; returns how
+/// Commits transactions of two linked entities and an event each, for as long as the server answers; returns how
 /// many were acknowledged.
 async fn write(url: ServerUrl, writer: u32, limit: u32) -> u32 {
     let client = Client::new(Env::new(Production), url.address(), Duration::from_secs(30));
@@ -68,7 +68,8 @@ async fn write(url: ServerUrl, writer: u32, limit: u32) -> u32 {
         let name = format!("{writer}-{number}");
         let patch: Patch = serde_json::from_str(&format!(
             r#"[{{"create": {{"id": "a-{name}", "kind": "thing"}}}}, {{"create": {{"id": "b-{name}", "kind": "thing"}}}},
-                {{"link": {{"from": "a-{name}", "kind": "next", "to": "b-{name}"}}}}]"#
+                {{"link": {{"from": "a-{name}", "kind": "next", "to": "b-{name}"}}}},
+                {{"append": {{"event": {{"id": "{name}", "type": "linked", "userId": "u", "version": 1}}}}}}]"#
         ))
         .unwrap();
         if client.submit(&IdempotencyKey(name), &patch).await.is_err() {
@@ -78,11 +79,12 @@ async fn write(url: ServerUrl, writer: u32, limit: u32) -> u32 {
     limit
 }
 
-/// The same number of entities of both kinds, and as many links: whole transactions alone.
+/// The same number of entities of both kinds, and as many links and events: whole transactions alone.
 #[track_caller]
 fn whole(manifest: &Value) -> u64 {
     let count = |name: &str| manifest[name].as_u64().unwrap();
     assert_eq!((count("entities"), count("markers")), (2 * count("links"), count("links")), "{manifest}");
+    assert_eq!(count("events"), count("links"), "{manifest}");
     count("links")
 }
 
@@ -120,6 +122,13 @@ async fn a_backup_under_load_is_of_one_moment_and_comes_back_whole() {
     // It lives on, with transactions that no client of the old pair can know.
     let server = serve(Path::new(&restored));
     assert_eq!(write(server.url.clone(), 9, 3).await, 3);
+    let client = Client::new(Env::new(Production), server.url.address(), Duration::from_secs(30));
+    let (mut through, mut page) = (0, client.feed(0, 1_024, Duration::ZERO).await.unwrap());
+    while through < page.through {
+        through = page.through;
+        page = client.feed(through, 1_024, Duration::ZERO).await.unwrap();
+    }
+    assert_eq!(through, last + 3, "positions go on where they were");
     drop(server);
 
     // One side of each pair.

@@ -68,11 +68,12 @@ impl Operation {
     /// Every place in which an entity is named.
     fn ids_mut(&mut self) -> impl Iterator<Item = &mut EntityId> {
         let (first, second) = match self {
-            Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => (id, None),
-            Operation::Link { from, to, .. } | Operation::Unlink { from, to, .. } => (from, Some(to)),
-            Operation::Restore { subject: Subject::Entity(id), .. } => (id, None),
-            Operation::Restore { subject: Subject::Link { from, to, .. }, .. } => (from, Some(to)),
+            Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => (Some(id), None),
+            Operation::Link { from, to, .. } | Operation::Unlink { from, to, .. } => (Some(from), Some(to)),
+            Operation::Restore { subject: Subject::Entity(id), .. } => (Some(id), None),
+            Operation::Restore { subject: Subject::Link { from, to, .. }, .. } => (Some(from), Some(to)),
+            Operation::Append { resource, .. } => (resource.as_mut(), None),
         };
-        std::iter::once(first).chain(second)
+        first.into_iter().chain(second)
     }
 }

@@ -7,6 +7,7 @@
 mod diff;
 mod dump;
 mod element;
+mod event;
 mod id;
 mod json;
 mod key;
@@ -20,6 +21,7 @@ mod value;
 
 pub use diff::{Alteration, Change, Copies, Diff, Element, ElementId};
 pub use element::{Edge, Node, Snapshot};
+pub use event::{EVENT_TEXT_BYTES_MAX, EventId, EventProblem, Json, NewEvent, SYSTEM_STREAM, stream_of};
 pub use id::{EntityId, IdError, Kind, TxId};
 pub use json::{JsonError, from_json};
 pub use key::{CanonicalKey, KEY_BYTES_MAX, KeyError};

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::value::merge;
-use crate::{CanonicalKey, Edge, EntityId, Kind, Node, Properties, Snapshot};
+use crate::{CanonicalKey, Edge, EntityId, EventId, Kind, NewEvent, Node, Properties, Snapshot};
 
 /// One change to the graph.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,6 +72,16 @@ pub enum Operation {
         /// Whether the events of the entity say so already: then this is no event of its own.
         logged: bool,
     },
+    /// Appends an event to a stream; refused if there is an event of its id. The graph does not
+    /// hear of it, and the resource need not exist: what the events say of it is for others to fold.
+    Append {
+        /// The resource in whose stream it goes; `None` is the [system stream](crate::SYSTEM_STREAM). A
+        /// label is the entity that the patch creates under it.
+        #[serde(default)]
+        resource: Option<EntityId>,
+        /// The event. Labels in its payload are left as they are.
+        event: NewEvent,
+    },
 }
 
 /// An entity by itself, or a link by itself.
@@ -135,12 +145,21 @@ impl Operation {
     /// The entities whose state the operation reads or changes.
     pub fn keys(&self) -> impl Iterator<Item = &EntityId> {
         let (first, second) = match self {
-            Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => (id, None),
-            Operation::Link { from, to, .. } | Operation::Unlink { from, to, .. } => (from, Some(to)),
-            Operation::Restore { subject: Subject::Entity(id), .. } => (id, None),
-            Operation::Restore { subject: Subject::Link { from, to, .. }, .. } => (from, Some(to)),
+            Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => (Some(id), None),
+            Operation::Link { from, to, .. } | Operation::Unlink { from, to, .. } => (Some(from), Some(to)),
+            Operation::Restore { subject: Subject::Entity(id), .. } => (Some(id), None),
+            Operation::Restore { subject: Subject::Link { from, to, .. }, .. } => (Some(from), Some(to)),
+            Operation::Append { .. } => (None, None),
         };
-        std::iter::once(first).chain(second)
+        first.into_iter().chain(second)
+    }
+
+    /// The resource in whose stream the operation appends an event, if it names one.
+    pub fn streams_to(&self) -> Option<&EntityId> {
+        match self {
+            Operation::Append { resource, .. } => resource.as_ref(),
+            _ => None,
+        }
     }
 
     fn apply(&self, nodes: &mut Vec<Node>, edges: &mut Vec<Edge>) -> Result<(), Refusal> {
@@ -197,6 +216,7 @@ impl Operation {
                 edges.retain(|edge| !edge.is_link(from, kind, to));
                 edges.extend(content.iter().map(|content| Edge::link(from, kind, to, &content.properties)));
             }
+            Operation::Append { .. } => {}
         }
         Ok(())
     }
@@ -296,4 +316,7 @@ pub enum Refusal {
         /// Where it would end.
         to: EntityId,
     },
+    /// There is an event of this id: it was appended by somebody else, or by another transaction.
+    #[error("event {0} exists already")]
+    EventExists(EventId),
 }

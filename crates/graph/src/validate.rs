@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EntityId, Operation, Patch, Properties, RESERVED_PROPERTIES, Value};
+use crate::{EntityId, EventId, EventProblem, Operation, Patch, Properties, RESERVED_PROPERTIES, Value};
 
 /// The most operations that one patch may have.
 pub const OPERATIONS_MAX: usize = 100;
@@ -88,6 +88,12 @@ pub enum Problem {
     /// A list with items of several types; an integer and a float are two types.
     #[error("property {0} is a list of several types: make all items of one type, as in [1.0, 2.5]")]
     MixedList(String),
+    /// An event that is not in order by itself.
+    #[error("event: {0}")]
+    Event(EventProblem),
+    /// An event that is appended twice.
+    #[error("event {0} is appended by an operation before: one id is one event")]
+    EventTwice(EventId),
 }
 
 impl Patch {
@@ -102,10 +108,11 @@ impl Patch {
             1..=OPERATIONS_MAX => {}
             count => return Err(PatchError::TooManyOperations(count)),
         }
-        let mut labels = BTreeSet::new();
+        let (mut labels, mut events) = (BTreeSet::new(), BTreeSet::new());
         for (position, operation) in self.operations.iter().enumerate() {
             check_operation(operation)
                 .and_then(|()| check_ids(operation, &mut labels))
+                .and_then(|()| check_event_id(operation, &mut events))
                 .map_err(|problem| PatchError::Operation { position, problem })?;
         }
         Ok(())
@@ -117,10 +124,20 @@ fn check_ids<'p>(operation: &'p Operation, labels: &mut BTreeSet<&'p EntityId>) 
     match operation {
         Operation::Create { id, .. } if id.is_label() && !labels.insert(id) => Err(Problem::LabelTwice(id.clone())),
         Operation::Create { id, .. } if id.generated_by().is_some() => Err(Problem::GeneratedForm(id.clone())),
-        operation => match operation.keys().find(|id| id.is_label() && !labels.contains(id)) {
-            Some(label) => Err(Problem::UnknownLabel(label.clone())),
-            None => Ok(()),
-        },
+        operation => {
+            match operation.keys().chain(operation.streams_to()).find(|id| id.is_label() && !labels.contains(id)) {
+                Some(label) => Err(Problem::UnknownLabel(label.clone())),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// `events` are those appended so far.
+fn check_event_id<'p>(operation: &'p Operation, events: &mut BTreeSet<&'p EventId>) -> Result<(), Problem> {
+    match operation {
+        Operation::Append { event, .. } if !events.insert(&event.id) => Err(Problem::EventTwice(event.id.clone())),
+        _ => Ok(()),
     }
 }
 
@@ -131,6 +148,7 @@ fn check_operation(operation: &Operation) -> Result<(), Problem> {
         Operation::Update { set, .. } => check_properties(set),
         Operation::Delete { .. } | Operation::Unlink { .. } => Ok(()),
         Operation::Restore { .. } => Err(Problem::NotForClients),
+        Operation::Append { event, .. } => event.validate().map_err(Problem::Event),
     }
 }
 

@@ -110,7 +110,7 @@ impl Hosting for CommitModel {
         let unresolved = state.ledger.log.iter().filter(|(_, entry)| entry.outcome.is_none());
         let intents = unresolved.map(|(tx, entry)| {
             let script = self.scripts[usize::from(entry.writer)].clone();
-            Intent { tx: *tx, key: script.key, hash: script.hash, patch: script.patch }
+            Intent::new(*tx, script.key, script.hash, &script.patch)
         });
         intents.collect()
     }
@@ -129,6 +129,7 @@ impl Hosting for CommitModel {
             (Work::Graph(request), _) => Progress::Executed(self.execute_in_graph(state, request)),
             (Work::Read, Progress::HalfRead(writes)) => Progress::Executed(self.view(&writes, &state.ledger.rows)),
             (Work::Read, _) => Progress::HalfRead(state.graph.writes.clone()),
+            (Work::Append(request), _) => panic!("{request:?} appends, and nobody does"),
         }
     }
 

@@ -58,7 +58,9 @@ impl<P> fmt::Display for Action<P> {
 
 fn store(effect: EffectId) -> &'static str {
     match effect {
-        EffectId::Intend(_) | EffectId::Finish(_) | EffectId::LookUp(_) | EffectId::Find(_) => "sqlite",
+        EffectId::Intend(_) | EffectId::Finish(_) | EffectId::LookUp(_) | EffectId::Find(_) | EffectId::Append(_) => {
+            "sqlite"
+        }
         EffectId::Decide(..) | EffectId::Fence(..) => "graph",
         EffectId::Load(_) | EffectId::Examine(_) | EffectId::Review(_) => "a store",
     }
@@ -75,5 +77,6 @@ fn name(effect: EffectId) -> String {
         EffectId::LookUp(request) => format!("look-up #{}", request.0),
         EffectId::Examine(request) => format!("examination #{}", request.0),
         EffectId::Review(tx) => format!("review {tx}"),
+        EffectId::Append(request) => format!("append #{}", request.0),
     }
 }

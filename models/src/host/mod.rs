@@ -175,6 +175,10 @@ pub trait Hosting {
             // There is one entity.
             Asked::Load { .. } | Asked::Examine { .. } => Work::Read,
             Asked::Find { key, .. } => panic!("nobody asked who has the key {key}"),
+            Asked::Append(_) => {
+                let EffectId::Append(request) = id else { panic!("{id:?} appends") };
+                Work::Append(request)
+            }
             Asked::LookUp { tx } => panic!("nobody asked what became of {tx}"),
         };
         let before = Self::host(state).running().effects.insert(id, Effect { work, progress: Progress::Asked });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use coordinator::commit::{Commit, Config, Decision, EffectId, Failure, Report};
+use coordinator::commit::{Commit, Config, Decision, EffectId, Failure, Report, RequestId};
 use graph::TxId;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,8 @@ pub enum Work<P> {
     Graph(GraphRequest<P>),
     /// Both stores, the graph first: read the entity.
     Read,
+    /// SQLite: append the events that were asked for.
+    Append(RequestId),
 }
 
 /// A request to the graph database.

@@ -340,7 +340,7 @@ impl Run {
         let actions: &[&str] = if state == "committed" { &["intended", state] } else { &[state] };
         for action in actions {
             let entry = self.audit.len() as u64 + 1;
-            self.audit.push(AuditLine { entry, tx, action: (*action).to_owned() });
+            self.audit.push(AuditLine { entry, tx: Some(tx), action: (*action).to_owned() });
         }
         tx
     }

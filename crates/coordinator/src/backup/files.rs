@@ -147,8 +147,15 @@ impl Sink {
     }
 }
 
+/// A copy of a ledger.
+pub(super) struct Copied {
+    pub file: FileSum,
+    /// The last position of its events.
+    pub events: u64,
+}
+
 /// Copies a ledger that is in use, as of one moment, and makes the copy durable.
-pub(super) fn copy_ledger(from: &Path, to: &Path) -> Result<FileSum, BackupError> {
+pub(super) fn copy_ledger(from: &Path, to: &Path) -> Result<Copied, BackupError> {
     let copy = || {
         // Of an earlier attempt.
         if to.exists() {
@@ -161,18 +168,19 @@ pub(super) fn copy_ledger(from: &Path, to: &Path) -> Result<FileSum, BackupError
         File::open(to)?.sync_all()?;
         FileSum::of(to)
     };
-    let sum = copy().map_err(|source| BackupError::Write { path: to.to_owned(), source })?;
-    sound(to).map_err(|why| BackupError::Read { store: "the ledger", why })?;
-    Ok(sum)
+    let file = copy().map_err(|source| BackupError::Write { path: to.to_owned(), source })?;
+    let events = sound(to).map_err(|why| BackupError::Read { store: "the ledger", why })?;
+    Ok(Copied { file, events })
 }
 
-/// Whether every record of a copy is what was written, or set apart: no restore takes one that is neither.
-fn sound(copy: &Path) -> Result<(), String> {
+/// Makes sure that every record of a copy's log is what was written, or set apart: no restore takes one that is neither.
+/// Returns the last position of its events.
+fn sound(copy: &Path) -> Result<u64, String> {
     let sql = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| error.to_string())?;
     let unsound = ledger::verify(&sql).map_err(|error| error.to_string())?;
     match unsound.first() {
-        None => Ok(()),
+        None => ledger::last_position(&sql).map_err(|error| error.to_string()),
         Some(Unsound { tx, why }) => Err(format!(
             "the record of {tx} is damaged ({why}): start the server anew, which sets it apart, and back up then"
         )),

@@ -6,6 +6,10 @@
 //! That nothing began meanwhile, a repair for instance, is checked at the end; otherwise it is done
 //! again.
 //!
+//! Events that are appended by themselves are in the ledger alone, so they do not wait: the copy has those that were
+//! there when it was made. Whoever follows the feed of a restored store and has come further than its
+//! last position is told so. Damaged events are copied as they are, and refused to readers as before.
+//!
 //! The folder has three files: the ledger, made by SQLite's `VACUUM INTO`; the graph, one element a
 //! line as JSON, entities before links before markers, for any graph store; and the [`Manifest`] with
 //! the size and SHA-256 of both. It is written under another name, synced, and renamed: a folder of
@@ -16,12 +20,20 @@
 //! origin are told apart, and an incarnation far above the old one, so that no transaction is named
 //! twice. The graph is claimed for the new id before anything is written to it, and the ledger comes
 //! to its place last: whatever a crash leaves behind, no coordinator starts on it.
+//!
+//! The server that the graph is on may be the one that the old pair was on, and what that one sent
+//! last may still be on its way. So the claim raises the floor below which no *decide* takes effect
+//! ([`collection`](crate::collection)) to the incarnation of the restored pair, in one transaction
+//! with itself: all that the old one could have sent is below. What a late *fence* leaves is a marker that
+//! nobody waits for.
 
+mod agree;
 mod files;
 mod restore;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,8 +41,9 @@ use graph::{Content, Millis, Subject, TxId};
 use serde::{Deserialize, Serialize};
 use stores::{Datum, Rows};
 
+use self::agree::agree;
+use self::files::{Copied, Sink, Staging};
 pub use self::files::{FileSum, GRAPH_FILE, MANIFEST_FILE};
-use self::files::{Sink, Staging};
 pub use self::restore::{RESTORE_GAP, RestoreError, restore};
 use crate::service::Coordinator;
 use crate::{LEDGER_FILE, access, ledger, statements, view};
@@ -72,6 +85,9 @@ pub struct Manifest {
     pub links: u64,
     /// How many markers.
     pub markers: u64,
+    /// How many events the streams had: the last position. Older releases did not say.
+    #[serde(default)]
+    pub events: u64,
     /// The ledger.
     pub ledger: FileSum,
     /// The graph.
@@ -98,6 +114,11 @@ pub(crate) enum Element {
     },
 }
 
+/// Reads an element from its line.
+fn element(line: &str) -> io::Result<Element> {
+    graph::from_json(line.as_bytes()).map_err(io::Error::other)
+}
+
 /// Why there is no backup. Nothing of the name that was asked for has been left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -118,7 +139,7 @@ pub enum BackupError {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A store could not be read.
     #[error("failed to read {store}: {why}")]
@@ -151,7 +172,7 @@ impl Coordinator {
         for _ in 0..ATTEMPTS {
             let up_to = self.wait_for_quiet().await?;
             let Exported { file, entities, links, markers } = self.export(&staging).await?;
-            let ledger = self.copy_ledger(&staging).await?;
+            let Copied { file: ledger, events } = self.copy_ledger(&staging).await?;
             if self.operations().quiet() != Some(up_to) {
                 continue;
             }
@@ -170,11 +191,18 @@ impl Coordinator {
                 entities,
                 links,
                 markers,
+                events,
                 ledger,
                 graph,
             };
             let written = manifest.clone();
-            self.env.blocking(move || staging.finish(&written)).await?;
+            let finish = move || {
+                // What contradicts itself now no restore would take then.
+                agree(&staging.path(""))
+                    .map_err(|why| BackupError::Read { store: "the graph", why: why.to_string() })?;
+                staging.finish(&written)
+            };
+            self.env.blocking(finish).await?;
             return Ok(manifest);
         }
         Err(BackupError::Busy(format!("something came in between {ATTEMPTS} times")))
@@ -246,7 +274,7 @@ impl Coordinator {
         Ok(pages.into_iter().next().unwrap_or_default())
     }
 
-    async fn copy_ledger(&self, staging: &Staging) -> Result<FileSum, BackupError> {
+    async fn copy_ledger(&self, staging: &Staging) -> Result<Copied, BackupError> {
         let (from, to) = (self.ledger_path.clone(), staging.path(LEDGER_FILE));
         self.env.blocking(move || files::copy_ledger(&from, &to)).await
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use env::Step;
 use graph::{CanonicalKey, EntityId, Kind, Millis, Refusal, Subject, TxId};
 
+use super::append::{AppendStage, PlainAppend};
 use super::locks::{LockKey, LockMode, Locks};
 use super::messages::{
     AbortReason, Action, Answer, CommitEffect, Decision, EffectId, EntityView, Failure, IdempotencyKey, Input, Intent,
@@ -46,6 +47,7 @@ impl Default for Config {
 pub(super) enum Owner {
     Tx(TxId),
     Read(RequestId),
+    Append(RequestId),
 }
 
 /// A strong read on its way.
@@ -84,6 +86,7 @@ pub struct Commit {
     pub(super) keys: BTreeMap<IdempotencyKey, TxId>,
     pub(super) reads: BTreeMap<RequestId, StrongRead>,
     pub(super) look_ups: BTreeMap<RequestId, LookUp>,
+    pub(super) appends: BTreeMap<RequestId, PlainAppend>,
     pub(super) halted: bool,
 }
 
@@ -108,6 +111,7 @@ impl env::Core for Commit {
             Input::Outcome { request, tx } => self.outcome(now, request, tx, &mut step),
             Input::Examine { request, subject } => self.examine(now, request, subject, &mut step),
             Input::Repair { request, subject, order } => self.repair(now, request, subject, order, &mut step),
+            Input::Append { request, append } => self.append(now, request, append, &mut step),
             Input::Inspect { request } => step.reply(request, Answer::Status(self.status())),
             Input::Done { effect, report } => self.done(effect, report, &mut step),
             Input::Failed { effect, failure } => self.failed(now, effect, failure, &mut step),
@@ -129,7 +133,8 @@ impl env::Core for Commit {
         });
         let reads = self.reads.values().map(|read| read.answer_by);
         let look_ups = self.look_ups.values().map(|look_up| look_up.answer_by);
-        transactions.chain(reads).chain(look_ups).min()
+        let appends = self.appends.values().filter_map(|plain| plain.answer_by);
+        transactions.chain(reads).chain(look_ups).chain(appends).min()
     }
 
     fn timeout() -> Input {
@@ -143,10 +148,11 @@ impl Commit {
         let waiting = |transaction: &&Transaction| transaction.stage == Stage::Waiting;
         let waiting_transactions = self.transactions.values().filter(waiting).count();
         let waiting_reads = self.reads.keys().filter(|request| !self.locks.holds(Owner::Read(**request))).count();
+        let waiting_appends = self.appends.values().filter(|plain| plain.stage == AppendStage::Waiting).count();
         Status {
             open: (self.transactions.len() - waiting_transactions) as u64,
             recovering: self.transactions.values().filter(|transaction| transaction.recovered).count() as u64,
-            waiting: (waiting_transactions + waiting_reads) as u64,
+            waiting: (waiting_transactions + waiting_reads + waiting_appends) as u64,
             halted: self.halted,
         }
     }
@@ -188,14 +194,12 @@ impl Commit {
         let tx = TxId { incarnation: self.incarnation, serial: self.serial };
         let Submission { key, hash, patch } = submission;
         // The name is new for ever, and so are the ids that are made from it.
-        let resolved = patch.resolved(tx);
-        if resolved != patch {
+        let intent = Intent::new(tx, key.clone(), hash, &patch);
+        if !intent.labels.is_empty() {
             step.marks.push(Mark::Generated(tx));
         }
-        let patch = resolved;
-        let locks = LockKey::of(&patch);
-        self.keys.insert(key.clone(), tx);
-        let intent = Intent { tx, key, hash, patch };
+        let locks = LockKey::of(&intent.patch);
+        self.keys.insert(key, tx);
         let transaction =
             Transaction { intent, stage: Stage::Waiting, waiters: vec![waiter], recovered: false, repair: None };
         self.transactions.insert(tx, transaction);
@@ -307,6 +311,7 @@ impl Commit {
                 self.end_read(request, Answer::Examined(evidence), step);
             }
             (EffectId::Review(tx), Report::Examined(evidence)) => self.reviewed(tx, *evidence, step),
+            (EffectId::Append(request), Report::Appended(appended)) => self.appended(request, appended, step),
             (EffectId::LookUp(request), Report::LookedUp(settled)) => {
                 if let Some(LookUp { tx, .. }) = self.look_ups.remove(&request) {
                     step.reply(request, settled.map_or(Answer::NoSuchTransaction(tx), Answer::Settled));
@@ -339,6 +344,7 @@ impl Commit {
             EffectId::Review(tx) => {
                 self.answer_and_forget(tx, &Answer::Rejected(Rejection::Unavailable(failure.to_string())), step);
             }
+            EffectId::Append(request) => self.append_failed(request, failure, step),
             EffectId::LookUp(request) => {
                 if self.look_ups.remove(&request).is_some() {
                     step.reply(request, Answer::Rejected(Rejection::Unavailable(failure.to_string())));
@@ -386,6 +392,7 @@ impl Commit {
             self.go_on(tx, next, step);
         }
         let mut leaving = self.answer_the_impatient(now, step);
+        leaving.extend(self.answer_impatient_appends(now, step));
         let late = self.look_ups.iter().filter(|(_, look_up)| look_up.answer_by <= now).map(|(request, _)| *request);
         for request in late.collect::<Vec<_>>() {
             self.look_ups.remove(&request);
@@ -519,17 +526,18 @@ impl Commit {
         }
     }
 
-    fn release(&mut self, owners: &[Owner], step: &mut CommitStep) {
+    pub(super) fn release(&mut self, owners: &[Owner], step: &mut CommitStep) {
         for next in self.locks.release(owners) {
             match next {
                 Owner::Tx(tx) => self.begin(tx, step),
                 Owner::Read(request) => self.load(request, step),
+                Owner::Append(request) => self.write_append(request, step),
             }
         }
     }
 
     /// Keeps every lock, tells everybody what is true, and asks for the end of the process.
-    fn halt(&mut self, reason: String, step: &mut CommitStep) {
+    pub(super) fn halt(&mut self, reason: String, step: &mut CommitStep) {
         self.halted = true;
         for transaction in self.transactions.values_mut() {
             let answer = match transaction.stage {
@@ -540,6 +548,7 @@ impl Commit {
                 step.reply(waiter.request, answer.clone());
             }
         }
+        self.abandon_appends(step);
         let reads = std::mem::take(&mut self.reads).into_keys();
         let look_ups = std::mem::take(&mut self.look_ups).into_keys();
         for request in reads.chain(look_ups) {
@@ -555,7 +564,8 @@ impl Commit {
             | Input::Find { request, .. }
             | Input::Outcome { request, .. }
             | Input::Examine { request, .. }
-            | Input::Repair { request, .. } => {
+            | Input::Repair { request, .. }
+            | Input::Append { request, .. } => {
                 step.reply(request, Answer::Rejected(Rejection::Halted));
             }
             Input::Inspect { request } => step.reply(request, Answer::Status(self.status())),

@@ -1,4 +1,4 @@
-//! Locks on entities and canonical keys: shared and exclusive, all of an owner's at once, in
+//! Locks on entities, canonical keys, streams and ids of events: shared and exclusive, all of an owner's at once, in
 //! order of arrival.
 //!
 //! An owner asks once, for all its keys, and stands in the queue of each key at the moment
@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use graph::{CanonicalKey, EntityId, Kind, Operation, Patch};
+use graph::{CanonicalKey, EntityId, EventId, Kind, Operation, Patch, stream_of};
 
 /// How a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +32,10 @@ pub enum LockKey {
     /// which before it has its locks; against somebody who creates under the key of what is being
     /// restored at the same moment stands the graph's constraint, and the loser is fenced.
     Canonical(Kind, CanonicalKey),
+    /// A stream of events: its next sequence number.
+    Stream(EntityId),
+    /// The id of an event, whether there is one or not.
+    Event(EventId),
 }
 
 impl LockKey {
@@ -41,7 +45,13 @@ impl LockKey {
             Operation::Create { kind, key: Some(key), .. } => Some(LockKey::Canonical(kind.clone(), key.clone())),
             _ => None,
         });
-        patch.keys().into_iter().map(LockKey::Entity).chain(canonical).collect()
+        let appended = patch.operations.iter().filter_map(|operation| match operation {
+            Operation::Append { resource, event } => {
+                Some([LockKey::Stream(stream_of(resource.as_ref())), LockKey::Event(event.id.clone())])
+            }
+            _ => None,
+        });
+        patch.keys().into_iter().map(LockKey::Entity).chain(canonical).chain(appended.flatten()).collect()
     }
 }
 

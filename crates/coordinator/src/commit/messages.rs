@@ -1,11 +1,13 @@
 //! What the commit core is told, what it asks for, and what it answers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use graph::{CanonicalKey, EntityId, Kind, Patch, Properties, Refusal, Subject, TxId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::events::{Append, Appended};
 use crate::reconcile::{Evidence, Order, Reason};
 
 /// A client's name for one transaction: a retry under the same key is the same transaction.
@@ -60,6 +62,22 @@ pub struct Intent {
     pub hash: ContentHash,
     /// What it does, under ids alone.
     pub patch: Patch,
+    /// The ids that it made, by the labels that they stand in the place of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<EntityId, EntityId>,
+}
+
+impl Intent {
+    /// Of what a client has sent, labels and all.
+    pub fn new(tx: TxId, key: IdempotencyKey, hash: ContentHash, sent: &Patch) -> Intent {
+        let labels = sent.generated(tx);
+        Intent { tx, key, hash, patch: sent.renamed(&labels), labels }
+    }
+
+    /// What the client has sent.
+    pub fn sent(&self) -> Patch {
+        self.patch.renamed(&self.labels.iter().map(|(label, id)| (id.clone(), label.clone())).collect())
+    }
 }
 
 /// What a repair rests on: for the audit trail.
@@ -111,6 +129,9 @@ pub enum AbortReason {
     /// The graph could not be made to say in time that it took effect, and now never will.
     #[error("the graph did not confirm it in time, and it was fenced off")]
     Fenced,
+    /// Its record was damaged, and a person has taken back what the graph had of it.
+    #[error("its record was damaged, and somebody has taken it back")]
+    TakenBack,
 }
 
 /// A transaction that has an outcome.
@@ -175,6 +196,8 @@ pub enum EffectId {
     Examine(RequestId),
     /// Reading both stores for a repair, before it is decided what it has to do.
     Review(TxId),
+    /// Appending events for a request.
+    Append(RequestId),
 }
 
 /// Something the core is told.
@@ -225,6 +248,13 @@ pub enum Input {
         subject: Subject,
         /// By what right.
         order: Order,
+    },
+    /// A client asks for events to be appended.
+    Append {
+        /// The waiting client.
+        request: RequestId,
+        /// What it asks for; it was validated.
+        append: Append,
     },
     /// Somebody asks how the core is.
     Inspect {
@@ -280,6 +310,8 @@ pub enum Report {
     LookedUp(Option<Settled>),
     /// What both stores and the events say.
     Examined(Box<Evidence>),
+    /// What became of an append, durably.
+    Appended(Appended),
 }
 
 /// How an effect failed.
@@ -349,6 +381,7 @@ impl env::Effect for CommitEffect {
                 Action::LookUp { .. } => "look_up",
                 Action::Examine { .. } => "examine",
                 Action::IntendRepair { .. } => "intend_repair",
+                Action::Append(_) => "append",
             },
             CommitEffect::Reply { .. } => "reply",
             CommitEffect::Halt { .. } => "halt",
@@ -409,6 +442,8 @@ pub enum Action {
         /// What it rests on.
         ground: Box<Ground>,
     },
+    /// SQLite: check what is expected of the stream and append events, in one transaction, durably.
+    Append(Append),
 }
 
 /// What a client is told.
@@ -430,6 +465,8 @@ pub enum Answer {
     Examined(Box<Evidence>),
     /// What became of a repair that began no transaction.
     Reviewed(Reviewed),
+    /// What became of an append.
+    Appended(Appended),
     /// How the core is.
     Status(Status),
 }
@@ -458,7 +495,7 @@ pub struct Status {
     pub open: u64,
     /// Of those, the ones of an earlier process.
     pub recovering: u64,
-    /// Transactions and reads that wait for locks.
+    /// Transactions, reads and appends that wait for locks.
     pub waiting: u64,
     /// Whether the process is ending.
     pub halted: bool,
@@ -515,11 +552,19 @@ pub enum Mark {
     Repairing(TxId),
     /// A repair found what a person has to decide.
     Undecided(TxId),
+    /// Events were appended.
+    Appended(RequestId),
+    /// Events that were to be appended had been before.
+    AppendRepeated(RequestId),
+    /// Events were not appended: the stream is at another version, or an id is taken.
+    AppendRefused(RequestId),
+    /// A client was told that nobody knows whether its events were appended.
+    AppendUncertain(RequestId),
 }
 
 impl Mark {
     /// The names of all marks, as reports and scenarios write them.
-    pub const NAMES: [&'static str; 24] = [
+    pub const NAMES: [&'static str; 28] = [
         "joined",
         "waited",
         "gave_up",
@@ -544,6 +589,10 @@ impl Mark {
         "agreed",
         "repairing",
         "undecided",
+        "appended",
+        "append_repeated",
+        "append_refused",
+        "append_uncertain",
     ];
     /// Its name, one of [`NAMES`](Self::NAMES).
     pub fn name(&self) -> &'static str {
@@ -572,6 +621,10 @@ impl Mark {
             Mark::Agreed(_) => "agreed",
             Mark::Repairing(_) => "repairing",
             Mark::Undecided(_) => "undecided",
+            Mark::Appended(_) => "appended",
+            Mark::AppendRepeated(_) => "append_repeated",
+            Mark::AppendRefused(_) => "append_refused",
+            Mark::AppendUncertain(_) => "append_uncertain",
         }
     }
 }

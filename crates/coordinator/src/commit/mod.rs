@@ -17,6 +17,7 @@
 //! The argument, and what happens without each part of it, is checked exhaustively in the
 //! `models` crate, on the very type that production runs.
 
+mod append;
 mod core;
 mod locks;
 mod messages;

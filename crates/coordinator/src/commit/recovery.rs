@@ -36,6 +36,7 @@ impl Commit {
             keys: BTreeMap::new(),
             reads: BTreeMap::new(),
             look_ups: BTreeMap::new(),
+            appends: BTreeMap::new(),
             halted: false,
         };
         let mut step = Step::new();

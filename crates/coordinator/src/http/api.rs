@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use graph::{CanonicalKey, EntityId, Kind, Patch, Properties, TxId};
+use graph::{CanonicalKey, EntityId, Kind, NewEvent, Patch, Properties, TxId};
 use serde::{Deserialize, Serialize};
 
-use crate::commit::{AbortReason, Decision, EntityView, IdempotencyKey, LinkView, Settled, Status};
+use crate::commit::{AbortReason, EntityView, IdempotencyKey, LinkView, Status};
 use crate::damage::DamagedRecord;
 use crate::ledger::AuditEntry;
 use crate::neighbourhood::{Neighbour, Place};
@@ -58,8 +58,7 @@ pub enum Outcome {
     Committed {
         /// The transaction.
         tx: TxId,
-        /// The ids that it made, by the labels of the patch; told to whoever submits it, for the
-        /// first time or again.
+        /// The ids that it made, by the labels of the patch, for as long as its record is sound.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         created: BTreeMap<EntityId, EntityId>,
     },
@@ -77,18 +76,53 @@ pub enum Outcome {
     },
 }
 
-impl From<Settled> for Outcome {
-    fn from(Settled { tx, decision }: Settled) -> Outcome {
-        match decision {
-            Decision::Committed => Outcome::Committed { tx, created: BTreeMap::new() },
-            Decision::Aborted { reason } => Outcome::Aborted { tx, reason },
-        }
-    }
-}
-
 /// Where the outcome of a transaction is to be asked for.
 pub fn outcome_path(tx: TxId) -> String {
     format!("/transactions/{tx}")
+}
+
+/// The body of `POST /events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewEvents {
+    /// The resource in whose stream they go; none is the system stream.
+    #[serde(default)]
+    pub resource: Option<EntityId>,
+    /// How many events the stream has to have, unless nobody cares.
+    #[serde(default)]
+    pub expected_version: Option<u64>,
+    /// What is appended, in this order, all or nothing.
+    pub events: Vec<NewEvent>,
+}
+
+/// Where events were appended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The resource in whose stream they are; null in the system stream.
+    pub resource: Option<EntityId>,
+    /// The sequence numbers of the first and the last of them.
+    pub sequences: [u64; 2],
+    /// The position of the last of them among the events of all streams.
+    pub position: u64,
+}
+
+/// Events of all streams in order of position. The server sends an event as it is kept, a client
+/// reads an [`Envelope`](crate::events::Envelope).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedPage<E> {
+    /// They.
+    pub events: Vec<Positioned<E>>,
+    /// There are no others up to this position, nor ever will be. It is what to ask for as `after` next.
+    pub through: u64,
+}
+
+/// An event and its position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Positioned<E> {
+    /// Its position among the events of all streams, from 1.
+    pub position: u64,
+    /// The event.
+    pub event: E,
 }
 
 /// How much a read promises.

@@ -8,6 +8,10 @@
 //! | `GET /entities/{id}/neighbours?depth&limit&after` | what is around it: a [`Neighbourhood`] |
 //! | `GET /transactions/{tx}/audit?after&limit` | what was decided about it: an [`AuditPage`] |
 //! | `GET /audit?after&limit` | the same about all transactions |
+//! | `POST /events` | appends the [`NewEvents`] in the body to a stream: their [`Placement`], 201 for new ones and 200 for those that were there |
+//! | `GET /events?after&limit&wait_ms` | the events of all streams in order of position, waiting for some: a [`FeedPage`] |
+//! | `GET /streams?after&limit` | the names of the streams: a [`Page`](crate::events::Page) |
+//! | `GET /streams/{resource}/events?after&limit` | the events of a stream: a page as well |
 //! | `GET /in-doubt?after&limit` | what has no outcome yet: an [`InDoubtPage`] |
 //! | `POST /validations` | compares both stores: a [`Summary`](crate::reconcile::Summary) |
 //! | `POST /reconciliations` | repairs by the policy of the [`Reconciliation`] in the body: a summary as well |
@@ -33,14 +37,15 @@
 
 mod answers;
 mod api;
+mod events;
 mod operational;
 mod routes;
 mod stores;
 
 pub use api::{
-    Alerts, AuditPage, BackupOrder, CasesPage, Consistency, DamagedRecords, Entity, EventualView, Health,
-    IDEMPOTENCY_KEY, InDoubtPage, KEY_BYTES_MAX, KeyError, Neighbourhood, Outcome, Reconciliation, Transaction,
-    outcome_path, parse_key,
+    Alerts, AuditPage, BackupOrder, CasesPage, Consistency, DamagedRecords, Entity, EventualView, FeedPage, Health,
+    IDEMPOTENCY_KEY, InDoubtPage, KEY_BYTES_MAX, KeyError, Neighbourhood, NewEvents, Outcome, Placement, Positioned,
+    Reconciliation, Transaction, outcome_path, parse_key,
 };
 pub use routes::{paths, serve};
 pub use web::server::{Limits, Serving};

@@ -1,5 +1,7 @@
 //! Which request is answered by what.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -15,8 +17,8 @@ use web::server::{Limits, Serving};
 use web::token::Token;
 
 use super::api::{Consistency, Entity, Health, IDEMPOTENCY_KEY, Outcome, Transaction, parse_key};
-use super::{answers, operational, stores};
-use crate::commit::IdempotencyKey;
+use super::{answers, events, operational, stores};
+use crate::commit::{Answer, Decision, IdempotencyKey, Settled};
 use crate::problem::{At, Problem, ProblemType};
 use crate::service::Coordinator;
 
@@ -47,6 +49,9 @@ static ROUTES: &[Route] = &[
     Route { path: "/entities/{id}/neighbours", answer: || get(read) },
     Route { path: "/transactions/{tx}/audit", answer: || get(operational::audit_of) },
     Route { path: "/audit", answer: || get(operational::audit) },
+    Route { path: "/events", answer: || get(events::feed).post(events::append) },
+    Route { path: "/streams", answer: || get(events::streams) },
+    Route { path: "/streams/{resource}/events", answer: || get(events::stream) },
     Route { path: "/in-doubt", answer: || get(operational::in_doubt) },
     Route { path: "/validations", answer: || post(stores::validate) },
     Route { path: "/reconciliations", answer: || post(stores::reconcile) },
@@ -64,7 +69,8 @@ static ROUTES: &[Route] = &[
 
 /// Serves the API until `stop` resolves, and returns what it resolved to; see [`web::server::serve`].
 ///
-/// A transaction whose client is cut off at the end goes on, or is resolved by the next process.
+/// A transaction whose client is cut off at the end goes on, or is resolved by the next process. Readers who wait for
+/// events are answered then.
 pub async fn serve<T>(
     env: Env,
     listener: Box<dyn Listener>,
@@ -73,7 +79,12 @@ pub async fn serve<T>(
     stop: impl Future<Output = T>,
 ) -> T {
     let Serving { limits, token } = serving.into();
-    let router = router(env.clone(), coordinator, limits, token);
+    let router = router(env.clone(), coordinator.clone(), limits, token);
+    let stop = async {
+        let end = stop.await;
+        coordinator.end_waits();
+        end
+    };
     web::server::serve(env, listener, router, limits, stop).await
 }
 
@@ -120,7 +131,12 @@ pub(super) fn place(service: &Service) -> Result<Place, Box<Problem>> {
 
 async fn outcome(State(service): State<Service>, tx: Segment) -> Result<Json<Outcome>, Box<Problem>> {
     let tx = segment::<TxId>("tx", tx)?;
-    answers::looked_up(service.coordinator.outcome(tx).await).map(Json)
+    let answer = service.coordinator.outcome(tx).await;
+    let created = match &answer {
+        Answer::Settled(Settled { decision: Decision::Committed, .. }) => service.coordinator.created(tx).await,
+        _ => Ok(BTreeMap::new()),
+    };
+    answers::looked_up(answer, created.map_err(|rejection| answers::rejected(&rejection))?).map(Json)
 }
 
 #[derive(Deserialize)]

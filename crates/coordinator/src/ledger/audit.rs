@@ -1,5 +1,5 @@
 //! The audit trail: what was decided about each transaction, when, and by which start of the
-//! coordinator.
+//! coordinator; and which events were appended without one.
 //!
 //! An entry is written in the SQLite transaction of what it is about, so it is there if and only
 //! if that is, and before anybody is told. Entries are numbered without a gap from 1, are never
@@ -33,10 +33,12 @@ pub enum AuditAction {
     Resolved,
     /// Its record in the log is damaged: what became of it, and what is wrong.
     Isolated,
+    /// Events were appended by themselves: where.
+    Appended,
 }
 
 impl AuditAction {
-    const ALL: [AuditAction; 9] = [
+    const ALL: [AuditAction; 10] = [
         AuditAction::Intended,
         AuditAction::Recovered,
         AuditAction::Fenced,
@@ -46,6 +48,7 @@ impl AuditAction {
         AuditAction::Repairing,
         AuditAction::Resolved,
         AuditAction::Isolated,
+        AuditAction::Appended,
     ];
 
     fn name(self) -> &'static str {
@@ -59,6 +62,7 @@ impl AuditAction {
             AuditAction::Repairing => "repairing",
             AuditAction::Resolved => "resolved",
             AuditAction::Isolated => "isolated",
+            AuditAction::Appended => "appended",
         }
     }
 }
@@ -70,8 +74,8 @@ pub struct AuditEntry {
     pub entry: u64,
     /// When it was written, by the clock of the process: milliseconds since the Unix epoch.
     pub at_ms: Millis,
-    /// The transaction.
-    pub tx: TxId,
+    /// The transaction; `None` where there was none, as for events that were appended by themselves.
+    pub tx: Option<TxId>,
     /// What happened to it.
     pub action: AuditAction,
     /// The reason, or by whom; empty where there is nothing to add.
@@ -117,13 +121,14 @@ pub fn audit_resolution(sql: &Connection, tx: TxId, resolution: Resolution, now:
 pub(super) fn write(
     sql: &Connection,
     now: Millis,
-    tx: TxId,
+    tx: impl Into<Option<TxId>>,
     action: AuditAction,
     detail: &str,
 ) -> Result<(), LedgerError> {
     sql.prepare_cached("INSERT INTO audit (at_ms, tx, action, detail) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
         column(now.0),
-        tx.to_string(),
+        // The column takes no null, and no transaction has this name.
+        tx.into().map_or(String::new(), |tx| tx.to_string()),
         action.name(),
         detail
     ])?;
@@ -148,7 +153,10 @@ fn entry(row: &Row<'_>) -> Result<AuditEntry, LedgerError> {
     Ok(AuditEntry {
         entry: number.unsigned_abs(),
         at_ms: Millis(row.get::<_, i64>(1)?.unsigned_abs()),
-        tx: tx.parse().map_err(|error: graph::IdError| damaged(error.to_string()))?,
+        tx: match tx.as_str() {
+            "" => None,
+            tx => Some(tx.parse().map_err(|error: graph::IdError| damaged(error.to_string()))?),
+        },
         action: known.ok_or_else(|| damaged(format!("it is called {action:?}")))?,
         detail: row.get(4)?,
     })

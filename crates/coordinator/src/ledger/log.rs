@@ -1,18 +1,24 @@
 //! The log: intents, outcomes, and what a start reads from it.
 
-use graph::TxId;
+use std::collections::BTreeMap;
+
+use graph::{EntityId, Millis, Operation, Patch, TxId};
 use rusqlite::{Connection, params};
 
 use super::audit::{self, AuditAction};
 use super::isolated::set_apart;
 use super::record::{ABORTED, COMMITTED, INTENDED, LogRecord, damaged};
 use super::rows::{apply, apply_decided, has_event, slots};
-use super::{EventSlot, LedgerError, Moment};
+use super::{EventSlot, LedgerError, Moment, stored};
 use crate::commit::{AbortReason, ContentHash, Decision, Ground, IdempotencyKey, Intent, Report, Settled};
 
 /// Writes an intent, or the abort of a transaction whose operations do not fit, or finds
 /// out that the key was used before.
 pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, LedgerError> {
+    begin(sql, intent, None, now)
+}
+
+fn begin(sql: &Connection, intent: &Intent, origin: Option<TxId>, now: Moment) -> Result<Report, LedgerError> {
     let known = match LogRecord::by_key(sql, &intent.key.0) {
         Ok(known) => known,
         // What a retry would have to match is not known any more.
@@ -26,12 +32,12 @@ pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, 
         let settled = record.outcome()?;
         return Ok(Report::Known(settled.unwrap_or_else(|| panic!("{tx} is open and its key was submitted past it"))));
     }
-    let slots = slots(sql, &intent.patch)?;
+    let slots = slots(sql, &intent.patch, origin)?;
     let record = LogRecord {
         tx: intent.tx,
         key: intent.key.0.clone(),
         hash: intent.hash.0.clone(),
-        patch: json(&intent.patch),
+        patch: json(&intent.sent()),
         slots: json(&slots),
         state: INTENDED.to_owned(),
         reason: None,
@@ -55,21 +61,24 @@ pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, 
 
 /// Writes the intent of a repair, and into the audit trail what it rests on.
 pub fn intend_repair(sql: &Connection, intent: &Intent, ground: &Ground, now: Moment) -> Result<Report, LedgerError> {
-    let report = intend(sql, intent, now)?;
+    let report = begin(sql, intent, ground.evidence.log.tx(), now)?;
     audit::write(sql, now.utc, intent.tx, AuditAction::Repairing, &json(ground))?;
     Ok(report)
 }
 
-/// Writes the outcome of an intended transaction, with its rows and events if it committed.
-pub fn finish(sql: &Connection, tx: TxId, decision: &Decision, now: Moment) -> Result<Report, LedgerError> {
+/// Writes the outcome of an intended transaction, with its rows and events if it committed. Returns the
+/// position of the last event that it appended to a stream, if it did.
+pub fn finish(sql: &Connection, tx: TxId, decision: &Decision, now: Moment) -> Result<Option<u64>, LedgerError> {
     let record = LogRecord::read(sql, tx)?.ok_or_else(|| damaged(tx, "it is gone"))?;
     let (intent, slots) = intended(&record)?;
+    let mut position = None;
     match decision {
         Decision::Committed => {
             for refusal in apply_decided(sql, tx, &intent.patch, &slots)? {
                 audit::write(sql, now.utc, tx, AuditAction::Overrode, &refusal.to_string())?;
             }
-            append(sql, &intent, &slots)?;
+            write_history(sql, &intent, &slots)?;
+            position = append(sql, &intent, &slots, now.utc)?;
             settled(record, COMMITTED, None, now).update(sql)?;
             audit::write(sql, now.utc, tx, AuditAction::Committed, "")?;
         }
@@ -78,7 +87,7 @@ pub fn finish(sql: &Connection, tx: TxId, decision: &Decision, now: Moment) -> R
             audit::write(sql, now.utc, tx, AuditAction::Aborted, &reason.to_string())?;
         }
     }
-    Ok(Report::Finished)
+    Ok(position)
 }
 
 /// The outcome of a transaction; `None` if it has none, never began, or was forgotten.
@@ -87,6 +96,18 @@ pub fn look_up(sql: &Connection, tx: TxId) -> Result<Option<Settled>, LedgerErro
         Ok(record) => record.map_or(Ok(None), |record| record.outcome()),
         Err(error) => set_apart(sql, error)?.settled().map(Some),
     }
+}
+
+/// The ids that a committed transaction made, by the labels of its operations; none where its record is gone or was
+/// set apart.
+pub fn created(sql: &Connection, tx: TxId) -> Result<BTreeMap<EntityId, EntityId>, LedgerError> {
+    let record = match LogRecord::read(sql, tx) {
+        Ok(record) => record.filter(|record| record.state == COMMITTED),
+        Err(error) => set_apart(sql, error).map(|_| None)?,
+    };
+    let Some(record) = record else { return Ok(BTreeMap::new()) };
+    let sent: Patch = serde_json::from_str(&record.patch).map_err(|error| damaged(tx, error.to_string()))?;
+    Ok(sent.generated(tx))
 }
 
 /// The intents without an outcome, oldest first. Those whose records were set apart are not among
@@ -120,13 +141,24 @@ fn intended(record: &LogRecord) -> Result<(Intent, Vec<EventSlot>), LedgerError>
     if state != INTENDED {
         return Err(damaged(*tx, format!("{state} already")));
     }
-    let patch = serde_json::from_str(patch).map_err(|error| damaged(*tx, format!("its operations: {error}")))?;
+    let sent = serde_json::from_str(patch).map_err(|error| damaged(*tx, format!("its operations: {error}")))?;
     let slots = serde_json::from_str(slots).map_err(|error| damaged(*tx, format!("its events: {error}")))?;
     let (key, hash) = (IdempotencyKey(key.clone()), ContentHash(hash.clone()));
-    Ok((Intent { tx: *tx, key, hash, patch }, slots))
+    Ok((Intent::new(*tx, key, hash, &sent), slots))
 }
 
-fn append(sql: &Connection, intent: &Intent, slots: &[EventSlot]) -> Result<(), LedgerError> {
+/// Appends the events of streams, and returns the position of the last of them.
+fn append(sql: &Connection, intent: &Intent, slots: &[EventSlot], now: Millis) -> Result<Option<u64>, LedgerError> {
+    let mut position = None;
+    for (operation, slot) in intent.patch.operations.iter().zip(slots) {
+        if let Operation::Append { event, .. } = operation {
+            position = Some(stored::insert(sql, &slot.resource, slot.sequence, event, Some(intent.tx), now)?);
+        }
+    }
+    Ok(position)
+}
+
+fn write_history(sql: &Connection, intent: &Intent, slots: &[EventSlot]) -> Result<(), LedgerError> {
     let mut insert =
         sql.prepare_cached("INSERT INTO event (resource, sequence, tx, payload) VALUES (?1, ?2, ?3, ?4)")?;
     let with_slots = intent.patch.operations.iter().zip(slots);

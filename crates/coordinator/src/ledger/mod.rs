@@ -1,4 +1,5 @@
-//! The coordinator's SQLite file: the log, the rows, the events and the audit trail.
+//! The coordinator's SQLite file: the log, the rows, their history, the streams of events and the audit
+//! trail.
 //!
 //! Every function runs inside a transaction that the caller owns and syncs, so several of
 //! them can share one fsync. What a transaction does to the rows is written once, in
@@ -18,6 +19,7 @@ mod record;
 mod rows;
 mod schema;
 mod setting;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -27,12 +29,15 @@ use std::fmt;
 use graph::{EntityId, Millis, TxId};
 use serde::{Deserialize, Serialize};
 
+use crate::events::DamagedEvent;
+
 pub use audit::{AuditAction, AuditEntry, Resolution, audit_after, audit_of, audit_resolution};
 pub use cases::{case, close_case, open_case, open_cases};
 pub use forget::forget;
+pub use history::Replays;
 pub use inspect::{EventEntry, LogEntry, event_entries, log_entries, snapshot};
 pub use isolated::{audited_fate, close_isolated, isolate, isolated, open_isolated};
-pub use log::{finish, intend, intend_repair, look_up, unresolved};
+pub use log::{created, finish, intend, intend_repair, look_up, unresolved};
 pub use pages::{entities_after, evidence, links_after};
 pub use rows::{Row, holder, load};
 pub use schema::MIGRATIONS;
@@ -40,6 +45,7 @@ pub use setting::{
     adopt, collected, forgotten, incarnation, running, set_collected, set_running, set_store_id,
     set_verified_incarnation, start_incarnation, store_id, verified_incarnation,
 };
+pub use stored::{append, feed_after, last_position, stream_after, streams_after};
 pub use verify::{Standing, Unsound, committed_after, count_committed, standing, verify};
 
 /// When something is written.
@@ -52,16 +58,19 @@ pub struct Moment {
     pub running: Millis,
 }
 
-/// The sequence number that a transaction's event has among the events of its entity.
+/// The sequence number that a transaction's event has among the events of its entity, or in its stream.
 ///
-/// Fixed when the intent is written, under the entity's lock, so the sequence of each
-/// entity has no gap and no duplicate whatever happens before the event is appended.
+/// Fixed when the intent is written, under the lock of the entity or stream, so the sequence of
+/// each has no gap and no duplicate whatever happens before the event is appended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventSlot {
-    /// The entity whose event it is.
+    /// The entity whose event it is, or the stream of an event that is appended.
     pub resource: EntityId,
     /// From 1, over the whole life of the id, deletions included.
     pub sequence: u64,
+    /// Of a link that is put back as its events say, which is no event: the transaction of the last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<TxId>,
 }
 
 /// Why the ledger could not do what it was asked.
@@ -86,6 +95,9 @@ pub enum LedgerError {
     /// find out.
     #[error("the record of {0} is damaged, and what became of it is left to a person")]
     Isolated(TxId),
+    /// An event of the event store is damaged: whoever reads it is told, and all others go on.
+    #[error(transparent)]
+    DamagedEvent(#[from] DamagedEvent),
 }
 
 /// Names a record in an error.
@@ -109,7 +121,7 @@ impl LedgerError {
         match self {
             LedgerError::Sqlite(error) => stores::sqlite::is_damage(error),
             LedgerError::Damaged { .. } => true,
-            LedgerError::Isolated(_) => false,
+            LedgerError::Isolated(_) | LedgerError::DamagedEvent(_) => false,
         }
     }
 }

@@ -1,9 +1,13 @@
 //! The entities and links, and what an operation does to them.
 
-use graph::{CanonicalKey, Content, EntityId, Kind, Operation, Patch, Properties, Refusal, Subject, TxId, Value};
+use std::collections::BTreeMap;
+
+use graph::{
+    CanonicalKey, Content, EntityId, Kind, Operation, Patch, Properties, Refusal, Subject, TxId, Value, stream_of,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EventSlot, LedgerError, Record, history};
+use super::{EventSlot, LedgerError, Record, history, stored};
 
 /// An entity as SQLite has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +79,7 @@ pub(super) fn apply(
     slots: &[EventSlot],
 ) -> Result<Result<(), Refusal>, LedgerError> {
     for (operation, slot) in patch.operations.iter().zip(slots) {
-        if let Err(refusal) = apply_one(sql, tx, operation, slot.sequence)? {
+        if let Err(refusal) = apply_one(sql, tx, operation, slot)? {
             return Ok(Err(refusal));
         }
     }
@@ -96,10 +100,10 @@ pub(super) fn apply_decided(
 ) -> Result<Vec<Refusal>, LedgerError> {
     let mut overridden = Vec::new();
     for (operation, slot) in patch.operations.iter().zip(slots) {
-        if let Err(refusal) = apply_one(sql, tx, operation, slot.sequence)? {
+        if let Err(refusal) = apply_one(sql, tx, operation, slot)? {
             clear_the_way(sql, operation)?;
             // What still does not fit then has nothing left to do, like deleting what is gone.
-            let _ = apply_one(sql, tx, operation, slot.sequence)?;
+            let _ = apply_one(sql, tx, operation, slot)?;
             overridden.push(refusal);
         }
     }
@@ -124,7 +128,7 @@ fn clear_the_way(sql: &Connection, operation: &Operation) -> Result<(), LedgerEr
         Operation::Restore { subject: Subject::Entity(id), content: Some(Content { kind, key, .. }), .. } => {
             clear_key(sql, id, kind, key.as_ref())?
         }
-        Operation::Update { .. } | Operation::Unlink { .. } | Operation::Restore { .. } => 0,
+        Operation::Update { .. } | Operation::Unlink { .. } | Operation::Restore { .. } | Operation::Append { .. } => 0,
     };
     Ok(())
 }
@@ -139,23 +143,47 @@ fn clear_key(sql: &Connection, id: &EntityId, kind: &Kind, key: Option<&Canonica
     )?)
 }
 
-/// The next free sequence numbers of the entities that the patch changes, one an operation.
-pub(super) fn slots(sql: &Connection, patch: &Patch) -> Result<Vec<EventSlot>, LedgerError> {
-    let mut last = sql.prepare_cached("SELECT max(sequence) FROM event WHERE resource = ?1")?;
-    let mut slots: Vec<EventSlot> = Vec::with_capacity(patch.operations.len());
-    for operation in &patch.operations {
-        let resource = subject(operation).clone();
-        let last = match slots.iter().rev().find(|slot| slot.resource == resource) {
-            Some(slot) => slot.sequence,
-            None => {
-                let last: Option<i64> = last.query_row([resource.as_str()], |row| row.get(0))?;
-                last.map_or(0, i64::unsigned_abs)
-            }
-        };
-        let sequence = if has_event(operation) { last + 1 } else { last };
-        slots.push(EventSlot { resource, sequence });
+/// The next free sequence numbers of the entities that the patch changes and of the streams that it
+/// appends to, one an operation. `origin` is the transaction of the last event of what a repair puts back.
+pub(super) fn slots(sql: &Connection, patch: &Patch, origin: Option<TxId>) -> Result<Vec<EventSlot>, LedgerError> {
+    let mut entities = Counted::default();
+    let mut streams = Counted::default();
+    let slot = |operation: &Operation| match operation {
+        Operation::Append { resource, .. } => {
+            streams.next(stream_of(resource.as_ref()), 1, |stream| stored::last_sequence(sql, stream))
+        }
+        operation => {
+            let step = u64::from(has_event(operation));
+            let slot = entities.next(subject(operation).clone(), step, |entity| last_version(sql, entity))?;
+            let is_link = matches!(operation, Operation::Restore { subject: Subject::Link { .. }, logged: true, .. });
+            Ok(EventSlot { origin: origin.filter(|_| is_link), ..slot })
+        }
+    };
+    patch.operations.iter().map(slot).collect()
+}
+
+/// The last sequence number of each, those included that the patch gives out.
+#[derive(Default)]
+struct Counted(BTreeMap<EntityId, u64>);
+
+impl Counted {
+    fn next(
+        &mut self,
+        resource: EntityId,
+        step: u64,
+        last: impl FnOnce(&EntityId) -> Result<u64, LedgerError>,
+    ) -> Result<EventSlot, LedgerError> {
+        let known = self.0.get(&resource).copied();
+        let sequence = known.map_or_else(|| last(&resource), Ok)? + step;
+        self.0.insert(resource.clone(), sequence);
+        Ok(EventSlot { resource, sequence, origin: None })
     }
-    Ok(slots)
+}
+
+fn last_version(sql: &Connection, entity: &EntityId) -> Result<u64, LedgerError> {
+    let query = "SELECT max(sequence) FROM event WHERE resource = ?1";
+    let last: Option<i64> = sql.prepare_cached(query)?.query_row([entity.as_str()], |row| row.get(0))?;
+    Ok(last.map_or(0, i64::unsigned_abs))
 }
 
 /// The entity whose version an operation raises: for a link, the one it leaves.
@@ -164,21 +192,23 @@ fn subject(operation: &Operation) -> &EntityId {
         Operation::Create { id, .. } | Operation::Update { id, .. } | Operation::Delete { id } => id,
         Operation::Link { from, .. } | Operation::Unlink { from, .. } => from,
         Operation::Restore { subject, .. } => subject.resource(),
+        Operation::Append { .. } => panic!("an event of a stream is no change of an entity"),
     }
 }
 
-/// Whether an operation appends an event: all do but those that restore what events say.
+/// Whether an operation adds to the history of its entity: all do but those that restore what it
+/// says, and events of streams.
 pub(super) fn has_event(operation: &Operation) -> bool {
-    !matches!(operation, Operation::Restore { logged: true, .. })
+    !matches!(operation, Operation::Restore { logged: true, .. } | Operation::Append { .. })
 }
 
 fn apply_one(
     sql: &Connection,
     tx: TxId,
     operation: &Operation,
-    sequence: u64,
+    slot: &EventSlot,
 ) -> Result<Result<(), Refusal>, LedgerError> {
-    let version = i64::try_from(sequence).expect("sequence numbers fit into 63 bits");
+    let version = i64::try_from(slot.sequence).expect("sequence numbers fit into 63 bits");
     match operation {
         Operation::Create { id, kind, key, properties } => {
             if load(sql, id)?.is_some() {
@@ -227,12 +257,16 @@ fn apply_one(
             restore_entity(sql, id, content.as_ref(), version, tx)
         }
         Operation::Restore { subject, content, logged } => {
-            let tx = if *logged { history::of(sql, subject)?.tx().unwrap_or(tx) } else { tx };
-            let restored = restore_link(sql, subject, content.as_ref(), tx)?;
+            let restored = restore_link(sql, subject, content.as_ref(), slot.origin.unwrap_or(tx))?;
             if restored.is_ok() && !logged {
                 touch(sql, subject.resource(), version, tx)?;
             }
             Ok(restored)
+        }
+        // It is inserted at the end, where there is an outcome.
+        Operation::Append { event, .. } => {
+            let stored = stored::is_stored(sql, &event.id)?;
+            Ok(if stored { Err(Refusal::EventExists(event.id.clone())) } else { Ok(()) })
         }
     }
 }

@@ -45,6 +45,7 @@ pub const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX link_target ON link (target);
 
+    -- The history of entities and links.
     CREATE TABLE event (
         position INTEGER PRIMARY KEY AUTOINCREMENT,
         resource TEXT NOT NULL,
@@ -67,6 +68,21 @@ pub const MIGRATIONS: &[&str] = &[
     -- What the outside world calls an entity: one of each kind has it at most.
     ALTER TABLE entity ADD COLUMN key TEXT;
     CREATE UNIQUE INDEX entity_key ON entity (kind, key) WHERE key IS NOT NULL;
+",
+    "
+    -- The streams of events, which never expire. The body is the event as it is sent. Positions are
+    -- given in the order of commits, and by a transaction of SQLite that ends in one: there is no gap.
+    CREATE TABLE stored_event (
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        id       TEXT NOT NULL UNIQUE,
+        resource TEXT NOT NULL,
+        sequence INTEGER NOT NULL CHECK (sequence > 0),
+        hash     TEXT NOT NULL,
+        body     TEXT NOT NULL,
+        tx       TEXT,
+        checksum INTEGER NOT NULL,
+        UNIQUE (resource, sequence)
+    ) STRICT;
 ",
 ];
 

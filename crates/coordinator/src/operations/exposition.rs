@@ -8,14 +8,16 @@ use web::exposition::{Kind, Page};
 
 use super::{State, alerts};
 use crate::commit::Status;
+use crate::events::Feed;
 
-pub(super) fn render(config: alerts::Config, now: Millis, state: &State, status: Status) -> String {
+pub(super) fn render(config: alerts::Config, now: Millis, state: &State, status: Status, feed: &Feed) -> String {
     let mut page = Page::new("coordinator");
     page.metric("build_info", Kind::Gauge, "The version that is running; always 1.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     page.seconds("uptime_seconds", now, "For how long the process has been serving.");
     decided(&mut page, state);
     under_way(&mut page, now, state, status);
+    streams(&mut page, state, feed);
     judged(&mut page, config, now, state);
     page.finish()
 }
@@ -82,8 +84,19 @@ fn under_way(page: &mut Page, now: Millis, state: &State, status: Status) {
         "How long it took, or has taken so far, to settle what earlier processes had left.",
     );
     page.gauge("open", status.open, "Transactions that hold their locks.");
-    page.gauge("waiting", status.waiting, "Transactions and reads that wait for locks.");
+    page.gauge("waiting", status.waiting, "Transactions, reads and appends that wait for locks.");
     page.gauge("halted", u64::from(status.halted), "1 when the process is about to end, to recover from its log.");
+}
+
+/// The event store.
+fn streams(page: &mut Page, state: &State, feed: &Feed) {
+    page.counter("events_total", feed.last(), "Events in the store: the last position that is durable.");
+    page.gauge("feed_readers_waiting", feed.waiting() as u64, "Readers that wait for events.");
+    page.counter(
+        "damaged_event_reads_total",
+        state.damaged_events,
+        "Reads that ended at an event which is not what was written.",
+    );
 }
 
 /// What is wrong with it.

@@ -12,6 +12,7 @@ use crate::commit::{
     AbortReason, Action, Answer, CommitEffect, Decision, EffectId, Failure, Input, Mark, Rejection, Report, RequestId,
     Reviewed,
 };
+use crate::events::Appended;
 
 /// Counts of what the commit core of one process was told and answered.
 ///
@@ -48,16 +49,19 @@ pub enum RequestKind {
     Examination,
     /// To have a difference between the stores removed.
     Repair,
+    /// To append events by themselves.
+    Append,
 }
 
 impl RequestKind {
     /// Every kind.
-    pub const ALL: [RequestKind; 5] = [
+    pub const ALL: [RequestKind; 6] = [
         RequestKind::Transaction,
         RequestKind::Read,
         RequestKind::Outcome,
         RequestKind::Examination,
         RequestKind::Repair,
+        RequestKind::Append,
     ];
 
     /// As a label has it.
@@ -68,6 +72,7 @@ impl RequestKind {
             RequestKind::Outcome => "outcome",
             RequestKind::Examination => "examination",
             RequestKind::Repair => "repair",
+            RequestKind::Append => "append",
         }
     }
 
@@ -101,6 +106,16 @@ impl RequestKind {
                 "unavailable",
                 "halted",
             ],
+            RequestKind::Append => &[
+                "appended",
+                "repeated",
+                "version_conflict",
+                "event_id_reused",
+                "unknown",
+                "busy",
+                "unavailable",
+                "halted",
+            ],
         }
     }
 }
@@ -112,8 +127,8 @@ pub const FAILURES: [&str; 6] = ["graph_refused", "fenced", "unknown", "busy", "
 /// The outcomes of a transaction, aborts by their cause.
 pub const OUTCOMES: [&str; 4] = ["committed", "refused", "graph_refused", "fenced"];
 
-/// What two clients can take from each other: the id of an entity, and an idempotency key.
-pub const CONFLICTS: [&str; 3] = ["entity", "key", "canonical_key"];
+/// What two clients can take from each other: the id of an entity or of an event, a canonical and an idempotency key.
+pub const CONFLICTS: [&str; 4] = ["entity", "key", "canonical_key", "event"];
 
 /// A transaction whose intent is durable and that has no outcome yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +206,7 @@ impl Metrics {
             Input::Outcome { request, .. } => self.ask(now, *request, RequestKind::Outcome),
             Input::Examine { request, .. } => self.ask(now, *request, RequestKind::Examination),
             Input::Repair { request, .. } => self.ask(now, *request, RequestKind::Repair),
+            Input::Append { request, .. } => self.ask(now, *request, RequestKind::Append),
             // A core that has halted leaves these to the next process.
             Input::Done { .. } | Input::Failed { .. } if self.halted => {}
             Input::Done { effect: EffectId::Intend(tx), report } => self.intended(now, *tx, report),
@@ -309,6 +325,7 @@ impl Metrics {
             }
             Report::Refused(Refusal::EntityExists(_)) => self.conflict(now, "entity"),
             Report::Refused(Refusal::KeyTaken { .. }) => self.conflict(now, "canonical_key"),
+            Report::Refused(Refusal::EventExists(_)) => self.conflict(now, "event"),
             _ => {}
         }
     }
@@ -383,7 +400,7 @@ impl Metrics {
                 Decision::Aborted { reason } => cause(reason),
             },
             (_, Answer::Settled(_)) => "settled",
-            (RequestKind::Transaction | RequestKind::Repair, Answer::Unknown(_)) => "unknown",
+            (RequestKind::Transaction | RequestKind::Repair | RequestKind::Append, Answer::Unknown(_)) => "unknown",
             (_, Answer::Unknown(_)) => "undecided",
             (_, Answer::KeyReused(_)) => "key_reused",
             (_, Answer::Entity(Some(_))) => "found",
@@ -391,6 +408,10 @@ impl Metrics {
             (_, Answer::Examined(_)) => "examined",
             (_, Answer::Reviewed(Reviewed::Agreed)) => "agreed",
             (_, Answer::Reviewed(Reviewed::Undecided { .. })) => "left_to_a_person",
+            (_, Answer::Appended(Appended::New(_))) => "appended",
+            (_, Answer::Appended(Appended::Repeated(_))) => "repeated",
+            (_, Answer::Appended(Appended::VersionConflict { .. })) => "version_conflict",
+            (_, Answer::Appended(Appended::EventIdReused(_))) => "event_id_reused",
             (_, Answer::Rejected(Rejection::Busy)) => "busy",
             (_, Answer::Rejected(Rejection::Unavailable(_))) => "unavailable",
             (_, Answer::Rejected(Rejection::Halted)) => "halted",
@@ -420,5 +441,6 @@ fn cause(reason: &AbortReason) -> &'static str {
         AbortReason::Refused(_) => "refused",
         AbortReason::GraphRefused(_) => "graph_refused",
         AbortReason::Fenced => "fenced",
+        AbortReason::TakenBack => "taken_back",
     }
 }

@@ -29,6 +29,7 @@ pub use alerts::{Alert, AlertKind};
 pub use metrics::{InDoubt, Metrics, RequestKind};
 
 use crate::commit::{self, Commit, CommitEffect, Status};
+use crate::events::Feed;
 use crate::retention::{self, Retention, RetentionEffect};
 
 /// What the numbers of one process are kept in, for all who add to them or ask.
@@ -36,6 +37,7 @@ pub struct Operations {
     config: alerts::Config,
     started: Instant,
     state: Mutex<State>,
+    feed: Feed,
 }
 
 /// A check of the stores that has run: what it is called, and what became of it.
@@ -99,6 +101,8 @@ struct State {
     postponed: u64,
     /// Requests that were refused because too many were open.
     overloaded: u64,
+    /// Reads that ended at a damaged event.
+    damaged_events: u64,
     checks: BTreeMap<&'static str, Check>,
     /// Where something was seen to differ between the stores, outside of a check.
     differences: u64,
@@ -143,13 +147,14 @@ pub const STORES_CHECK: &str = "stores";
 
 impl Operations {
     /// Of a process that starts with this core.
-    pub(crate) fn new(config: alerts::Config, core: &Commit, graph_is_sound: bool) -> Operations {
+    pub(crate) fn new(config: alerts::Config, core: &Commit, graph_is_sound: bool, feed: Feed) -> Operations {
         let last_begun = core.last_begun();
         let state = State {
             commit: Metrics::default(),
             forgotten: 0,
             postponed: 0,
             overloaded: 0,
+            damaged_events: 0,
             checks: BTreeMap::new(),
             differences: 0,
             last_difference: None,
@@ -159,7 +164,7 @@ impl Operations {
             graph_is_sound,
             told: BTreeSet::new(),
         };
-        Operations { config, started: Instant::now(), state: Mutex::new(state) }
+        Operations { config, started: Instant::now(), state: Mutex::new(state), feed }
     }
 
     /// Says what a check of the stores found. It counts as failed until a check of the same
@@ -189,6 +194,11 @@ impl Operations {
     /// Says that a request was refused because too many were open.
     pub(crate) fn refused_for_overload(&self) {
         self.state().overloaded += 1;
+    }
+
+    /// Says that a reader was refused a damaged event.
+    pub(crate) fn damaged_event_refused(&self) {
+        self.state().damaged_events += 1;
     }
 
     /// How fresh an answer is that is read from the graph after this call.
@@ -250,7 +260,7 @@ impl Operations {
     /// All of it in Prometheus' text format.
     pub fn exposition(&self, status: Status) -> String {
         let now = self.now();
-        exposition::render(self.config, now, &self.state(), status)
+        exposition::render(self.config, now, &self.state(), status, &self.feed)
     }
 
     fn now(&self) -> Millis {

@@ -4,6 +4,7 @@
 mod api;
 mod browse;
 mod client;
+mod events;
 mod identity;
 mod openapi;
 #[path = "../../../web/tests/support/openapi.rs"]

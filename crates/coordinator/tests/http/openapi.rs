@@ -46,6 +46,7 @@ async fn every_route_is_in_the_document_and_the_other_way_round() {
     assert_eq!(documented, paths().collect::<BTreeSet<_>>());
     for (path, methods) in object(&document["paths"]) {
         let target = path.replace("{id}", "alice").replace("{tx}", "tx-1-1").replace("{number}", "1");
+        let target = target.replace("{resource}", "alice");
         for method in ["get", "post", "put", "patch", "delete"] {
             let request =
                 format!("{} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", method.to_uppercase());
@@ -82,9 +83,10 @@ async fn every_example_is_accepted_and_answered_as_the_document_says() {
             continue;
         }
         let reply = server.send(&request(path, method, operation)).await;
-        assert_eq!(reply.status, 200, "{method} {path}: {reply:?}");
+        let success = if operation["responses"]["201"].is_object() { 201 } else { 200 };
+        assert_eq!(reply.status, success, "{method} {path}: {reply:?}");
         assert_documented(&document, operation, &reply);
-        for (media_type, content) in object(&operation["responses"]["200"]["content"]) {
+        for (media_type, content) in object(&operation["responses"][success.to_string()]["content"]) {
             if let Some(example) = content.get("example") {
                 let answer: Value = serde_json::from_str(reply.body()).unwrap();
                 assert_eq!(example, &answer, "{method} {path}: {media_type}");
@@ -103,6 +105,21 @@ async fn whatever_goes_wrong_is_answered_as_the_document_says() {
     let document = document(&server).await;
     let said = |path: &str, method: &str| document["paths"][path][method].clone();
     let transactions = said("/transactions", "post");
+    let append = said("/events", "post");
+    for (body, status) in [
+        (r#"{"events": [{"id": "a", "type": "t", "userId": "u", "version": 1}]}"#, 201),
+        (r#"{"events": [{"id": "a", "type": "t", "userId": "u", "version": 1}]}"#, 200),
+        (r#"{"events": [{"id": "a", "type": "t", "userId": "u", "version": 2}]}"#, 409),
+        (r#"{"expectedVersion": 7, "events": [{"id": "b", "type": "t", "userId": "u", "version": 1}]}"#, 409),
+        (r#"{"events": []}"#, 400),
+    ] {
+        let reply = server.post_to("/events", body).await;
+        assert_eq!(reply.status, status, "{body}: {reply:?}");
+        assert_documented(&document, &append, &reply);
+    }
+    assert_documented(&document, &said("/events", "get"), &server.get("/events?wait_ms=30001").await);
+    assert_documented(&document, &said("/streams", "get"), &server.get("/streams?limit=0").await);
+    assert_documented(&document, &said("/streams/{resource}/events", "get"), &server.get("/streams/a%20/events").await);
     server.post("k1", &create("a")).await.json();
     for (key, operations) in [
         ("k1", create("b")),

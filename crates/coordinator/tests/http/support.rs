@@ -143,6 +143,14 @@ impl Server {
         self.send(&(head + body)).await
     }
 
+    /// Posts JSON.
+    pub async fn post_to(&self, path: &str, body: &str) -> Reply {
+        let length = body.len();
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{JSON}Content-Length: {length}\r\n\r\n");
+        self.send(&(head + body)).await
+    }
+
     pub async fn send(&self, request: &str) -> Reply {
         let mut stream = TcpStream::connect(&self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();

@@ -3,6 +3,7 @@
 mod apply;
 mod diff;
 mod dump;
+mod event;
 mod id;
 mod identity;
 mod strategies;

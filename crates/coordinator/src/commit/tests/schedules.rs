@@ -1,4 +1,4 @@
-//! Random schedules: several entities, overlapping transactions, every fault, and time.
+//! Random schedules: several entities, a stream of events, overlapping transactions, every fault, and time.
 //!
 //! A schedule is a list of numbers, each of which picks what happens next from all that
 //! could. When it ends the faults do, and everything has to come to rest.
@@ -6,18 +6,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use env::Core;
-use graph::{EntityId, Millis, Patch, TxId};
+use graph::{EntityId, Millis, NewEvent, Operation, Patch, Refusal, TxId};
 use proptest::prelude::*;
 
-use super::{entity, refused, submission, unknown};
+use super::{entity, refused, unknown};
 use crate::commit::{
-    Action, Answer, Commit, CommitEffect, Config, Decision, EffectId, EntityView, Failure, Input, Intent, Report,
-    RequestId, Settled, Status,
+    AbortReason, Action, Answer, Commit, CommitEffect, Config, Decision, EffectId, EntityView, Failure, Input, Intent,
+    Report, RequestId, Settled, Status, Submission,
 };
+use crate::events::{Append, Appended, Placed};
 
 /// The transactions that clients want, each under a key of its own, as often as they like.
 const WANTED: [(&str, &str); 7] =
     [("k0", "a"), ("k1", "ab"), ("k2", "b"), ("k3", "bc"), ("k4", "cda"), ("k5", "d"), ("k6", "abcd")];
+/// Who writes this entity appends an event to the stream as well, by the name of its key.
+const EVENTFUL: char = 'd';
+/// What others append to the stream by themselves; one of them would be a transaction's.
+const EVENTS: [&str; 3] = ["x", "y", "k5"];
 const ENTITIES: [&str; 4] = ["a", "b", "c", "d"];
 const CONFIG: Config = Config {
     decide_attempts_max: 2,
@@ -43,6 +48,10 @@ struct World {
     effects: BTreeMap<EffectId, Effect>,
     log: BTreeMap<TxId, (Intent, Option<Decision>)>,
     rows: Writes,
+    /// The numbers of the stream that are fixed, by transaction.
+    slots: BTreeMap<TxId, u64>,
+    /// The stream, in the order in which it was written: number, id and transaction.
+    stream: Vec<(u64, String, Option<TxId>)>,
     markers: BTreeMap<TxId, bool>,
     writes: Writes,
     /// Requests to the graph that nobody waits for: a decide, or, without a patch, a fence.
@@ -62,6 +71,8 @@ impl World {
             effects: BTreeMap::new(),
             log: BTreeMap::new(),
             rows: Writes::new(),
+            slots: BTreeMap::new(),
+            stream: Vec::new(),
             markers: BTreeMap::new(),
             writes: Writes::new(),
             strays: Vec::new(),
@@ -84,6 +95,11 @@ impl World {
                 let entity = entity(ENTITIES[which % ENTITIES.len()]);
                 let request = self.request(Some(entity.clone()));
                 self.tell(Input::Read { request, entity });
+            }
+            4 if which.is_multiple_of(2) => {
+                let request = self.request(None);
+                let events = vec![event(EVENTS[which / 2 % EVENTS.len()])];
+                self.tell(Input::Append { request, append: Append { stream: entity("s"), expected: None, events } });
             }
             4 => {
                 let request = self.request(None);
@@ -133,6 +149,7 @@ impl World {
                 let decision = self.log.get(&tx).and_then(|(_, decision)| decision.clone());
                 Ok(Report::LookedUp(decision.map(|decision| Settled { tx, decision })))
             }
+            Action::Append(append) => Ok(Report::Appended(self.append(&append))),
             Action::Find { .. } | Action::Examine { .. } | Action::IntendRepair { .. } => {
                 panic!("nobody asked for {id:?}")
             }
@@ -150,8 +167,31 @@ impl World {
         for (other, _) in self.log.values().filter(|(_, decision)| decision.is_none()) {
             assert!(other.patch.keys().is_disjoint(&keys), "{} and {} at the same time", other.tx, intent.tx);
         }
+        if let Some(id) = appended(&intent.patch) {
+            if self.stream.iter().any(|(_, there, _)| *there == id) {
+                let refusal = Refusal::EventExists(id.parse().expect("an id"));
+                let aborted = Decision::Aborted { reason: AbortReason::Refused(refusal.clone()) };
+                self.log.insert(intent.tx, (intent, Some(aborted)));
+                return Report::Refused(refusal);
+            }
+            self.slots.insert(intent.tx, self.stream.len() as u64 + 1);
+        }
         self.log.insert(intent.tx, (intent, None));
         Report::Intended
+    }
+
+    fn append(&mut self, append: &Append) -> Appended {
+        let id = append.events[0].id.as_str();
+        let placed = |number| Placed { stream: append.stream.clone(), first: number, last: number, position: number };
+        match self.stream.iter().find(|(_, there, _)| there == id) {
+            Some((number, _, None)) => Appended::Repeated(placed(*number)),
+            Some((_, _, Some(_))) => Appended::EventIdReused(append.events[0].id.clone()),
+            None => {
+                let number = self.stream.len() as u64 + 1;
+                self.stream.push((number, id.to_owned(), None));
+                Appended::New(placed(number))
+            }
+        }
     }
 
     fn decide(&mut self, tx: TxId, patch: &Patch) -> Result<Report, Failure> {
@@ -168,6 +208,9 @@ impl World {
         assert_eq!(*outcome, None, "{tx} is finished twice");
         if decision == Decision::Committed {
             write(&mut self.rows, tx, &intent.patch);
+            if let Some(id) = appended(&intent.patch) {
+                self.stream.push((self.slots[&tx], id, Some(tx)));
+            }
         }
         *outcome = Some(decision);
         Report::Finished
@@ -264,6 +307,12 @@ impl World {
                 let rows = self.rows.get(&entity).map_or(&[][..], Vec::as_slice);
                 assert_eq!(view.map(|view| view.tx), rows.last().copied(), "{entity} was read torn");
             }
+            Answer::Appended(Appended::New(placed) | Appended::Repeated(placed)) => {
+                let there = &self.stream[usize::try_from(placed.first).expect("few events") - 1];
+                assert!(there.0 == placed.first && there.2.is_none(), "{placed:?} is {there:?}");
+            }
+            Answer::Appended(Appended::VersionConflict { .. }) => panic!("nobody expected a version"),
+            Answer::Appended(Appended::EventIdReused(_)) => {}
             Answer::NoSuchTransaction(_) | Answer::Unknown(_) | Answer::Rejected(_) => {}
             Answer::KeyReused(_) | Answer::Status(_) | Answer::Examined(_) | Answer::Reviewed(_) => {
                 panic!("nobody asked for {answer:?}")
@@ -296,17 +345,45 @@ impl World {
 
     fn check_the_stores(&self) {
         assert_eq!(self.writes, self.rows, "the stores differ");
+        let numbers = self.stream.iter().map(|(number, ..)| *number);
+        assert!(numbers.eq(1..=self.stream.len() as u64), "{:?}", self.stream);
+        let ids: BTreeSet<_> = self.stream.iter().map(|(_, id, _)| id).collect();
+        assert_eq!(ids.len(), self.stream.len(), "{:?}", self.stream);
         let mut keys = BTreeSet::new();
         for (tx, (intent, decision)) in &self.log {
             let decision = decision.as_ref().unwrap_or_else(|| panic!("{tx} has no outcome"));
             assert!(keys.insert(&intent.key), "two transactions under {}", intent.key);
             let expected = usize::from(*decision == Decision::Committed);
+            let events = self.stream.iter().filter(|(_, _, by)| by.as_ref() == Some(tx)).count();
+            assert_eq!(events, expected.min(appended(&intent.patch).iter().count()), "{tx} in the stream");
             for entity in intent.patch.keys() {
                 let times = self.writes.get(&entity).into_iter().flatten().filter(|by| *by == tx).count();
                 assert_eq!(times, expected, "{tx} on {entity}");
             }
         }
     }
+}
+
+fn event(id: &str) -> NewEvent {
+    let text = format!(r#"{{"id":"{id}","type":"noted","userId":"ann","version":1}}"#);
+    serde_json::from_str(&text).expect("an event")
+}
+
+fn submission(key: &str, entities: &str) -> Submission {
+    let mut submission = super::submission(key, entities);
+    if entities.contains(EVENTFUL) {
+        let append = Operation::Append { resource: Some(entity("s")), event: event(key) };
+        submission.patch.operations.push(append);
+    }
+    submission
+}
+
+/// The id of the event that a transaction appends.
+fn appended(patch: &Patch) -> Option<String> {
+    patch.operations.iter().find_map(|operation| match operation {
+        Operation::Append { event, .. } => Some(event.id.as_str().to_owned()),
+        _ => None,
+    })
 }
 
 fn write(writes: &mut Writes, tx: TxId, patch: &Patch) {

@@ -11,6 +11,7 @@ use super::super::alerts::Config as Limits;
 use super::super::{AlertKind, CheckResult, Operations};
 use super::*;
 use crate::commit::Action;
+use crate::events::Feed;
 
 /// Stores without content: each transaction ends as its key says, each fence takes its time.
 struct Stores {
@@ -42,7 +43,8 @@ impl Executor<Commit> for Stores {
             | Action::Find { .. }
             | Action::LookUp { .. }
             | Action::Examine { .. }
-            | Action::IntendRepair { .. } => {
+            | Action::IntendRepair { .. }
+            | Action::Append(_) => {
                 panic!("nobody asks")
             }
         };
@@ -65,7 +67,7 @@ struct Service {
 impl Service {
     fn start(left: Vec<Intent>, fence_takes: Duration) -> Service {
         let (core, first) = Commit::recover(CONFIG, 2, left).expect("a sound log");
-        let operations = Arc::new(Operations::new(Limits::default(), &core, true));
+        let operations = Arc::new(Operations::new(Limits::default(), &core, true, Feed::new(0, 1)));
         let (sender, replies) = mpsc::unbounded_channel();
         let stores = Stores { fence_takes, replies: sender };
         let core = drive_watched(&Env::new(Production), core, first, stores, operations.clone());
@@ -185,7 +187,7 @@ async fn the_low_water_mark_stays_below_what_is_under_way() {
 #[tokio::test(start_paused = true)]
 async fn a_graph_that_lost_something_is_never_called_complete() {
     let (core, _) = Commit::recover(CONFIG, 2, vec![]).expect("a sound log");
-    assert_eq!(Operations::new(Limits::default(), &core, false).freshness().complete, None);
+    assert_eq!(Operations::new(Limits::default(), &core, false, Feed::new(0, 1)).freshness().complete, None);
 }
 
 #[tokio::test(start_paused = true)]

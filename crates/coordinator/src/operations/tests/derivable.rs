@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::commit::{Action, Answer, Decision, Settled};
+use crate::events::{Append, Appended, Placed};
 use crate::reconcile::{Evidence, Held, Logged, Order, Policy};
 
 /// What comes next: a request, the end of an effect that is under way, or time.
@@ -31,6 +32,9 @@ enum Event {
         which: prop::sample::Index,
         how: usize,
     },
+    Append {
+        entity: usize,
+    },
     Wait {
         ms: u64,
     },
@@ -43,6 +47,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (1..6_u64).prop_map(|serial| Event::Outcome { serial }),
         1 => (0..3_usize).prop_map(|entity| Event::Examine { entity }),
         1 => (0..3_usize).prop_map(|entity| Event::Repair { entity }),
+        1 => (0..3_usize).prop_map(|entity| Event::Append { entity }),
         8 => (any::<prop::sample::Index>(), 0..4_usize).prop_map(|(which, how)| Event::End { which, how }),
         2 => (1..12_000_u64).prop_map(|ms| Event::Wait { ms }),
     ]
@@ -84,6 +89,13 @@ fn end(effect: EffectId, action: &Action, how: usize) -> Input {
         (Action::Load { .. }, _) => done(Report::Loaded(None)),
         (Action::LookUp { .. }, 0) => failed(no()),
         (Action::LookUp { .. }, _) => done(Report::LookedUp(None)),
+        (Action::Append(_), 0) => failed(no()),
+        (Action::Append(append), 1) => done(Report::Appended(Appended::EventIdReused(append.events[0].id.clone()))),
+        (Action::Append(_), 2) => done(Report::Appended(Appended::VersionConflict { actual: 1 })),
+        (Action::Append(append), _) => {
+            let placed = Placed { stream: append.stream.clone(), first: 1, last: 1, position: 1 };
+            done(Report::Appended(Appended::New(placed)))
+        }
     }
 }
 
@@ -147,6 +159,14 @@ proptest! {
                     let request = bench.request();
                     let order = Order::Policy(Policy::Log);
                     bench.tell(now, Input::Repair { request, subject: subject(entity), order });
+                }
+                Event::Append { entity: which } => {
+                    asked += 1;
+                    let request = bench.request();
+                    let event = r#"{"id":"a","type":"noted","userId":"ann","version":1}"#;
+                    let events = vec![serde_json::from_str(event).expect("an event")];
+                    let append = Append { stream: entity(&format!("e{which}")), expected: None, events };
+                    bench.tell(now, Input::Append { request, append });
                 }
                 Event::End { which, how } => {
                     if pending.is_empty() { continue }
