@@ -116,6 +116,12 @@ pub trait System: Sized + Send + Sync + 'static {
         random: &mut Stream,
     ) -> Result<Vec<Client<Self::Op>>, String>;
 
+    /// Operations that ask for less than this one in one respect each: what shrinking tries in its place. Each must be
+    /// smaller in some measure that cannot fall for ever.
+    fn simpler(_op: &Self::Op) -> Vec<Self::Op> {
+        Vec::new()
+    }
+
     /// Called when clients are done, faults are healed and hosts are up: waits until the
     /// system says that nothing is left to do. Runs on a client host of its own, bounded by
     /// the plan's `settle_ms`.

@@ -1,13 +1,17 @@
-//! Failures: each kind once, with its capsule and the command that replays it.
+//! Failures: each kind once, made small, with its capsule and the command that replays it.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use crate::capsule::{Capsule, Expected};
+use super::shrink::Shrinker;
+use super::verify::once;
+use crate::campaign::{Detail, Setup};
+use crate::capsule::{Capsule, Expected, decisions};
 use crate::check::{Fingerprint, Violation};
 use crate::plan::Plan;
+use crate::shrink::{Shrunk, Size};
 use crate::sut::System;
 use crate::verdict::Verdict;
 
@@ -22,6 +26,23 @@ pub struct Failed {
     pub violation: Violation,
     /// The file that replays it.
     pub capsule: PathBuf,
+    /// What became of its plan, if it was shrunk.
+    pub shrunk: Option<Shrinking>,
+}
+
+/// What shrinking a plan came to, for people.
+#[derive(Clone, Debug)]
+pub struct Shrinking {
+    /// What it was.
+    pub from: Size,
+    /// What is left.
+    pub to: Size,
+    /// How many runs it took.
+    pub runs: u64,
+    /// Whether nothing more can be taken away.
+    pub minimal: bool,
+    /// Failures of other kinds that smaller plans had, each with the file that replays it.
+    pub others: Vec<(Violation, PathBuf)>,
 }
 
 impl Failed {
@@ -33,32 +54,80 @@ impl Failed {
 
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n{} with seed {}:\n{}", self.scenario, self.seed, self.violation)
+        writeln!(f, "\n{} with seed {}:\n{}", self.scenario, self.seed, self.violation)?;
+        self.shrunk.as_ref().map_or(Ok(()), |shrunk| write!(f, "{shrunk}"))
     }
 }
 
-/// The first failure of each fingerprint, with a capsule written for it.
+impl fmt::Display for Shrinking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shrinking { from, to, runs, minimal, others } = self;
+        let rest = if *minimal { "nothing more can be taken away" } else { "the time was over" };
+        writeln!(f, "  shrunk from {from}\n      to {to} in {runs} runs: {rest}")?;
+        for (violation, capsule) in others {
+            let (property, fingerprint) = (&violation.property, violation.fingerprint());
+            writeln!(f, "  a smaller plan violated {property} [{fingerprint}] instead: {}", capsule.display())?;
+        }
+        Ok(())
+    }
+}
+
+/// The first failure of each fingerprint, with a capsule written for it; made small where there is a shrinker.
 pub fn collect<'a, S: System>(
     runs: impl IntoIterator<Item = (&'a Plan<S::Op>, &'a Verdict)>,
     folder: &Path,
+    mut shrinker: Option<&mut Shrinker<S>>,
 ) -> Result<Vec<Failed>, Failure> {
     let mut seen: BTreeSet<Fingerprint> = BTreeSet::new();
     let mut failures = Vec::new();
     for (plan, verdict) in runs {
         for violation in &verdict.violations {
-            let fingerprint = violation.fingerprint();
-            if !seen.insert(fingerprint) {
-                continue;
+            if seen.insert(violation.fingerprint()) {
+                failures.push(keep::<S>(plan, verdict, violation, folder, shrinker.as_deref_mut())?);
             }
-            let expected = Expected { property: violation.property.clone(), fingerprint };
-            let capsule = Capsule::new::<S>(plan.clone(), Some(expected), verdict.digest.clone());
-            failures.push(Failed {
-                scenario: verdict.scenario.clone(),
-                seed: verdict.seed,
-                violation: violation.clone(),
-                capsule: capsule.save(folder).map_err(Failure::harness)?,
-            });
         }
     }
     Ok(failures)
+}
+
+/// Writes the capsule of a failure.
+pub fn keep<S: System>(
+    plan: &Plan<S::Op>,
+    verdict: &Verdict,
+    violation: &Violation,
+    folder: &Path,
+    shrinker: Option<&mut Shrinker<S>>,
+) -> Result<Failed, Failure> {
+    let fingerprint = violation.fingerprint();
+    let small = match shrinker {
+        Some(shrinker) => Some(shrinker.shrink(plan, fingerprint, &violation.property)?),
+        None => None,
+    };
+    let smallest = small.as_ref().map_or(plan, |shrunk| &shrunk.plan);
+    // Once more and at length: the decisions belong into the capsule.
+    let told = once::<S>(smallest, Detail { story: true, ..Detail::default() }, Setup::new())?;
+    let again = told.violations.iter().find(|again| again.fingerprint() == fingerprint).unwrap_or(violation);
+    let mut capsule = Capsule::new::<S>(smallest.clone(), Some(Expected::of(violation)), told.digest.clone());
+    capsule.decisions = told.story.iter().flat_map(|story| decisions(&story.trace)).collect();
+    let shrunk = match small {
+        None => None,
+        Some(Shrunk { runs, minimal, others, passing, plan: small }) => {
+            capsule.passing = passing;
+            let mut beside = Vec::new();
+            for other in others {
+                let expected = Expected::of(&other.violation);
+                // Its digest is not known; a replay says so by not comparing any.
+                let capsule = Capsule::new::<S>(other.plan, Some(expected), String::new());
+                beside.push((other.violation, capsule.save(folder).map_err(Failure::harness)?));
+            }
+            Some(Shrinking { from: Size::of(plan), to: Size::of(&small), runs, minimal, others: beside })
+        }
+    };
+    Ok(Failed {
+        scenario: verdict.scenario.clone(),
+        seed: verdict.seed,
+        violation: again.clone(),
+        capsule: capsule.save(folder).map_err(Failure::harness)?,
+        shrunk,
+    })
 }

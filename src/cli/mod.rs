@@ -1,11 +1,13 @@
 //! The program: what [`squall::main!`](crate::main) runs.
 
+mod adopt;
 mod failures;
 mod list;
 mod progress;
 mod replay;
 mod report;
 mod run;
+mod shrink;
 mod sources;
 mod sweep;
 mod table;
@@ -73,6 +75,13 @@ pub enum Command {
                             squall replay scenarios/swarm.toml --seed 7 --log debug\n  \
                             squall replay scenarios/swarm.toml --seed 7 --no-fork   (under a debugger)")]
     Replay(ReplayArgs),
+    /// Make the plan of a capsule as small as it can be and still fail in the same way
+    #[command(after_help = "A failing `squall run` has done this already, for half a minute a failure.\n\n\
+                            Examples:\n  squall shrink failures/swarm-1f3c5a7b9d0e2468.capsule.json --seconds 600")]
+    Shrink(ShrinkArgs),
+    /// Turn a capsule into a scenario that `cargo test` runs from then on
+    #[command(after_help = "Examples:\n  squall adopt failures/swarm-1f3c5a7b9d0e2468.capsule.json --name lost_ack")]
+    Adopt(AdoptArgs),
     /// Crash at every point of a scenario's run, once by a power cut and once by a kill
     #[command(
         after_help = "The scenario's operations are run without its faults, to count the points that each host of \
@@ -107,6 +116,12 @@ pub struct RunArgs {
     /// Where capsules of failures are written
     #[arg(long, default_value = "failures", value_name = "DIR")]
     pub failures: PathBuf,
+    /// Keep failures as they are found
+    #[arg(long)]
+    pub no_shrink: bool,
+    /// How long to shrink each failure, in real time
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub shrink_seconds: u64,
     /// How to tell what came out
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -144,6 +159,38 @@ pub struct ReplayArgs {
     /// How runs are isolated
     #[command(flatten)]
     pub isolation: IsolationArgs,
+}
+
+/// The arguments of `shrink`.
+#[derive(Args, Debug)]
+pub struct ShrinkArgs {
+    /// The capsule
+    pub file: PathBuf,
+    /// The folder for the smaller capsule [default: the capsule's own; it has the same name, and replaces it]
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// How long to go on, in real time
+    #[arg(long, default_value_t = 300)]
+    pub seconds: u64,
+    /// How many runs at once [default: one a processor]
+    #[arg(long)]
+    pub jobs: Option<NonZero<usize>>,
+    /// How runs are isolated
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
+/// The arguments of `adopt`.
+#[derive(Args, Debug)]
+pub struct AdoptArgs {
+    /// The capsule
+    pub file: PathBuf,
+    /// What to call the scenario [default: as its scenario and its fingerprint]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where to put it
+    #[arg(long, default_value = "scenarios/regressions", value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 /// The arguments of `sweep`.
@@ -295,6 +342,8 @@ pub fn dispatch<S: System>(command: Command) -> Ended {
     match command {
         Command::Run(arguments) => run::run::<S>(arguments),
         Command::Replay(arguments) => replay::replay::<S>(arguments),
+        Command::Shrink(arguments) => shrink::command::<S>(arguments),
+        Command::Adopt(arguments) => adopt::adopt::<S>(arguments),
         Command::Sweep(arguments) => sweep::sweep::<S>(arguments),
         Command::List(arguments) => list::list::<S>(arguments),
     }

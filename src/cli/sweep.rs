@@ -254,7 +254,7 @@ impl<S: System> Sweep<S> {
         }
         self.failed.sort_by(|(one, _), (other, _)| one.cmp(other));
         let failed: Vec<_> = self.failed.iter().map(|(case, verdict)| (self.plan(case), verdict)).collect();
-        let failures = failures::collect::<S>(failed.iter().map(|(plan, verdict)| (plan, *verdict)), folder)?;
+        let failures = failures::collect::<S>(failed.iter().map(|(plan, verdict)| (plan, *verdict)), folder, None)?;
         failures.iter().for_each(|failed| print!("{failed}"));
         if let Some(failed) = failures.first() {
             println!("\n{}", failed.command());

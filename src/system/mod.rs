@@ -212,6 +212,10 @@ impl System for BiStore {
         Ok(workload::generate(&options, clients, count, random))
     }
 
+    fn simpler(op: &Op) -> Vec<Op> {
+        operation::simpler(op)
+    }
+
     fn settle(&self, client: ClientHost, plan: &Plan<Op>) -> LocalFuture<Result<(), String>> {
         let steps = plan.clients.iter().flat_map(|client| &client.steps);
         let parts = steps.flat_map(|step| model::Entities.keys(&step.op));

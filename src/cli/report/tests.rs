@@ -34,6 +34,7 @@ fn report() -> Report {
             seed: 7,
             violation,
             capsule: PathBuf::from("failures/storm-1.capsule.json"),
+            shrunk: None,
         }],
     }
 }
