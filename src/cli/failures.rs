@@ -1,6 +1,7 @@
 //! Failures: each kind once, made small, with its capsule and the command that replays it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::shrink::{Shrunk, Size};
 use crate::sut::System;
 use crate::verdict::Verdict;
 
-/// The first failure of its kind.
+/// A failure, for all of its kind.
 #[derive(Clone, Debug)]
 pub struct Failed {
     /// The scenario.
@@ -72,22 +73,40 @@ impl fmt::Display for Shrinking {
     }
 }
 
-/// The first failure of each fingerprint, with a capsule written for it; made small where there is a shrinker.
+/// One failure of each fingerprint, with a capsule written for it; made small where there is a shrinker.
+///
+/// It is the one with the smallest plan, and the first among equals: that is the easiest to read, and what shrinking has
+/// the least to do with.
 pub fn collect<'a, S: System>(
     runs: impl IntoIterator<Item = (&'a Plan<S::Op>, &'a Verdict)>,
     folder: &Path,
     mut shrinker: Option<&mut Shrinker<S>>,
 ) -> Result<Vec<Failed>, Failure> {
-    let mut seen: BTreeSet<Fingerprint> = BTreeSet::new();
-    let mut failures = Vec::new();
+    let parts = |plan: &Plan<S::Op>| {
+        let Size { operations, faults, .. } = Size::of(plan);
+        operations + faults
+    };
+    let mut places: BTreeMap<Fingerprint, usize> = BTreeMap::new();
+    let mut kinds: Vec<(&Plan<S::Op>, &Verdict, &Violation)> = Vec::new();
     for (plan, verdict) in runs {
         for violation in &verdict.violations {
-            if seen.insert(violation.fingerprint()) {
-                failures.push(keep::<S>(plan, verdict, violation, folder, shrinker.as_deref_mut())?);
+            let found = (plan, verdict, violation);
+            match places.entry(violation.fingerprint()) {
+                Entry::Vacant(entry) => {
+                    entry.insert(kinds.len());
+                    kinds.push(found);
+                }
+                Entry::Occupied(entry) => {
+                    let smallest = &mut kinds[*entry.get()];
+                    if parts(plan) < parts(smallest.0) {
+                        *smallest = found;
+                    }
+                }
             }
         }
     }
-    Ok(failures)
+    let kept = |(plan, verdict, violation)| keep::<S>(plan, verdict, violation, folder, shrinker.as_deref_mut());
+    kinds.into_iter().map(kept).collect()
 }
 
 /// Writes the capsule of a failure.

@@ -136,7 +136,7 @@ pub fn shrink<S: System, R: Runner<S::Op>>(
         others: Vec::new(),
         passing: None,
     };
-    let minimal = search.to_the_end::<S>()?;
+    let minimal = search.run_rounds::<S>()?;
     let Search { plan, runs, others, passing, .. } = search;
     Ok(Shrunk { plan, runs, minimal, others, passing: passing.map(|(_, plan)| plan) })
 }
@@ -159,7 +159,7 @@ struct Search<'a, Op, R> {
 
 impl<Op: Clone + Serialize, R: Runner<Op>> Search<'_, Op, R> {
     /// Returns whether it got there before the time was over.
-    fn to_the_end<S: System<Op = Op>>(&mut self) -> Result<bool, R::Error> {
+    fn run_rounds<S: System<Op = Op>>(&mut self) -> Result<bool, R::Error> {
         loop {
             self.changed = false;
             for part in Part::COARSE_TO_FINE {
