@@ -1,7 +1,7 @@
 //! Failures: each kind once, made small, with its capsule and the command that replays it.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ pub struct Shrinking {
     pub runs: u64,
     /// Whether nothing more can be taken away.
     pub minimal: bool,
-    /// Failures of other kinds that smaller plans had, each with the file that replays it.
+    /// Failures of kinds that were not known before and that smaller plans had, each with the file that replays it.
     pub others: Vec<(Violation, PathBuf)>,
 }
 
@@ -105,16 +105,20 @@ pub fn collect<'a, S: System>(
             }
         }
     }
-    let kept = |(plan, verdict, violation)| keep::<S>(plan, verdict, violation, folder, shrinker.as_deref_mut());
+    // What is here already, in full, is not to be replaced by what shrinking something else came across.
+    let mut known: BTreeSet<Fingerprint> = places.into_keys().collect();
+    let kept =
+        |(plan, verdict, violation)| keep::<S>(plan, verdict, violation, folder, &mut known, shrinker.as_deref_mut());
     kinds.into_iter().map(kept).collect()
 }
 
-/// Writes the capsule of a failure.
+/// Writes the capsule of a failure, and those of failures of unknown kinds that smaller plans have.
 pub fn keep<S: System>(
     plan: &Plan<S::Op>,
     verdict: &Verdict,
     violation: &Violation,
     folder: &Path,
+    known: &mut BTreeSet<Fingerprint>,
     shrinker: Option<&mut Shrinker<S>>,
 ) -> Result<Failed, Failure> {
     let fingerprint = violation.fingerprint();
@@ -134,6 +138,9 @@ pub fn keep<S: System>(
             capsule.passing = passing;
             let mut beside = Vec::new();
             for other in others {
+                if !known.insert(other.violation.fingerprint()) {
+                    continue;
+                }
                 let expected = Expected::of(&other.violation);
                 // Its digest is not known; a replay says so by not comparing any.
                 let capsule = Capsule::new::<S>(other.plan, Some(expected), String::new());

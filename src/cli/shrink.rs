@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::failures::{Failed, keep};
+use super::failures::keep;
 use super::{Ended, Failure, PASSED, ShrinkArgs, VIOLATED};
 use crate::campaign::{Campaign, Detail, Setup};
 use crate::capsule::Capsule;
-use crate::check::Fingerprint;
+use crate::check::{Fingerprint, Violation};
 use crate::plan::Plan;
 use crate::shrink::{Came, Runner, Shrunk, Size, shrink};
 use crate::sut::System;
@@ -107,14 +107,15 @@ pub fn command<S: System>(arguments: ShrinkArgs) -> Ended {
     let setup = isolation.setup(jobs);
     let detail = Detail::default();
     let verdict = super::verify::once::<S>(&capsule.plan, detail, setup)?;
-    let again = |violation: &&crate::check::Violation| violation.fingerprint() == expected.fingerprint;
+    let again = |violation: &&Violation| violation.fingerprint() == expected.fingerprint;
     let Some(violation) = verdict.violations.iter().find(again) else {
         println!("the recorded violation of {} [{}] does not show", expected.property, expected.fingerprint);
         return Ok(PASSED);
     };
     let folder = output.as_deref().or(file.parent()).unwrap_or(Path::new("."));
     let mut shrinker = Shrinker::start(setup, Duration::from_secs(seconds))?;
-    let failed: Failed = keep::<S>(&capsule.plan, &verdict, violation, folder, Some(&mut shrinker))?;
+    let mut known = verdict.violations.iter().map(Violation::fingerprint).collect();
+    let failed = keep::<S>(&capsule.plan, &verdict, violation, folder, &mut known, Some(&mut shrinker))?;
     print!("{failed}");
     println!("\n{}", failed.command());
     Ok(VIOLATED)

@@ -90,6 +90,9 @@ pub struct Options {
     pub graph_forgets: usize,
     /// An entity that somebody takes out of the graph by hand, and perhaps puts back.
     pub graph_hides: Option<Hidden>,
+    /// Whether clients say of every transaction that it has committed, and send none: a run that must fail, to see that
+    /// failures are noticed.
+    pub canary: bool,
     /// Another coordinator that somebody starts on the same machine and folder.
     pub second_server: Option<Second>,
 }
@@ -130,6 +133,7 @@ impl Default for Options {
             graph_refusals_percent: 0,
             graph_forgets: 0,
             graph_hides: None,
+            canary: false,
             second_server: None,
         }
     }

@@ -1,5 +1,6 @@
 //! The tests of squall as a program, in one binary.
 
+mod alarm;
 mod cli;
 mod determinism;
 mod docs;
