@@ -130,6 +130,12 @@ pub trait System: Sized + Send + Sync + 'static {
     /// Canonical dumps of every store, by name, taken after the run: one line an element.
     fn dump(&self, disks: &Disks) -> BTreeMap<String, String>;
 
+    /// The dumps as they should be by what was decided in the run, of the stores of which that can be told: for readers.
+    /// Nothing is judged by it.
+    fn expected(&self, _record: &Record<Self::Op, Self::Ret>) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     /// The checks that judge a run.
     fn checks(&self) -> Vec<Check<Self>>;
 

@@ -6,9 +6,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use super::page::{self, AT_LENGTH};
 use super::shrink::Shrinker;
 use super::verify::once;
-use crate::campaign::{Detail, Setup};
+use crate::campaign::Setup;
 use crate::capsule::{Capsule, Expected, decisions};
 use crate::check::{Fingerprint, Violation};
 use crate::plan::Plan;
@@ -29,6 +30,17 @@ pub struct Failed {
     pub capsule: PathBuf,
     /// What became of its plan, if it was shrunk.
     pub shrunk: Option<Shrinking>,
+    /// The page that shows it, if one was made.
+    pub report: Option<PathBuf>,
+}
+
+/// Where failures are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Folders<'a> {
+    /// Where capsules go.
+    pub capsules: &'a Path,
+    /// Where reports go, if they are made.
+    pub reports: Option<&'a Path>,
 }
 
 /// What shrinking a plan came to, for people.
@@ -56,7 +68,8 @@ impl Failed {
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{} with seed {}:\n{}", self.scenario, self.seed, self.violation)?;
-        self.shrunk.as_ref().map_or(Ok(()), |shrunk| write!(f, "{shrunk}"))
+        self.shrunk.as_ref().map_or(Ok(()), |shrunk| write!(f, "{shrunk}"))?;
+        self.report.as_ref().map_or(Ok(()), |report| writeln!(f, "  report: {}", report.display()))
     }
 }
 
@@ -79,7 +92,7 @@ impl fmt::Display for Shrinking {
 /// the least to do with.
 pub fn collect<'a, S: System>(
     runs: impl IntoIterator<Item = (&'a Plan<S::Op>, &'a Verdict)>,
-    folder: &Path,
+    folders: Folders<'_>,
     mut shrinker: Option<&mut Shrinker<S>>,
 ) -> Result<Vec<Failed>, Failure> {
     let parts = |plan: &Plan<S::Op>| {
@@ -108,7 +121,7 @@ pub fn collect<'a, S: System>(
     // What is here already, in full, is not to be replaced by what shrinking something else came across.
     let mut known: BTreeSet<Fingerprint> = places.into_keys().collect();
     let kept =
-        |(plan, verdict, violation)| keep::<S>(plan, verdict, violation, folder, &mut known, shrinker.as_deref_mut());
+        |(plan, verdict, violation)| keep::<S>(plan, verdict, violation, folders, &mut known, shrinker.as_deref_mut());
     kinds.into_iter().map(kept).collect()
 }
 
@@ -117,7 +130,7 @@ pub fn keep<S: System>(
     plan: &Plan<S::Op>,
     verdict: &Verdict,
     violation: &Violation,
-    folder: &Path,
+    Folders { capsules: folder, reports }: Folders<'_>,
     known: &mut BTreeSet<Fingerprint>,
     shrinker: Option<&mut Shrinker<S>>,
 ) -> Result<Failed, Failure> {
@@ -128,7 +141,7 @@ pub fn keep<S: System>(
     };
     let smallest = small.as_ref().map_or(plan, |shrunk| &shrunk.plan);
     // Once more and at length: the decisions belong into the capsule.
-    let told = once::<S>(smallest, Detail { story: true, ..Detail::default() }, Setup::new())?;
+    let told = once::<S>(smallest, AT_LENGTH, Setup::new())?;
     let again = told.violations.iter().find(|again| again.fingerprint() == fingerprint).unwrap_or(violation);
     let mut capsule = Capsule::new::<S>(smallest.clone(), Some(Expected::of(violation)), told.digest.clone());
     capsule.decisions = told.story.iter().flat_map(|story| decisions(&story.trace)).collect();
@@ -149,11 +162,18 @@ pub fn keep<S: System>(
             Some(Shrinking { from: Size::of(plan), to: Size::of(&small), runs, minimal, others: beside })
         }
     };
+    let path = capsule.save(folder).map_err(Failure::harness)?;
+    let report = match reports {
+        // A run that was killed has nothing to show.
+        Some(reports) if told.story.is_some() => Some(page::of_capsule::<S>(&capsule, &path, &told, reports)?),
+        _ => None,
+    };
     Ok(Failed {
         scenario: verdict.scenario.clone(),
         seed: verdict.seed,
         violation: again.clone(),
-        capsule: capsule.save(folder).map_err(Failure::harness)?,
+        capsule: path,
         shrunk,
+        report,
     })
 }

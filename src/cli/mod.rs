@@ -3,6 +3,7 @@
 mod adopt;
 mod failures;
 mod list;
+mod page;
 mod progress;
 mod replay;
 mod report;
@@ -79,6 +80,17 @@ pub enum Command {
     #[command(after_help = "A failing `squall run` has done this already, for half a minute a failure.\n\n\
                             Examples:\n  squall shrink failures/swarm-1f3c5a7b9d0e2468.capsule.json --seconds 600")]
     Shrink(ShrinkArgs),
+    /// Show a run on a page: a capsule's, or a scenario's with a seed
+    #[command(
+        after_help = "The page is one file without any other, to be opened in a browser. A failing `squall run` has \
+                            made it already.\n\nExamples:\n  \
+                            squall report failures/swarm-1f3c5a7b9d0e2468.capsule.json\n  \
+                            squall report scenarios/swarm.toml --seed 7 -o swarm.html\n  \
+                            squall report scenarios/swarm.toml --seed 7 --against scenarios/swarm.toml\n\n\
+                            Exit codes: 0 the run passed, 1 it violated a promise, 2 usage or input, 3 the harness \
+                            itself failed"
+    )]
+    Report(ReportArgs),
     /// Turn a capsule into a scenario that `cargo test` runs from then on
     #[command(after_help = "Examples:\n  squall adopt failures/swarm-1f3c5a7b9d0e2468.capsule.json --name lost_ack")]
     Adopt(AdoptArgs),
@@ -122,6 +134,12 @@ pub struct RunArgs {
     /// How long to shrink each failure, in real time
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub shrink_seconds: u64,
+    /// Where a page about each failure is written [default: beside its capsule]
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// Write no page
+    #[arg(long, conflicts_with = "report")]
+    pub no_report: bool,
     /// How to tell what came out
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -175,6 +193,25 @@ pub struct ShrinkArgs {
     /// How many runs at once [default: one a processor]
     #[arg(long)]
     pub jobs: Option<NonZero<usize>>,
+    /// How runs are isolated
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
+/// The arguments of `report`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// A capsule, or a scenario file or name
+    pub file: PathBuf,
+    /// The seed to expand scenarios with
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// The page [default: beside the capsule, or SCENARIO-seed-SEED.html]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// A run to put beside it, a capsule's or a scenario's [default: the nearest passing one that shrinking met]
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// How runs are isolated
     #[command(flatten)]
     pub isolation: IsolationArgs,
@@ -343,6 +380,7 @@ pub fn dispatch<S: System>(command: Command) -> Ended {
         Command::Run(arguments) => run::run::<S>(arguments),
         Command::Replay(arguments) => replay::replay::<S>(arguments),
         Command::Shrink(arguments) => shrink::command::<S>(arguments),
+        Command::Report(arguments) => page::report::<S>(arguments),
         Command::Adopt(arguments) => adopt::adopt::<S>(arguments),
         Command::Sweep(arguments) => sweep::sweep::<S>(arguments),
         Command::List(arguments) => list::list::<S>(arguments),

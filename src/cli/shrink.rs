@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::failures::keep;
+use super::failures::{Folders, keep};
 use super::{Ended, Failure, PASSED, ShrinkArgs, VIOLATED};
 use crate::campaign::{Campaign, Detail, Setup};
 use crate::capsule::Capsule;
@@ -113,9 +113,10 @@ pub fn command<S: System>(arguments: ShrinkArgs) -> Ended {
         return Ok(PASSED);
     };
     let folder = output.as_deref().or(file.parent()).unwrap_or(Path::new("."));
+    let folders = Folders { capsules: folder, reports: Some(folder) };
     let mut shrinker = Shrinker::start(setup, Duration::from_secs(seconds))?;
     let mut known = verdict.violations.iter().map(Violation::fingerprint).collect();
-    let failed = keep::<S>(&capsule.plan, &verdict, violation, folder, &mut known, Some(&mut shrinker))?;
+    let failed = keep::<S>(&capsule.plan, &verdict, violation, folders, &mut known, Some(&mut shrinker))?;
     print!("{failed}");
     println!("\n{}", failed.command());
     Ok(VIOLATED)

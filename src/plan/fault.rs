@@ -249,6 +249,27 @@ impl Fault {
         }
     }
 
+    /// Whether it takes its host down, until that is started again.
+    pub fn is_crash(&self) -> bool {
+        match self {
+            Fault::Kill { .. }
+            | Fault::PowerCut { .. }
+            | Fault::BitRot { .. }
+            | Fault::Truncation { .. }
+            | Fault::StaleImage { .. }
+            | Fault::Forget { .. } => true,
+            Fault::Pause { .. }
+            | Fault::Cut { .. }
+            | Fault::Delay { .. }
+            | Fault::Reorder { .. }
+            | Fault::Duplicate { .. }
+            | Fault::Disk { .. }
+            | Fault::SlowDisk { .. }
+            | Fault::ClockSkew { .. }
+            | Fault::ClockDrift { .. } => false,
+        }
+    }
+
     /// Whether a store can lose by it what it has acknowledged: then not to serve is all that can be asked of software
     /// that finds out.
     pub fn breaks_media(&self) -> bool {

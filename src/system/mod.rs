@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod dump;
 mod environment;
+mod expected;
 mod hosts;
 mod model;
 mod operation;
@@ -236,6 +237,10 @@ impl System for BiStore {
         let mut dumps = dump::all(&self.graph, disks.get(COORDINATOR));
         dumps.extend(self.counters.get().map(|counters| (dump::COUNTERS.to_owned(), counters.clone())));
         dumps
+    }
+
+    fn expected(&self, record: &Record<Op, Ret>) -> BTreeMap<String, String> {
+        expected::dumps(record)
     }
 
     fn checks(&self) -> Vec<Box<dyn Checker<Record<Op, Ret>>>> {

@@ -35,6 +35,7 @@ fn report() -> Report {
             violation,
             capsule: PathBuf::from("failures/storm-1.capsule.json"),
             shrunk: None,
+            report: None,
         }],
     }
 }
