@@ -78,7 +78,7 @@ pub struct ShownViolation {
     pub operations: Vec<OpId>,
     /// The longest order that explains what was answered.
     pub order: Vec<OpId>,
-    /// The event at which it shows: the last one, where the stores show it.
+    /// The event at which it shows: where only the stores show it, the last thing that was decided about them.
     pub event: usize,
 }
 
@@ -130,7 +130,7 @@ impl Data {
         about: Option<Fingerprint>,
     ) -> Data {
         let timeline = Timeline::new(plan, &verdict.fired, story);
-        let last = timeline.len().saturating_sub(1);
+        let last = timeline.last_decision();
         let mut violations: Vec<&Violation> = verdict.violations.iter().collect();
         violations.sort_by_key(|violation| Some(violation.fingerprint()) != about);
         let shown = |violation: &&Violation| ShownViolation {

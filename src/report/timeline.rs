@@ -11,7 +11,7 @@ use crate::verdict::{Story, Words};
 use crate::world::SETTLER;
 
 /// How much of one event's text the page gets: a store's content may travel in an event, again and again.
-const TEXT_CHARS_MAX: usize = 4_000;
+const TEXT_CHARS_MAX: usize = 2_000;
 
 /// What happened.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -140,7 +140,7 @@ pub struct Span {
 pub enum SpanKind {
     /// A planned fault was active.
     Fault,
-    /// A host was down.
+    /// A host was down, by a planned crash or by itself.
     Down,
 }
 
@@ -169,6 +169,12 @@ impl Timeline {
     /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The last mark of a core, or the last event where there is none.
+    pub fn last_decision(&self) -> usize {
+        let marked = self.events.kind.iter().rposition(|kind| *kind == Moment::Mark);
+        marked.unwrap_or(self.len().saturating_sub(1))
     }
 
     /// The event with which an operation ended, or began if it never did.
@@ -319,7 +325,8 @@ impl Builder<'_> {
                 };
                 let lanes = lanes.into_iter().filter_map(|name| self.places.get(name).copied()).collect();
                 let end = if fault.is_crash() { restart() } else { format!("healed: {name}") };
-                Some((SpanKind::Fault, name, lanes, fired.get(place).copied(), end))
+                let kind = if fault.is_crash() { SpanKind::Down } else { SpanKind::Fault };
+                Some((kind, name, lanes, fired.get(place).copied(), end))
             } else if text.starts_with("ended by itself") || text.starts_with("refused to work") {
                 Some((SpanKind::Down, text, vec![lane], None, restart()))
             } else {

@@ -1,13 +1,14 @@
 use super::*;
 use crate::history::{ClientId, Event, EventKind, History, Millis};
-use crate::plan::Client;
 use crate::plan::fake::{self, Fake, Op};
+use crate::plan::{Client, ClientStep};
 use crate::record::{TraceEvent, What};
 use crate::verdict::Words;
 
 /// One client that was answered once, and a core that decided once.
 fn run(decided: &str, violations: Vec<Violation>) -> (Plan<Op>, Verdict, Story) {
-    let plan = Plan { clients: vec![Client { name: "alice".to_owned(), steps: Vec::new() }], ..fake::plan() };
+    let steps = vec![ClientStep { at_ms: 1, op: Op::Stop }];
+    let plan = Plan { clients: vec![Client { name: "alice".to_owned(), steps }], ..fake::plan() };
     let event = |at_ms, text: &str| TraceEvent {
         at_ms,
         host: "coordinator".to_owned(),
@@ -75,7 +76,7 @@ fn a_sentence_says_what_broke_and_who_saw_it() {
 }
 
 #[test]
-fn a_violation_shows_where_its_last_operation_ended_or_in_the_end() {
+fn a_violation_shows_where_its_last_operation_ended_or_after_the_last_decision() {
     let data = data(vec![
         Violation::new("atomicity", "the stores differ"),
         Violation::new("durability", "lost").about([OpId(0)]),

@@ -97,7 +97,7 @@ fn what_was_wrong_ends_when_it_was_healed_or_the_host_restarted() {
         spans,
         [
             (SpanKind::Fault, vec![0, 1], 6, Some(11), Some(false)),
-            (SpanKind::Fault, vec![1], 13, Some(14), Some(true)),
+            (SpanKind::Down, vec![1], 13, Some(14), Some(true)),
             (SpanKind::Down, vec![1], 15, None, None),
         ]
     );
