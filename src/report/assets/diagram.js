@@ -33,6 +33,7 @@ let colours = {};
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   const names = ["paper", "ink", "dim", "line", "message", "input", "effect", "mark", "fault", "shade", "ok", "fail", "info", "accent", "bad", "find"];
+  colours = {};
   for (const name of names) colours[name] = style.getPropertyValue(`--${name}`).trim();
 }
 
@@ -427,16 +428,17 @@ function paintViolation(pen, y, first, last, width) {
   }
 }
 
-// The whole run at a glance: what is where, and which part is in the window.
-function paintMap() {
+// The whole run at a glance: drawn once for each layout and selection, since it shows every event.
+const overview = document.createElement("canvas");
+let overviewOf = null;
+function paintOverview(width, height) {
   const ratio = window.devicePixelRatio || 1;
-  const pen = map.getContext("2d");
-  const [width, height] = [map.clientWidth, map.clientHeight];
+  overview.width = map.width;
+  overview.height = map.height;
+  const pen = overview.getContext("2d");
   const { layout } = view;
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  const rows = layout.rows + 2;
-  const scale = height / rows;
+  const scale = height / (layout.rows + 2);
   const x = (lane) => ((lane + 0.5) / lanes.length) * width;
   for (const span of spans) {
     const [from, to] = spanRows(span);
@@ -459,6 +461,24 @@ function paintMap() {
     const row = layout.row[violation.event];
     if (row >= 0) pen.fillRect(0, row * scale - 1, width, 3);
   }
+}
+
+// The overview, and which part of it is in the window.
+function paintMap() {
+  const [width, height] = [map.clientWidth, map.clientHeight];
+  if (!width || !height) return;
+  const { layout } = view;
+  const of = [layout, view.past, colours, map.width, map.height];
+  if (!overviewOf || of.some((part, place) => part !== overviewOf[place])) {
+    paintOverview(width, height);
+    overviewOf = of;
+  }
+  const ratio = window.devicePixelRatio || 1;
+  const pen = map.getContext("2d");
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  pen.drawImage(overview, 0, 0, width, height);
+  const scale = height / (layout.rows + 2);
   pen.strokeStyle = colours.accent;
   pen.lineWidth = 1.5;
   const top = scroll.scrollTop / view.row;

@@ -3,10 +3,13 @@
 function select(event, { centre = false, speak = true } = {}) {
   if (event < 0 || event >= count) return;
   view.selected = event;
-  view.past = pastOf(event);
+  // Where only a past is shown, it stays that of the event from which it was asked for, as long as one is within it.
+  const within = view.pastOnly && event <= view.past[events.lane[event]];
+  if (!within) view.past = pastOf(event);
   const { row, folded } = view.layout;
-  if (row[event] < 0 || folded[event] || view.pastOnly) {
-    if (folded[event]) {
+  const unfold = folded[event] && table.hidden;
+  if (row[event] < 0 || unfold || (view.pastOnly && !within)) {
+    if (unfold) {
       const place = firstFrom(view.layout.notes.filter((note) => note.fold >= 0), event + 1, (note) => note.fold);
       const note = view.layout.notes.filter((note) => note.fold >= 0)[place - 1];
       if (note) view.open.add(note.fold);
@@ -20,13 +23,19 @@ function select(event, { centre = false, speak = true } = {}) {
   if (speak) byId("spoken").textContent = spokenOf(event);
 }
 
-// The nearest event after, or before, the selected one that `wanted` accepts.
-function step(direction, wanted) {
+// The nearest event after, or before, the selected one that `wanted` accepts; with `around` from the other end on, if
+// there is none.
+function step(direction, wanted, around = false) {
   for (let event = view.selected + direction; event >= 0 && event < count; event += direction) {
     if (wanted(event)) return select(event);
   }
+  if (!around) return;
+  for (let event = direction > 0 ? 0 : count - 1; event !== view.selected && event >= 0 && event < count; event += direction) {
+    if (wanted(event)) return select(event);
+  }
 }
-const isVisible = (event) => view.layout.row[event] >= 0 && !view.layout.folded[event];
+// The table folds nothing.
+const isVisible = (event) => view.layout.row[event] >= 0 && (!table.hidden || !view.layout.folded[event]);
 
 let violationShown = -1;
 function nextViolation() {
@@ -150,7 +159,7 @@ const TABLE_ROW = 26;
 const table = byId("table");
 function drawTable() {
   if (table.hidden) return;
-  const order = view.layout.order;
+  const order = view.layout.shown;
   table.setAttribute("aria-rowcount", order.length + 1);
   const first = Math.max(0, Math.floor(table.scrollTop / TABLE_ROW) - 5);
   const last = Math.min(order.length, first + Math.ceil(table.clientHeight / TABLE_ROW) + 10);
@@ -176,7 +185,9 @@ function drawTable() {
 
 function markTable() {
   if (table.hidden) return;
-  const place = firstFrom(view.layout.order, view.selected, (event) => event);
+  // First as high as it has to be: what is not there cannot be scrolled to.
+  drawTable();
+  const place = firstFrom(view.layout.shown, view.selected, (event) => event);
   const y = place * TABLE_ROW;
   if (y < table.scrollTop || y > table.scrollTop + table.clientHeight - 3 * TABLE_ROW) table.scrollTop = y - table.clientHeight / 2;
   drawTable();

@@ -21,7 +21,7 @@ function quietStretches(shown, open) {
   return stretches;
 }
 
-// Gives rows to the events that `isShown`. `fold` says whether quiet stretches are one row each; those in `open` are not.
+// Gives rows to the events that `isShown`, which are `shown` in the order of time; `byRow` leaves those out that are folded. `fold` says whether quiet stretches are one row each; those in `open` are not.
 function layOut(isShown, fold, open) {
   const row = new Int32Array(count).fill(-1);
   const shown = [];
@@ -79,7 +79,7 @@ function layOut(isShown, fold, open) {
   const byRow = order.slice().sort((one, other) => row[one] - row[other] || one - other);
   const folded = new Uint8Array(count);
   for (const { from, to } of folds) for (let place = from; place <= to; place++) folded[shown[place]] = 1;
-  return { row, rows: max + 1, order, byRow, notes, times, folded };
+  return { row, rows: max + 1, shown, byRow, notes, times, folded };
 }
 
 // The first place in a list sorted by `key` at which it is at least `wanted`.

@@ -34,16 +34,16 @@ const DO = {
   violation: nextViolation,
   next: () => step(1, isVisible),
   previous: () => step(-1, isVisible),
-  fault: () => step(1, isFault),
-  faultBefore: () => step(-1, isFault),
+  fault: () => step(1, isFault, true),
+  faultBefore: () => step(-1, isFault, true),
   along: () => step(1, (event) => isVisible(event) && events.lane[event] === events.lane[view.selected]),
   back: () => step(-1, (event) => isVisible(event) && events.lane[event] === events.lane[view.selected]),
   other: () => { const end = otherEnd(view.selected); if (end >= 0) select(end); },
-  foundNext: () => step(1, isFound),
-  foundBefore: () => step(-1, isFound),
+  foundNext: () => step(1, isFound, true),
+  foundBefore: () => step(-1, isFound, true),
   past: () => {
     view.pastOnly = !view.pastOnly;
-    view.past ??= causes ?? pastOf(count - 1);
+    view.past = pastOf(view.selected);
     pressed("past", view.pastOnly);
     relayout();
     scrollToEvent(view.selected, true);

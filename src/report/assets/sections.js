@@ -18,6 +18,9 @@ function copier(button, text) {
   });
 }
 
+// More than these tell nothing new.
+const VIOLATIONS_MAX = 50;
+
 const counted = (counts) => Object.entries(counts).map(([name, times]) => `${name} ${times}`).join(", ");
 
 function showHead() {
@@ -32,17 +35,22 @@ function showHead() {
   const { ok, fail, info } = data.operations;
   const facts = [`operations: ${ok} ok, ${fail} failed, ${info} unknown`, counted(data.faults) && `faults: ${counted(data.faults)}`, counted(data.marks) && `marks: ${counted(data.marks)}`];
   byId("facts").textContent = facts.filter(Boolean).join(" · ");
-  byId("violation").replaceChildren(...data.violations.map((violation, place) => {
-    const lines = element("dl", {},
+  const shown = (violation, place) => element("div", { class: "violation" },
+    place === 0 ? null : element("h3", {}, `${violation.property}: ${violation.key}`),
+    element("dl", {},
       element("dt", {}, "expected"), element("dd", {}, violation.expected),
-      element("dt", {}, "actual"), element("dd", {}, violation.actual));
-    const go = element("button", { onclick: () => { violationShown = place - 1; nextViolation(); byId("diagram").scrollIntoView(); } }, "Show in the diagram");
-    const more = violation.details.length
-      ? element("details", {}, element("summary", {}, "Evidence"), element("pre", {}, violation.details.join("\n")))
-      : null;
-    const title = place === 0 ? null : element("h3", {}, `Also: ${violation.property}: ${violation.key}`);
-    return element("div", { class: place === 0 ? "violation first" : "violation" }, title, lines, more, go);
-  }));
+      element("dt", {}, "actual"), element("dd", {}, violation.actual)),
+    violation.details.length
+      ? element("details", {}, element("summary", {}, "Evidence"), element("pre", { tabindex: 0 }, violation.details.join("\n")))
+      : null,
+    element("button", { onclick: () => { violationShown = place - 1; nextViolation(); byId("diagram").scrollIntoView(); } }, "Show in the diagram"));
+  const [first, ...others] = data.violations.slice(0, VIOLATIONS_MAX).map(shown);
+  if (!first) return;
+  byId("violation").replaceChildren(first);
+  if (others.length) {
+    const more = data.violations.length - 1;
+    byId("violation").append(element("details", {}, element("summary", {}, `${more} more of what broke in this run`), ...others));
+  }
 }
 
 function showCurve() {
