@@ -95,7 +95,7 @@ fn page_name(capsule: &str) -> String {
 }
 
 fn nearest<Op>(passing: Option<Plan<Op>>) -> Option<(String, Plan<Op>)> {
-    Some(("the nearest plan that passes".to_owned(), passing?))
+    Some(("the nearest plan that shrinking met".to_owned(), passing?))
 }
 
 fn data<S: System>(

@@ -227,6 +227,9 @@ impl Builder<'_> {
     fn merge(&mut self, trace: &[TraceEvent], history: &History<Words, Words>) {
         let events = history.events();
         let mut next = 0;
+        // A message is written down when it is collected, a step after it was sent.
+        let mut trace: Vec<&TraceEvent> = trace.iter().collect();
+        trace.sort_by_key(|event| event.at_ms);
         for event in trace {
             let sends = event.what == What::Network && event.text.starts_with("sent ");
             let due = |client: ClientId, at_ms: u64| {

@@ -6,5 +6,6 @@ mod determinism;
 mod docs;
 mod golden;
 mod program;
+mod report;
 mod scenarios;
 mod sweep;

@@ -37,11 +37,10 @@ function readColours() {
   for (const name of names) colours[name] = style.getPropertyValue(`--${name}`).trim();
 }
 
-// Whether it is only somebody asking whether the system has come to rest.
-function isSettling(event) {
-  const other = otherEnd(event);
-  return lanes[events.lane[event]].kind === "settler" || (other >= 0 && lanes[events.lane[other]].kind === "settler");
-}
+// When somebody begins to ask whether the system has come to rest. What follows is mostly answers; what is decided and
+// what breaks meanwhile is shown all the same.
+const settles = events.lane.findIndex((lane) => lanes[lane].kind === "settler");
+const isSettling = (event) => settles >= 0 && event >= settles && kindOf(event) !== MARK && kindOf(event) !== FAULT && kindOf(event) < INVOKE;
 
 function isShown(event) {
   const kind = kindOf(event);
@@ -185,7 +184,8 @@ function paintSpan(pen, span, y, height, labelled) {
     pen.setLineDash([]);
   }
   const [seenFrom, seenTo] = [Math.max(from, 0), Math.min(to, height)];
-  if (labelled && seenTo - seenFrom > 70) {
+  // Where its beginning is in sight, that says what it is.
+  if (labelled && from < 0 && seenTo - seenFrom > 70) {
     pen.save();
     pen.translate(right - 8, (seenFrom + seenTo) / 2);
     pen.rotate(-Math.PI / 2);

@@ -114,7 +114,7 @@ function showHistory() {
       element("td", { class: "when" }, element("span", { class: "track" }, bar), ` ${from} to ${operation.ended === null ? "…" : `${to} ms`}`),
       element("td", {}, told(operation.invoked)),
       element("td", {}, element("span", { class: `outcome ${outcome}` }, outcome === "info" ? "unknown" : outcome), ` ${answer}`),
-      element("td", {}, bad ? element("strong", { class: "bad" }, "cannot be explained") : place ? `${place}` : ""));
+      element("td", {}, bad ? element("strong", { class: "bad" }, about.order.length ? "cannot be explained" : "shows it") : place ? `${place}` : ""));
   });
   byId("history").replaceChildren(element("div", { class: "scrolled", tabindex: 0, role: "region", "aria-label": "Operations of the clients" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows))));
 }
@@ -168,7 +168,7 @@ function showAgainst() {
     const first = rows.findIndex((row) => row.left !== row.right);
     const body = rows.map((row, place) => {
       const same = row.left === row.right;
-      const side = (text) => element("td", {}, text === undefined ? "" : element("code", {}, text));
+      const side = (text) => element("td", {}, text === undefined ? "" : element("code", {}, text.replace(/ #[0-9a-f]{8}$/, "")));
       return element("tr", { class: `${same ? "same" : "changed"}${place === first ? " first" : ""}` },
         element("th", { scope: "row" }, place === first ? "first difference" : same ? "" : "≠"), side(row.left), side(row.right));
     });
