@@ -16,6 +16,8 @@
 #[path = "support/percentile.rs"]
 mod percentile;
 mod support;
+#[path = "support/transactions.rs"]
+mod transactions;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,8 +32,9 @@ use futures_util::future::join_all;
 use percentile::percentile_ms;
 use rusqlite::{Connection, TransactionBehavior};
 use stores::sqlite::{Check, Role, Schema};
-use support::{create, figure, folder, is_smoke, key, open_graph, production, runtime, start};
+use support::{figure, folder, is_smoke, open_graph, production, runtime, start};
 use tokio::time::Instant;
+use transactions::{create, key};
 
 /// How many transactions each number of clients does in each way.
 const TRANSACTIONS: usize = 4_000;

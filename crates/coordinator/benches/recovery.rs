@@ -11,6 +11,8 @@
 #[path = "support/percentile.rs"]
 mod percentile;
 mod support;
+#[path = "support/transactions.rs"]
+mod transactions;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,8 +27,9 @@ use graph::{Millis, TxId};
 use percentile::percentile_ms;
 use rusqlite::Connection;
 use stores::GraphStore;
-use support::{create, figure, folder, is_smoke, key, open_graph, production, runtime, start};
+use support::{figure, folder, is_smoke, open_graph, production, runtime, start};
 use tokio::time::Instant;
+use transactions::{create, key};
 
 const ROUNDS: usize = 5;
 
@@ -107,7 +110,7 @@ fn crash(data: &Path, in_doubt: usize) {
 
 fn intent(n: usize) -> Intent {
     let tx = TxId { incarnation: CRASHED, serial: n as u64 };
-    Intent { tx, key: key(n), hash: ContentHash(format!("{n:064x}")), patch: create(n) }
+    Intent::new(tx, key(n), ContentHash(format!("{n:064x}")), &create(n))
 }
 
 /// Starts a coordinator; returns how long it took until it had started, and until all was settled.
@@ -124,7 +127,7 @@ fn recover(data: &Path, in_doubt: usize) -> (Duration, Duration) {
         (started, began.elapsed())
     });
     let sql = Connection::open(data.join(LEDGER_FILE)).expect("it is there");
-    let committed = ledger::count_committed(&sql, CRASHED).expect("it can be read");
+    let committed = ledger::count_committed(&sql, CRASHED..=CRASHED).expect("it can be read");
     assert_eq!(committed, in_doubt as u64 / 2, "what was decided is rolled forward, and nothing else");
     assert!(ledger::unresolved(&sql).expect("it can be read").is_empty(), "nothing is left in doubt");
     times

@@ -8,6 +8,8 @@
 //! held while it validated. Exit code 1 says that ten times the entities took more than a quarter more memory.
 
 mod support;
+#[path = "support/transactions.rs"]
+mod transactions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +18,9 @@ use std::process::{Command, ExitCode};
 use coordinator::commit::{Answer, Decision, Settled};
 use futures_util::future::join_all;
 use graph::{EntityId, Kind, OPERATIONS_MAX, Operation, Patch, Properties};
-use support::{create, figure, folder, is_smoke, key, open_graph, production, runtime, start};
+use support::{figure, folder, is_smoke, open_graph, production, runtime, start};
 use tokio::time::Instant;
+use transactions::{create, key};
 
 const ENTITIES: usize = 1_000_000;
 

@@ -170,11 +170,23 @@ impl Client {
     ///
     /// A read has no effect, so every error means only that there is no answer.
     pub async fn find(&self, kind: &Kind, key: &CanonicalKey) -> Result<Option<EntityView>, ClientError> {
-        let path = format!("/entities?kind={}&key={}", quoted(kind.as_str()), quoted(key.as_str()));
-        match self.get(&path, ProblemType::NoSuchEntity).await? {
+        match self.holder(kind, key, Consistency::Strong).await? {
             None => Ok(None),
             Some(Entity::Strong(view)) => Ok(Some(view)),
             Some(Entity::Eventual(_)) => Err(ClientError::unknown("the server read at a weaker tier than asked for")),
+        }
+    }
+
+    /// Reads the entity that has a canonical key from the graph alone; `None` if none has it there.
+    ///
+    /// # Errors
+    ///
+    /// A read has no effect, so every error means only that there is no answer.
+    pub async fn find_eventual(&self, kind: &Kind, key: &CanonicalKey) -> Result<Option<EventualView>, ClientError> {
+        match self.holder(kind, key, Consistency::Eventual).await? {
+            None => Ok(None),
+            Some(Entity::Eventual(view)) => Ok(Some(view)),
+            Some(Entity::Strong(_)) => Err(ClientError::unknown("the server read at another tier than asked for")),
         }
     }
 
@@ -340,6 +352,17 @@ impl Client {
         // Of the characters that an id may have, only this one means something in a path.
         let id = id.as_str().replace('/', "%2F");
         self.get(&format!("/entities/{id}?consistency={consistency}"), ProblemType::NoSuchEntity).await
+    }
+
+    async fn holder(
+        &self,
+        kind: &Kind,
+        key: &CanonicalKey,
+        consistency: Consistency,
+    ) -> Result<Option<Entity>, ClientError> {
+        let (kind, key) = (quoted(kind.as_str()), quoted(key.as_str()));
+        let path = format!("/entities?kind={kind}&key={key}&consistency={consistency}");
+        self.get(&path, ProblemType::NoSuchEntity).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, absent: ProblemType) -> Result<Option<T>, ClientError> {

@@ -38,10 +38,12 @@
 //!
 //! `coordinator resolve --damaged` shows the records with what can be said of them. For
 //! [`Fate::GraphOnly`], `coordinator reconcile` makes each difference a case, which
-//! `coordinator resolve --case … --authority graph` decides; a record is closed only when both
-//! stores agree. Each step is in the audit trail.
+//! `coordinator resolve --case …` decides: `--authority graph` keeps what the transaction did, and
+//! `--authority log` takes it back. A record is closed only when both stores agree, and with the word
+//! of that person on what the transaction has become: nothing else knows. Each step is in the audit trail.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use graph::{Millis, TxId};
@@ -51,7 +53,7 @@ use stores::batch::BatchError;
 
 use crate::ledger::LedgerError;
 use crate::operations::{CheckResult, LOG_CHECK, Operations};
-use crate::reconcile::Policy;
+use crate::reconcile::{Policy, UnknownWord};
 use crate::service::Coordinator;
 use crate::{access, ledger};
 
@@ -99,6 +101,32 @@ pub struct Ending {
     pub note: String,
     /// When, in UTC, for people.
     pub at_ms: Millis,
+    /// What they say has become of the transaction, where the graph alone had it. Earlier releases did not ask, and
+    /// took it for committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Ruling>,
+}
+
+/// What a person says has become of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ruling {
+    /// Both stores have it now.
+    Committed,
+    /// Neither store has it now.
+    Aborted,
+}
+
+impl FromStr for Ruling {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Ruling, UnknownWord> {
+        match text {
+            "committed" => Ok(Ruling::Committed),
+            "aborted" => Ok(Ruling::Aborted),
+            _ => Err(UnknownWord("committed, aborted")),
+        }
+    }
 }
 
 /// What a person says about a damaged record.
@@ -109,6 +137,10 @@ pub struct Settlement {
     pub by: String,
     /// What they have found out; for the audit trail.
     pub note: String,
+    /// What became of the transaction: what whoever asks for it is told from then on. Needed where it is
+    /// [`Fate::GraphOnly`], since the stores agree then either way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Ruling>,
 }
 
 /// Why a damaged record was not closed.
@@ -126,6 +158,17 @@ pub enum SettleError {
         tx: TxId,
         /// In how many entities and links.
         differences: u64,
+    },
+    /// Only a person can say what became of it, and has not.
+    #[error("say what became of {0}: committed if both stores have it now, aborted if neither has")]
+    OutcomeMissing(TxId),
+    /// What became of it is known, and not what the person says.
+    #[error("what became of {tx} is known: {fate:?}")]
+    OutcomeKnown {
+        /// The transaction.
+        tx: TxId,
+        /// What became of it.
+        fate: Fate,
     },
     /// The stores could not be compared; the same may be asked again.
     #[error("the stores could not be compared: {0}")]
@@ -214,6 +257,14 @@ impl Coordinator {
         let Some(record) = record.filter(|record| record.ending.is_none()) else {
             return Err(SettleError::NoSuchRecord(tx));
         };
+        let Settlement { by, note, outcome } = settlement;
+        match (record.fate, outcome) {
+            (Fate::GraphOnly, None) => return Err(SettleError::OutcomeMissing(tx)),
+            (fate @ Fate::Committed, Some(Ruling::Aborted)) | (fate @ Fate::Aborted, Some(Ruling::Committed)) => {
+                return Err(SettleError::OutcomeKnown { tx, fate });
+            }
+            _ => {}
+        }
         if record.fate == Fate::GraphOnly {
             let summary = self.validate().await;
             if summary.differences > 0 {
@@ -223,8 +274,7 @@ impl Coordinator {
                 return Err(SettleError::NotCompared(summary.why.unwrap_or_default()));
             }
         }
-        let Settlement { by, note } = settlement;
-        let ending = Ending { by, note, at_ms: self.env.utc_now() };
+        let ending = Ending { by, note, at_ms: self.env.utc_now(), outcome };
         let written = ending.clone();
         let close = move |sql: &Connection| ledger::close_isolated(sql, tx, &written);
         if !access::write(&self.ledger, close).await? {

@@ -1,6 +1,6 @@
 //! Carries out the effects of the commit core on the real stores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use graph::{CanonicalKey, EntityId, Kind, Subject, TxId};
 use rusqlite::Connection;
 use stores::batch::{BatchError, Batcher};
 use stores::sqlite::SqlFailure;
-use stores::{Call, GraphError, GraphStore, Rows};
+use stores::{Call, Datum, GraphError, GraphStore, Rows};
 use tokio::sync::{Semaphore, watch};
 
 use crate::access;
 use crate::commit::{Action, Answer, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report, RequestId};
 use crate::events::{Appended, Feed};
-use crate::ledger::{self, LedgerError, Moment, Resolution};
+use crate::ledger::{self, LedgerError, Moment, Replays, Resolution};
 use crate::operations::Operations;
 use crate::retention::RunningClock;
 use crate::statements;
@@ -70,6 +70,8 @@ pub(crate) struct CommitExecutor {
     pub incarnation: u64,
     /// What fences found, for the audit of the transactions that they were for.
     pub fenced: Mutex<BTreeMap<TxId, bool>>,
+    /// What the pass under way has read of the events.
+    pub replays: Replays,
     /// The places of [`FENCES_MAX`]. Waiting for one does not count against the limit of the graph.
     pub fences: Semaphore,
     pub halt: watch::Sender<Option<String>>,
@@ -138,10 +140,7 @@ impl CommitExecutor {
                 Ok(report)
             }
             Action::Load { entity } => self.load(id, entity).await,
-            Action::Find { kind, key } => {
-                let holder = self.read(move |sql| ledger::holder(sql, &kind, &key)).await?;
-                Ok(Report::Found(holder))
-            }
+            Action::Find { kind, key } => self.find(id, kind, key).await,
             Action::Examine { subject } => self.examine(subject).await,
             Action::IntendRepair { intent, ground } => {
                 let now = self.now();
@@ -154,7 +153,21 @@ impl CommitExecutor {
     async fn examine(&self, subject: Subject) -> Result<Report, Failure> {
         let rows = self.transact(statements::examine(&subject)).await?;
         let Examined { held, linked, loose } = Examined::from_rows(&subject, &rows);
-        let evidence = self.read(move |sql| ledger::evidence(sql, subject, held, linked, loose)).await?;
+        let replays = self.replays.clone();
+        let read = move |sql: &Connection| ledger::evidence(sql, &replays, subject, held, linked, loose);
+        let mut evidence = self.read(read).await?;
+        // What only a repair asks for, and the events had to be read first to know.
+        let keys = if evidence.agrees() { BTreeSet::new() } else { evidence.keys() };
+        if !keys.is_empty() {
+            let calls = keys.iter().flat_map(|(kind, key)| statements::find_entity(kind, key)).collect();
+            for ((kind, key), rows) in keys.into_iter().zip(self.transact(calls).await?) {
+                let id = rows.first().and_then(|row| row.first()?.as_text());
+                // A name that cannot be one of ours is told of by the scan that meets it.
+                if let Some(by) = id.and_then(|id| EntityId::new(id).ok()) {
+                    evidence.note_holder(kind, key, by);
+                }
+            }
+        }
         Ok(Report::Examined(Box::new(evidence)))
     }
 
@@ -211,9 +224,33 @@ impl CommitExecutor {
             (None, Some(_)) => "only SQLite has",
         };
         let reason = format!("{finding} entity {entity}: the stores were changed by somebody else");
+        Err(self.differ(id, reason))
+    }
+
+    /// Who has a key in SQLite; what the graph says of that one is for its load to compare. That nobody has it both
+    /// stores have to say: the lock on the key makes it one moment, and SQLite is read first, for whoever gives up a
+    /// key holds no lock on it, and leaves the graph before it leaves SQLite.
+    async fn find(&self, id: EffectId, kind: Kind, key: CanonicalKey) -> Result<Report, Failure> {
+        let calls = statements::find_entity(&kind, &key);
+        let wanted = (kind.clone(), key.clone());
+        let holder = self.read(move |sql| ledger::holder(sql, &wanted.0, &wanted.1)).await?;
+        if holder.is_none()
+            && let Some(row) = self.transact(calls).await?.into_iter().flatten().next()
+        {
+            let by = row.first().and_then(Datum::as_text).unwrap_or_default();
+            let reason = format!(
+                "only the graph has an entity with the canonical key {key} of the kind {kind}, {by}: the stores were changed by somebody else"
+            );
+            return Err(self.differ(id, reason));
+        }
+        Ok(Report::Found(holder))
+    }
+
+    /// Tells whoever runs the coordinator that a read has found the stores to differ.
+    fn differ(&self, id: EffectId, reason: String) -> Failure {
         tracing::error!(?id, "{reason}");
         self.operations.report_difference(&reason);
-        Err(Failure::Refused { reason, retryable: false })
+        Failure::Refused { reason, retryable: false }
     }
 
     async fn transact(&self, calls: Vec<Call>) -> Result<Vec<Rows>, Failure> {

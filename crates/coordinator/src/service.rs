@@ -1,5 +1,6 @@
 //! A running coordinator: the core, its driver and its stores, behind one handle.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::commit::{
 use crate::damage::Isolated;
 use crate::events::Feed;
 use crate::executor::{self, CommitExecutor, FENCES_MAX};
-use crate::ledger::{self, AuditEntry, LedgerError};
+use crate::ledger::{self, AuditEntry, LedgerError, Replays};
 use crate::neighbourhood::{self, Found, Part};
 use crate::operations::{self, CheckResult, Operations, START_CHECK, alerts};
 use crate::reconcile::{self, Reconcile, ReconcileExecutor, Summary};
@@ -207,6 +208,7 @@ impl Coordinator {
         let (halt, halted) = watch::channel(None);
         let ledger = opened.ledger;
         let clock = RunningClock::start(opened.running);
+        let replays = Replays::default();
         let executor = CommitExecutor {
             env: env.clone(),
             ledger: ledger.clone(),
@@ -217,6 +219,7 @@ impl Coordinator {
             operations: operations.clone(),
             incarnation: opened.incarnation,
             fenced: Mutex::default(),
+            replays: replays.clone(),
             fences: Semaphore::new(FENCES_MAX),
             halt,
             feed: feed.clone(),
@@ -243,6 +246,7 @@ impl Coordinator {
             operations: operations.clone(),
             answers: waiting.clone(),
             summaries: summaries.clone(),
+            replays,
             last,
         };
         let passes = env::drive(&env, Reconcile::new(options.reconcile), env::Step::new(), Arc::new(executor));
@@ -346,6 +350,13 @@ impl Coordinator {
     /// never began.
     pub async fn outcome(&self, tx: TxId) -> Answer {
         self.ask_in_turn(|request| Input::Outcome { request, tx }).await
+    }
+
+    /// The ids that a committed transaction made, by the labels of its operations; none where its record is damaged
+    /// or older than the retention.
+    pub async fn created(&self, tx: TxId) -> Result<BTreeMap<EntityId, EntityId>, Rejection> {
+        let created = access::read(&self.ledger, move |sql| ledger::created(sql, tx)).await;
+        created.map_err(|error| Rejection::Unavailable(error.to_string()))
     }
 
     /// How the protocol is.

@@ -28,7 +28,7 @@ pub use entities::{
     COUNT_ENTITY, CREATE_ENTITY, CREATE_KEYED_ENTITY, DELETE_ENTITY, DUMP_ENTITIES, FIND_ENTITY, PUT_ENTITY,
     READ_ENTITY, UPDATE_ENTITY,
 };
-pub use links::{DUMP_LINKS, LINK, READ_LINKS_IN, READ_LINKS_OUT, UNLINK, is_cursor};
+pub use links::{DUMP_LINKS, LINK, READ_LINK, READ_LINKS_IN, READ_LINKS_OUT, UNLINK, is_cursor};
 pub use markers::{
     ABORTED, COMMITTED, CREATE_MARKER, DELETE_MARKER, DUMP_MARKERS, FENCE, MARKERS_BETWEEN, READ_MARKER, RESTORE_MARKER,
 };
@@ -48,6 +48,7 @@ pub static ALL: &[&Statement] = &[
     &UNLINK,
     &READ_ENTITY,
     &FIND_ENTITY,
+    &READ_LINK,
     &READ_LINKS_OUT,
     &READ_LINKS_IN,
     &DUMP_ENTITIES,
@@ -114,16 +115,17 @@ pub fn find_entity(kind: &Kind, key: &CanonicalKey) -> Vec<Call> {
 }
 
 /// The statements that read what has to do with an entity or a link: an entity with the links
-/// that leave it and those that enter it; a link's start with the links that leave it, and its
-/// end.
+/// that leave it and those that enter it; a link's start, the link, and its end: its start may have very
+/// many others.
 pub fn examine(subject: &Subject) -> Vec<Call> {
     let id = |id: &EntityId| [("id", Datum::from(id.as_str()))];
     match subject {
         Subject::Entity(entity) => {
             vec![read(&READ_ENTITY, id(entity)), read(&READ_LINKS_OUT, id(entity)), read(&READ_LINKS_IN, id(entity))]
         }
-        Subject::Link { from, to, .. } => {
-            vec![read(&READ_ENTITY, id(from)), read(&READ_LINKS_OUT, id(from)), read(&READ_ENTITY, id(to))]
+        Subject::Link { from, kind, to } => {
+            let link = [("from", from.as_str().into()), ("kind", kind.as_str().into()), ("to", to.as_str().into())];
+            vec![read(&READ_ENTITY, id(from)), read(&READ_LINK, link), read(&READ_ENTITY, id(to))]
         }
     }
 }
@@ -190,6 +192,14 @@ pub fn markers_of(incarnation: u64, after: Option<&str>, limit: u32) -> Vec<Call
     let after = after.unwrap_or(&first);
     let before = format!("tx-{incarnation}.");
     let params = [("after", after.into()), ("before", before.into()), ("limit", i64::from(limit).into())];
+    vec![read(&MARKERS_BETWEEN, params)]
+}
+
+/// The statement that reads the first marker, in the order of their ids as text, of this incarnation or one whose number
+/// stands behind it in that order; see [`markers_of`].
+pub fn first_marker_from(incarnation: u64) -> Vec<Call> {
+    // What comes after the last digit in ASCII is a colon.
+    let params = [("after", format!("tx-{incarnation}-").into()), ("before", "tx-:".into()), ("limit", 1i64.into())];
     vec![read(&MARKERS_BETWEEN, params)]
 }
 

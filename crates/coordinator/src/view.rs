@@ -55,27 +55,23 @@ impl Examined {
         let [first, links, last] = [0, 1, 2].map(|index| rows.get(index).map(Vec::as_slice).unwrap_or_default());
         match subject {
             Subject::Entity(_) => Examined {
-                held: held(first, |row| row.first(), "entities of one id"),
+                held: held(first, "entities of one id"),
                 linked: !links.is_empty() || !last.is_empty(),
                 loose: false,
             },
-            Subject::Link { kind, to, .. } => {
-                let text = |row: &Vec<Datum>, index: usize| row.get(index).and_then(Datum::as_text).map(str::to_owned);
-                let same = |row: &&Vec<Datum>| {
-                    text(row, 0).as_deref() == Some(kind.as_str()) && text(row, 1).as_deref() == Some(to.as_str())
-                };
-                let same: Vec<Vec<Datum>> = links.iter().filter(same).cloned().collect();
-                let loose = first.is_empty() || last.is_empty();
-                Examined { held: held(&same, |row| row.get(2), "links of one name"), linked: false, loose }
-            }
+            Subject::Link { .. } => Examined {
+                held: held(links, "links of one name"),
+                linked: false,
+                loose: first.is_empty() || last.is_empty(),
+            },
         }
     }
 }
 
-fn held(rows: &[Vec<Datum>], cell: impl Fn(&Vec<Datum>) -> Option<&Datum>, several: &str) -> Held {
+fn held(rows: &[Vec<Datum>], several: &str) -> Held {
     match rows {
         [] => Held::Absent,
-        [row] => content(cell(row)).map_or_else(|error| Held::Unreadable(error.0), Held::Present),
+        [row] => content(row.first()).map_or_else(|error| Held::Unreadable(error.0), Held::Present),
         rows => Held::Unreadable(format!("{} {several}", rows.len())),
     }
 }

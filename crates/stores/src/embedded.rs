@@ -21,7 +21,11 @@ use session::Session;
 /// `sqgr` in ASCII.
 const SCHEMA: Schema = Schema {
     application_id: 0x7371_6772,
-    migrations: &[include_str!("embedded/schema.sql"), include_str!("embedded/text_order.sql")],
+    migrations: &[
+        include_str!("embedded/schema.sql"),
+        include_str!("embedded/text_order.sql"),
+        include_str!("embedded/edge_between.sql"),
+    ],
 };
 
 /// How many transactions at most share an fsync.

@@ -121,6 +121,9 @@ pub trait PropertyGraph {
         direction: Direction,
     ) -> Result<Vec<(EdgeHandle, NodeHandle)>, GraphFault>;
 
+    /// The edges of this kind from one node to another. Takes time by the fewer edges of the two nodes at most.
+    fn edges_between(&mut self, from: NodeHandle, kind: &str, to: NodeHandle) -> Result<Vec<EdgeHandle>, GraphFault>;
+
     /// The properties of an edge, nulls left out.
     fn edge_properties(&mut self, edge: EdgeHandle) -> Result<Properties, GraphFault>;
 

@@ -84,7 +84,12 @@ impl AppendModel {
 
     /// The protocol without one of its parts.
     pub fn flawed(bounds: Bounds, flaw: Flaw) -> AppendModel {
-        AppendModel { flaw: Some(flaw), ..AppendModel::new(bounds) }
+        let mut model = AppendModel { flaw: Some(flaw), ..AppendModel::new(bounds) };
+        if flaw == Flaw::PositionAtIntent {
+            // It takes one whom the transaction does not keep waiting.
+            model.appends[1].events = vec![event("b")];
+        }
+        model
     }
 
     /// Whether the core can be told of it: not of a failed append that it was never asked for.

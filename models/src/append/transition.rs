@@ -75,7 +75,7 @@ impl Hosting for AppendModel {
         let unresolved = state.ledger.log.iter().filter(|(_, entry)| entry.outcome.is_none());
         let intents = unresolved.map(|(tx, _)| {
             let script = self.submission.clone();
-            Intent { tx: *tx, key: script.key, hash: script.hash, patch: script.patch }
+            Intent::new(*tx, script.key, script.hash, &script.patch)
         });
         intents.collect()
     }

@@ -110,7 +110,7 @@ impl Hosting for CommitModel {
         let unresolved = state.ledger.log.iter().filter(|(_, entry)| entry.outcome.is_none());
         let intents = unresolved.map(|(tx, entry)| {
             let script = self.scripts[usize::from(entry.writer)].clone();
-            Intent { tx: *tx, key: script.key, hash: script.hash, patch: script.patch }
+            Intent::new(*tx, script.key, script.hash, &script.patch)
         });
         intents.collect()
     }

@@ -114,7 +114,7 @@ mod tests {
     fn log(state: &mut State, outcome: Option<Decision>) {
         let (key, hash) =
             (coordinator::commit::IdempotencyKey("k".to_owned()), coordinator::commit::ContentHash("h".to_owned()));
-        let intent = coordinator::commit::Intent { tx: TX, key, hash, patch: Patch::default() };
+        let intent = coordinator::commit::Intent::new(TX, key, hash, &Patch::default());
         state.ledger.log.insert(TX, Entry { intent, outcome });
     }
 

@@ -142,11 +142,9 @@ impl Hosting for ReconcileModel {
 
     fn unresolved(&self, state: &State) -> Vec<Intent> {
         let unresolved = state.ledger.log.iter().filter(|(_, entry)| entry.outcome.is_none());
-        let intents = unresolved.map(|(tx, entry)| Intent {
-            tx: *tx,
-            key: IdempotencyKey(tx.to_string()),
-            hash: ContentHash(String::new()),
-            patch: entry.deed.patch(&self.entity),
+        let intents = unresolved.map(|(tx, entry)| {
+            let (key, hash) = (IdempotencyKey(tx.to_string()), ContentHash(String::new()));
+            Intent::new(*tx, key, hash, &entry.deed.patch(&self.entity))
         });
         intents.collect()
     }

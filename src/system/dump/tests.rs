@@ -30,12 +30,8 @@ fn patch() -> Patch {
 /// A ledger that holds the patch, committed.
 fn written() -> Connection {
     let sql = fixture::ledger();
-    let intent = Intent {
-        tx: tx(1),
-        key: IdempotencyKey("op-0".to_owned()),
-        hash: ContentHash("some hash".to_owned()),
-        patch: patch(),
-    };
+    let (key, hash) = (IdempotencyKey("op-0".to_owned()), ContentHash("some hash".to_owned()));
+    let intent = Intent::new(tx(1), key, hash, &patch());
     let now = ledger::Moment { utc: Millis(1), running: Millis(1) };
     ledger::intend(&sql, &intent, now).unwrap();
     ledger::finish(&sql, tx(1), &Decision::Committed, now).unwrap();

@@ -301,10 +301,10 @@ fn moment(ms: u64) -> Moment {
 /// Runs a transaction through the ledger as a coordinator does whose graph has decided; `Err` is its refusal.
 fn settle(sql: &Connection, tx: TxId, patch: &Patch, decision: &Decision) -> Result<(), graph::Refusal> {
     let (key, hash) = (IdempotencyKey(tx.to_string()), ContentHash(tx.to_string()));
-    let intent = Intent { tx, key, hash, patch: patch.clone() };
+    let intent = Intent::new(tx, key, hash, patch);
     match ledger::intend(sql, &intent, moment(1)).unwrap() {
         Report::Intended => {
-            ledger::finish(sql, tx, decision, moment(2)).unwrap();
+            assert_eq!(ledger::finish(sql, tx, decision, moment(2)).unwrap(), None);
             Ok(())
         }
         Report::Refused(refusal) => Err(refusal),

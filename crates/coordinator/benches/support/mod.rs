@@ -1,12 +1,10 @@
-//! What the benchmarks of this folder share: a data folder on a real disk, and transactions.
+//! What the benchmarks of this folder share: a data folder on a real disk.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use coordinator::commit::IdempotencyKey;
 use coordinator::service::{Coordinator, Options, StartError};
 use env::{Env, Production};
-use graph::Patch;
 use stores::GraphStore;
 use stores::embedded::EmbeddedGraph;
 use stores::sqlite::Check;
@@ -48,19 +46,4 @@ pub async fn open_graph(env: &Env, data: &Path) -> EmbeddedGraph {
 /// `coordinator serve` without its socket.
 pub async fn start(env: Env, data: &Path, graph: impl GraphStore) -> Result<Coordinator, StartError> {
     Coordinator::start(env, Options::new(data), Arc::new(graph)).await
-}
-
-/// The name of the nth transaction.
-pub fn key(n: usize) -> IdempotencyKey {
-    IdempotencyKey(format!("transaction-{n}"))
-}
-
-/// The nth transaction: an entity of its own with three properties, 130 bytes in all.
-pub fn create(n: usize) -> Patch {
-    let text = format!(
-        r#"[{{"create": {{"id": "entity-{n:09}", "kind": "person", "properties":
-            {{"name": "somebody {n}", "age": {}, "note": "a line of text that says little"}}}}}}]"#,
-        n % 100
-    );
-    serde_json::from_str(&text).expect("it is a patch")
 }

@@ -20,12 +20,20 @@
 //! origin are told apart, and an incarnation far above the old one, so that no transaction is named
 //! twice. The graph is claimed for the new id before anything is written to it, and the ledger comes
 //! to its place last: whatever a crash leaves behind, no coordinator starts on it.
+//!
+//! The server that the graph is on may be the one that the old pair was on, and what that one sent
+//! last may still be on its way. So the claim raises the floor below which no *decide* takes effect
+//! ([`collection`](crate::collection)) to the incarnation of the restored pair, in one transaction
+//! with itself: all that the old one could have sent is below. What a late *fence* leaves is a marker that
+//! nobody waits for.
 
+mod agree;
 mod files;
 mod restore;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +41,7 @@ use graph::{Content, Millis, Subject, TxId};
 use serde::{Deserialize, Serialize};
 use stores::{Datum, Rows};
 
+use self::agree::agree;
 use self::files::{Copied, Sink, Staging};
 pub use self::files::{FileSum, GRAPH_FILE, MANIFEST_FILE};
 pub use self::restore::{RESTORE_GAP, RestoreError, restore};
@@ -105,6 +114,11 @@ pub(crate) enum Element {
     },
 }
 
+/// Reads an element from its line.
+fn element(line: &str) -> io::Result<Element> {
+    graph::from_json(line.as_bytes()).map_err(io::Error::other)
+}
+
 /// Why there is no backup. Nothing of the name that was asked for has been left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -125,7 +139,7 @@ pub enum BackupError {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A store could not be read.
     #[error("failed to read {store}: {why}")]
@@ -182,7 +196,13 @@ impl Coordinator {
                 graph,
             };
             let written = manifest.clone();
-            self.env.blocking(move || staging.finish(&written)).await?;
+            let finish = move || {
+                // What contradicts itself now no restore would take then.
+                agree(&staging.path(""))
+                    .map_err(|why| BackupError::Read { store: "the graph", why: why.to_string() })?;
+                staging.finish(&written)
+            };
+            self.env.blocking(finish).await?;
             return Ok(manifest);
         }
         Err(BackupError::Busy(format!("something came in between {ATTEMPTS} times")))

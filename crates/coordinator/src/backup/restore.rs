@@ -10,8 +10,9 @@ use graph::{Operation, Patch, TxId};
 use rusqlite::Connection;
 use stores::{Call, Datum, GraphError, GraphStore, Rows};
 
-use super::{Element, FORMAT, FileSum, GRAPH_FILE, MANIFEST_FILE, Manifest};
-use crate::ledger::{self, LedgerError, Standing};
+use super::agree::agree;
+use super::{Element, FORMAT, FileSum, GRAPH_FILE, MANIFEST_FILE, Manifest, element};
+use crate::ledger::{self, LedgerError};
 use crate::{LEDGER_FILE, statements};
 
 /// How far the incarnation of a restored pair is above that of its backup: further than the pair
@@ -92,13 +93,16 @@ pub async fn restore(
     let hex: String = entropy.iter().map(|byte| format!("{byte:02x}")).collect();
     let (store_id, nonce) = hex.split_at(32);
     let incarnation = manifest.incarnation + RESTORE_GAP;
-    let claimed = graph.execute(statements::claim_store(store_id, incarnation, nonce)).await?;
+    let mut calls = statements::claim_store(store_id, incarnation, nonce);
+    // A decide of the pair that was backed up, sent to this server and late, is below the floor.
+    calls.extend(statements::raise_floor(store_id, TxId { incarnation, serial: 0 }));
+    let claimed = graph.execute(calls).await?;
     if claimed.iter().flatten().flatten().next().and_then(Datum::as_text) != Some(store_id) {
         return Err(occupied());
     }
-    let markers = fill(env, from, &graph).await?;
+    fill(env, from, &graph).await?;
     let (source, store_id) = (from.to_owned(), store_id.to_owned());
-    env.blocking(move || place_ledger(&source, &target, &store_id, incarnation, &markers)).await?;
+    env.blocking(move || place_ledger(&source, &target, &store_id, incarnation)).await?;
     Ok(manifest)
 }
 
@@ -128,15 +132,15 @@ fn read_manifest(from: &Path) -> Result<Manifest, RestoreError> {
             return Err(damaged(format!("{name} is not what was written: its checksum does not match")));
         }
     }
+    agree(from).map_err(|error| damaged(error.to_string()))?;
     Ok(manifest)
 }
 
-/// Writes every element; returns what the markers say.
-async fn fill(env: &Env, from: &Path, graph: &Target<'_>) -> Result<Vec<(TxId, bool)>, RestoreError> {
+/// Writes every element.
+async fn fill(env: &Env, from: &Path, graph: &Target<'_>) -> Result<(), RestoreError> {
     let path = from.join(GRAPH_FILE);
     let failed = |source| RestoreError::File { path: path.clone(), source };
     let mut lines = BufReader::new(File::open(&path).map_err(failed)?);
-    let mut markers = Vec::new();
     loop {
         let read = env.blocking(move || {
             let batch = read_batch(&mut lines);
@@ -146,7 +150,7 @@ async fn fill(env: &Env, from: &Path, graph: &Target<'_>) -> Result<Vec<(TxId, b
         lines = returned;
         let batch = batch.map_err(failed)?;
         if batch.is_empty() {
-            return Ok(markers);
+            return Ok(());
         }
         let mut calls = Vec::new();
         for element in batch {
@@ -155,10 +159,7 @@ async fn fill(env: &Env, from: &Path, graph: &Target<'_>) -> Result<Vec<(TxId, b
                     let restore = Operation::Restore { subject, content: Some(content), logged: true };
                     calls.extend(statements::calls_for(&Patch { operations: vec![restore] }));
                 }
-                Element::Marker { tx, committed } => {
-                    markers.push((tx, committed));
-                    calls.extend(statements::restore_marker(tx, committed));
-                }
+                Element::Marker { tx, committed } => calls.extend(statements::restore_marker(tx, committed)),
             }
         }
         graph.execute(calls).await?;
@@ -166,18 +167,11 @@ async fn fill(env: &Env, from: &Path, graph: &Target<'_>) -> Result<Vec<(TxId, b
 }
 
 fn read_batch(lines: &mut BufReader<File>) -> io::Result<Vec<Element>> {
-    let element = |line: io::Result<String>| graph::from_json(line?.as_bytes()).map_err(io::Error::other);
-    lines.lines().take(BATCH).map(element).collect()
+    lines.lines().take(BATCH).map(|line| element(&line?)).collect()
 }
 
 /// Makes the ledger that of the restored pair, under another name, and gives it its own at last.
-fn place_ledger(
-    from: &Path,
-    target: &Path,
-    store_id: &str,
-    incarnation: u64,
-    markers: &[(TxId, bool)],
-) -> Result<(), RestoreError> {
+fn place_ledger(from: &Path, target: &Path, store_id: &str, incarnation: u64) -> Result<(), RestoreError> {
     let passing = target.with_extension("restoring");
     let failed = |source| RestoreError::File { path: passing.clone(), source };
     // What an attempt before left: its journal would be rolled back into this copy.
@@ -189,14 +183,6 @@ fn place_ledger(
     }
     fs::copy(from.join(LEDGER_FILE), &passing).map_err(failed)?;
     let mut sql = Connection::open(&passing).map_err(LedgerError::from)?;
-    let forgotten = ledger::forgotten(&sql)?;
-    for (tx, committed) in markers.iter().filter(|(tx, _)| forgotten.is_none_or(|forgotten| *tx > forgotten)) {
-        let standing = ledger::standing(&sql, *tx)?;
-        if matches!((standing, committed), (Standing::Absent, _) | (Standing::Aborted, true)) {
-            let why = format!("the marker of {tx} does not agree with the log, which has it as {standing:?}");
-            return Err(RestoreError::Damaged { path: from.to_owned(), why });
-        }
-    }
     let change = sql.transaction().map_err(LedgerError::from)?;
     ledger::adopt(&change, store_id, incarnation)?;
     change.commit().map_err(LedgerError::from)?;

@@ -1,3 +1,8 @@
+mod agree;
+mod full;
+mod restored;
+mod support;
+
 use super::*;
 
 #[test]

@@ -16,6 +16,9 @@
 //!   marker. Therefore nothing is removed for a **grace** after the floor has risen, which has to
 //!   be longer than the server lets a transaction live. Where it sets no such limit, markers stay:
 //!   collecting them is off unless somebody says that it may be done.
+//! - The floor of a restored graph begins above all that the pair which was backed up can have sent
+//!   ([`backup`](crate::backup)), and so above what its log has forgotten. Markers go up to the
+//!   lower of the two: those of records that the log still has are what a start looks for.
 //! - A late *fence* may leave a marker `aborted` below the floor. Nobody waits for what it says,
 //!   a start passes over it ([`start`](crate::Finding)), and the floor stands against a decide
 //!   as before.

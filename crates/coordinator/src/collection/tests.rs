@@ -1,3 +1,5 @@
+mod gaps;
+
 use env::Core;
 
 use super::*;

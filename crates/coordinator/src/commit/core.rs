@@ -194,14 +194,12 @@ impl Commit {
         let tx = TxId { incarnation: self.incarnation, serial: self.serial };
         let Submission { key, hash, patch } = submission;
         // The name is new for ever, and so are the ids that are made from it.
-        let resolved = patch.resolved(tx);
-        if resolved != patch {
+        let intent = Intent::new(tx, key.clone(), hash, &patch);
+        if !intent.labels.is_empty() {
             step.marks.push(Mark::Generated(tx));
         }
-        let patch = resolved;
-        let locks = LockKey::of(&patch);
-        self.keys.insert(key.clone(), tx);
-        let intent = Intent { tx, key, hash, patch };
+        let locks = LockKey::of(&intent.patch);
+        self.keys.insert(key, tx);
         let transaction =
             Transaction { intent, stage: Stage::Waiting, waiters: vec![waiter], recovered: false, repair: None };
         self.transactions.insert(tx, transaction);

@@ -1,5 +1,6 @@
 //! What the commit core is told, what it asks for, and what it answers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use graph::{CanonicalKey, EntityId, Kind, Patch, Properties, Refusal, Subject, TxId};
@@ -61,6 +62,22 @@ pub struct Intent {
     pub hash: ContentHash,
     /// What it does, under ids alone.
     pub patch: Patch,
+    /// The ids that it made, by the labels that they stand in the place of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<EntityId, EntityId>,
+}
+
+impl Intent {
+    /// Of what a client has sent, labels and all.
+    pub fn new(tx: TxId, key: IdempotencyKey, hash: ContentHash, sent: &Patch) -> Intent {
+        let labels = sent.generated(tx);
+        Intent { tx, key, hash, patch: sent.renamed(&labels), labels }
+    }
+
+    /// What the client has sent.
+    pub fn sent(&self) -> Patch {
+        self.patch.renamed(&self.labels.iter().map(|(label, id)| (id.clone(), label.clone())).collect())
+    }
 }
 
 /// What a repair rests on: for the audit trail.
@@ -112,6 +129,9 @@ pub enum AbortReason {
     /// The graph could not be made to say in time that it took effect, and now never will.
     #[error("the graph did not confirm it in time, and it was fenced off")]
     Fenced,
+    /// Its record was damaged, and a person has taken back what the graph had of it.
+    #[error("its record was damaged, and somebody has taken it back")]
+    TakenBack,
 }
 
 /// A transaction that has an outcome.

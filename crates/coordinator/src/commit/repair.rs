@@ -67,7 +67,7 @@ impl Commit {
         let key = IdempotencyKey(format!("{KEY_PREFIX}{order}·{tx}"));
         let locks = keys(&subject);
         let patch = Patch { operations: Vec::new() };
-        let intent = Intent { tx, key: key.clone(), hash: ContentHash::of(&patch), patch };
+        let intent = Intent::new(tx, key.clone(), ContentHash::of(&patch), &patch);
         let waiter = Waiter { request, answer_by: now + self.config.answer_timeout_ms };
         let repair = Some(Repair { subject, order });
         let transaction =

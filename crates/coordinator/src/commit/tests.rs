@@ -461,7 +461,7 @@ fn an_intent_that_may_or_may_not_be_in_the_log_ends_the_process() {
 
 fn intent(serial: u64, key: &str, entities: &str) -> Intent {
     let Submission { key, hash, patch } = submission(key, entities);
-    Intent { tx: tx(serial), key, hash, patch }
+    Intent::new(tx(serial), key, hash, &patch)
 }
 
 #[test]

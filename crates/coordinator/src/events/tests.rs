@@ -40,19 +40,18 @@ async fn a_waiting_reader_is_woken_by_what_it_waits_for_and_by_nothing_else() {
     let started = tokio::time::Instant::now();
     feed.wait(2, WAIT_MAX).await;
     assert!(started.elapsed().is_zero(), "it is there already");
-    let waiting = tokio::spawn({
-        let feed = feed.clone();
-        async move {
-            feed.wait(4, WAIT_MAX).await;
-            tokio::time::Instant::now()
-        }
+    let woken = async {
+        feed.wait(4, WAIT_MAX).await;
+        started.elapsed()
+    };
+    let (woken, ()) = tokio::join!(woken, async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        feed.announce(4);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        feed.announce(3);
+        feed.announce(5);
     });
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    feed.announce(4);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    feed.announce(3);
-    feed.announce(5);
-    assert_eq!(waiting.await.unwrap() - started, Duration::from_secs(2));
+    assert_eq!(woken, Duration::from_secs(2));
     assert_eq!(feed.last(), 5);
     feed.wait(5, WAIT_MAX).await;
     assert_eq!(started.elapsed(), Duration::from_secs(2) + WAIT_MAX);

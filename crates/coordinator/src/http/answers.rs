@@ -1,10 +1,12 @@
 //! What the core answered, as HTTP says it.
 
+use std::collections::BTreeMap;
+
 use graph::{CanonicalKey, EntityId, Kind, Patch, TxId};
 use stores::GraphError;
 
 use super::api::{Consistency, Entity, EventualView, Outcome, outcome_path};
-use crate::commit::{Answer, Decision, Rejection};
+use crate::commit::{Answer, Decision, Rejection, Settled};
 use crate::operations::Freshness;
 use crate::problem::{Problem, ProblemType};
 use crate::view::GraphView;
@@ -46,10 +48,11 @@ fn unknown(tx: Option<TxId>) -> Box<Problem> {
     Box::new(Problem { outcome: Some(path), ..problem })
 }
 
-/// The answer to a question about a transaction.
-pub(super) fn looked_up(answer: Answer) -> Result<Outcome, Box<Problem>> {
+/// The answer to a question about a transaction, which made these ids if it committed.
+pub(super) fn looked_up(answer: Answer, created: BTreeMap<EntityId, EntityId>) -> Result<Outcome, Box<Problem>> {
     match answer {
-        Answer::Settled(settled) => Ok(settled.into()),
+        Answer::Settled(Settled { tx, decision: Decision::Committed }) => Ok(Outcome::Committed { tx, created }),
+        Answer::Settled(Settled { tx, decision: Decision::Aborted { reason } }) => Ok(Outcome::Aborted { tx, reason }),
         Answer::Unknown(Some(tx)) => Ok(Outcome::Undecided { tx }),
         Answer::NoSuchTransaction(tx) => {
             let detail =

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use graph::{CanonicalKey, EntityId, Kind, NewEvent, Patch, Properties, TxId};
 use serde::{Deserialize, Serialize};
 
-use crate::commit::{AbortReason, Decision, EntityView, IdempotencyKey, LinkView, Settled, Status};
+use crate::commit::{AbortReason, EntityView, IdempotencyKey, LinkView, Status};
 use crate::damage::DamagedRecord;
 use crate::ledger::AuditEntry;
 use crate::neighbourhood::{Neighbour, Place};
@@ -58,8 +58,7 @@ pub enum Outcome {
     Committed {
         /// The transaction.
         tx: TxId,
-        /// The ids that it made, by the labels of the patch; told to whoever submits it, for the
-        /// first time or again.
+        /// The ids that it made, by the labels of the patch, for as long as its record is sound.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         created: BTreeMap<EntityId, EntityId>,
     },
@@ -75,15 +74,6 @@ pub enum Outcome {
         /// The transaction.
         tx: TxId,
     },
-}
-
-impl From<Settled> for Outcome {
-    fn from(Settled { tx, decision }: Settled) -> Outcome {
-        match decision {
-            Decision::Committed => Outcome::Committed { tx, created: BTreeMap::new() },
-            Decision::Aborted { reason } => Outcome::Aborted { tx, reason },
-        }
-    }
 }
 
 /// Where the outcome of a transaction is to be asked for.

@@ -1,5 +1,7 @@
 //! Which request is answered by what.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -16,7 +18,7 @@ use web::token::Token;
 
 use super::api::{Consistency, Entity, Health, IDEMPOTENCY_KEY, Outcome, Transaction, parse_key};
 use super::{answers, events, operational, stores};
-use crate::commit::IdempotencyKey;
+use crate::commit::{Answer, Decision, IdempotencyKey, Settled};
 use crate::problem::{At, Problem, ProblemType};
 use crate::service::Coordinator;
 
@@ -129,7 +131,12 @@ pub(super) fn place(service: &Service) -> Result<Place, Box<Problem>> {
 
 async fn outcome(State(service): State<Service>, tx: Segment) -> Result<Json<Outcome>, Box<Problem>> {
     let tx = segment::<TxId>("tx", tx)?;
-    answers::looked_up(service.coordinator.outcome(tx).await).map(Json)
+    let answer = service.coordinator.outcome(tx).await;
+    let created = match &answer {
+        Answer::Settled(Settled { decision: Decision::Committed, .. }) => service.coordinator.created(tx).await,
+        _ => Ok(BTreeMap::new()),
+    };
+    answers::looked_up(answer, created.map_err(|rejection| answers::rejected(&rejection))?).map(Json)
 }
 
 #[derive(Deserialize)]

@@ -79,7 +79,9 @@ pub(super) async fn settle_damaged(
     service.coordinator.settle_damaged(tx, settlement).await.map(Json).map_err(|error| {
         let kind = match &error {
             SettleError::NoSuchRecord(_) => ProblemType::NoSuchTransaction,
-            SettleError::StoresDiffer { .. } => ProblemType::CaseNotResolvable,
+            SettleError::StoresDiffer { .. } | SettleError::OutcomeMissing(_) | SettleError::OutcomeKnown { .. } => {
+                ProblemType::CaseNotResolvable
+            }
             SettleError::NotCompared(_) | SettleError::Ledger(_) => ProblemType::OutcomeUnknown,
         };
         Box::new(Problem::new(kind, error.to_string()).about(tx))

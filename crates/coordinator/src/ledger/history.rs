@@ -1,7 +1,10 @@
 //! What the events of an entity or a link make of it: the one account that nothing overwrites.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use graph::{CanonicalKey, Content, EntityId, Kind, Operation, Properties, Subject, TxId, Value};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{LedgerError, Record};
 use crate::reconcile::Logged;
@@ -16,34 +19,94 @@ impl Logged {
     }
 }
 
-/// Replays the events of a subject. Events carry no checksum, so what does not read as one, or
-/// does not go with those before it, is said and stops nobody.
-pub fn of(sql: &Connection, subject: &Subject) -> Result<Logged, LedgerError> {
-    let mut events =
-        sql.prepare_cached("SELECT sequence, tx, payload FROM event WHERE resource = ?1 ORDER BY sequence")?;
-    let mut rows = events.query([subject.resource().as_str()])?;
-    let (mut logged, mut expected) = (Logged::Never, 1);
-    while let Some(row) = rows.next()? {
-        let (sequence, tx, payload): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let unreadable = |why: String| Ok(Logged::Unreadable(format!("event {sequence}: {why}")));
-        if sequence != expected {
-            return unreadable(format!("event {expected} is missing"));
+/// The events of one entity, those of the links that leave it among them, replayed as far as they go.
+///
+/// Asked for another link of the same entity it goes on with what was appended since: to look at each link of an
+/// entity takes time by the events, and not by their square. What is changed by hand in events that it has replayed it
+/// does not see.
+#[derive(Debug, Default)]
+pub struct Replay {
+    resource: Option<EntityId>,
+    /// The sequence number of the last event; 0 before the first.
+    last: i64,
+    said: BTreeMap<Subject, Logged>,
+    /// Why nothing of it can be relied on, from the first event that does not read as one.
+    broken: Option<String>,
+}
+
+impl Replay {
+    /// What the events of a subject make of it. Events carry no checksum, so what does not read as one, or
+    /// does not go with those before it, is said and stops nobody.
+    pub fn of(&mut self, sql: &Connection, subject: &Subject) -> Result<Logged, LedgerError> {
+        let resource = subject.resource();
+        if self.resource.as_ref() != Some(resource) {
+            *self = Replay { resource: Some(resource.clone()), ..Replay::default() };
         }
-        expected += 1;
-        let tx = match tx.parse::<TxId>() {
-            Ok(tx) => tx,
-            Err(error) => return unreadable(error.to_string()),
-        };
-        let operation = match serde_json::from_str::<Operation>(&payload) {
-            Ok(operation) => operation,
-            Err(error) => return unreadable(error.to_string()),
-        };
-        logged = match after(logged, subject, operation, tx) {
-            Ok(logged) => logged,
-            Err(why) => return unreadable(why),
-        };
+        if self.broken.is_none() {
+            self.go_on(sql, resource)?;
+        }
+        Ok(match &self.broken {
+            Some(why) => Logged::Unreadable(why.clone()),
+            None => self.said.get(subject).cloned().unwrap_or(Logged::Never),
+        })
     }
-    Ok(logged)
+
+    fn go_on(&mut self, sql: &Connection, resource: &EntityId) -> Result<(), LedgerError> {
+        let mut events = sql.prepare_cached(
+            "SELECT sequence, tx, payload FROM event WHERE resource = ?1 AND sequence > ?2 ORDER BY sequence",
+        )?;
+        let mut rows = events.query(params![resource.as_str(), self.last])?;
+        while let Some(row) = rows.next()? {
+            let (sequence, tx, payload): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let unreadable = |why: String| format!("event {sequence}: {why}");
+            let read = if sequence == self.last + 1 {
+                event(&tx, &payload)
+            } else {
+                Err(format!("event {} is missing", self.last + 1))
+            };
+            let (tx, operation) = match read {
+                Ok(read) => read,
+                Err(why) => {
+                    self.broken = Some(unreadable(why));
+                    return Ok(());
+                }
+            };
+            self.last = sequence;
+            let subject = subject(resource, &operation);
+            let before = self.said.remove(&subject).unwrap_or(Logged::Never);
+            let after = match before {
+                Logged::Unreadable(_) => before,
+                before => after(before, operation, tx).unwrap_or_else(|why| Logged::Unreadable(unreadable(why))),
+            };
+            self.said.insert(subject, after);
+        }
+        Ok(())
+    }
+}
+
+/// The replay that one pass over the stores keeps from subject to subject; none between two passes.
+#[derive(Clone, Debug, Default)]
+pub struct Replays(Arc<Mutex<Option<Replay>>>);
+
+impl Replays {
+    /// A pass begins to look at the entities or the links.
+    pub fn begin(&self) {
+        *self.kept() = Some(Replay::default());
+    }
+
+    /// The pass is over.
+    pub fn end(&self) {
+        *self.kept() = None;
+    }
+
+    /// See [`Replay::of`]; outside a pass from the events as they are.
+    pub(super) fn of(&self, sql: &Connection, subject: &Subject) -> Result<Logged, LedgerError> {
+        self.kept().as_mut().unwrap_or(&mut Replay::default()).of(sql, subject)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Replay>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The transaction of the last event of an entity, those of its links among them.
@@ -59,49 +122,46 @@ pub(super) fn last_tx(sql: &Connection, id: &EntityId) -> Result<Option<TxId>, L
     last.map(|tx| tx.parse().map_err(damaged)).transpose()
 }
 
-/// What one more event makes of a subject, or why it cannot be one of them.
-fn after(logged: Logged, subject: &Subject, operation: Operation, tx: TxId) -> Result<Logged, String> {
+fn event(tx: &str, payload: &str) -> Result<(TxId, Operation), String> {
+    let tx = tx.parse().map_err(|error: graph::IdError| error.to_string())?;
+    Ok((tx, serde_json::from_str(payload).map_err(|error| error.to_string())?))
+}
+
+/// What an event of an entity is about: the entity, or a link that leaves it. That events of streams are not among
+/// them is for [`after`] to say.
+fn subject(resource: &EntityId, operation: &Operation) -> Subject {
+    match operation {
+        Operation::Create { .. } | Operation::Update { .. } | Operation::Delete { .. } | Operation::Append { .. } => {
+            Subject::Entity(resource.clone())
+        }
+        Operation::Link { from, kind, to, .. } | Operation::Unlink { from, kind, to } => {
+            Subject::Link { from: from.clone(), kind: kind.clone(), to: to.clone() }
+        }
+        Operation::Restore { subject, .. } => subject.clone(),
+    }
+}
+
+/// What one more event makes of its subject, or why it cannot be one of its events.
+fn after(before: Logged, operation: Operation, tx: TxId) -> Result<Logged, String> {
     let present = |kind: Kind, key: Option<CanonicalKey>, properties: Properties| {
         let properties = properties.into_iter().filter(|(_, value)| *value != Value::Null).collect();
         Ok(Logged::Present { content: Content { kind, key, properties }, tx })
     };
-    match (operation, subject, logged) {
-        (Operation::Restore { subject: restored, .. }, _, logged) if restored != *subject => Ok(logged),
-        (Operation::Restore { content: Some(content), .. }, _, _) => {
+    match (operation, before) {
+        (Operation::Restore { content: Some(content), .. }, _) => {
             present(content.kind, content.key, content.properties)
         }
-        (Operation::Restore { content: None, .. }, _, _) => Ok(Logged::Removed { tx }),
-        (
-            Operation::Create { kind, key, properties, .. },
-            Subject::Entity(_),
-            Logged::Never | Logged::Removed { .. },
-        ) => present(kind, key, properties),
-        (Operation::Update { set, .. }, Subject::Entity(_), Logged::Present { content, .. }) => {
+        (Operation::Restore { content: None, .. } | Operation::Unlink { .. }, _) => Ok(Logged::Removed { tx }),
+        (Operation::Create { kind, key, properties, .. }, Logged::Never | Logged::Removed { .. }) => {
+            present(kind, key, properties)
+        }
+        (Operation::Update { set, .. }, Logged::Present { content, .. }) => {
             let mut properties = content.properties;
             properties.extend(set);
             present(content.kind, content.key, properties)
         }
-        (Operation::Delete { .. }, Subject::Entity(_), Logged::Present { .. }) => Ok(Logged::Removed { tx }),
-        (
-            operation @ (Operation::Create { .. } | Operation::Update { .. } | Operation::Delete { .. }),
-            subject,
-            logged,
-        ) => match subject {
-            Subject::Entity(_) => Err(format!("{operation:?} does not go with the events before it")),
-            Subject::Link { .. } => Ok(logged),
-        },
-        (Operation::Link { from, kind, to, properties }, subject, logged) => {
-            if *subject != (Subject::Link { from, kind: kind.clone(), to }) {
-                return Ok(logged);
-            }
-            present(kind, None, properties)
-        }
-        (Operation::Append { .. }, ..) => Err("an event of a stream is not among those of an entity".to_owned()),
-        (Operation::Unlink { from, kind, to }, subject, logged) => {
-            if *subject != (Subject::Link { from, kind, to }) {
-                return Ok(logged);
-            }
-            Ok(Logged::Removed { tx })
-        }
+        (Operation::Delete { .. }, Logged::Present { .. }) => Ok(Logged::Removed { tx }),
+        (Operation::Link { kind, properties, .. }, _) => present(kind, None, properties),
+        (operation, _) => Err(format!("{operation:?} does not go with the events before it")),
     }
 }

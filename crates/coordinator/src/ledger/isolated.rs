@@ -11,7 +11,7 @@ use super::record::{INTENDED, columns_of};
 use super::schema::ISOLATED;
 use super::{LedgerError, Moment, Record};
 use crate::commit::{AbortReason, Decision, Settled};
-use crate::damage::{DamagedRecord, Ending, Fate};
+use crate::damage::{DamagedRecord, Ending, Fate, Ruling};
 
 const COLUMNS: &str = "incarnation, serial, key, why, fate, fields, found_ms, ending";
 
@@ -82,14 +82,15 @@ pub fn close_isolated(sql: &Connection, tx: TxId, ending: &Ending) -> Result<boo
     Ok(closed == 1)
 }
 
-/// How many of the transactions of an incarnation that the log has as committed were set apart.
-pub(super) fn count_committed(sql: &Connection, incarnation: i64) -> Result<u64, LedgerError> {
+/// How many of the transactions, from the first of these incarnations to the last, that the log has as
+/// committed were set apart.
+pub(super) fn count_committed(sql: &Connection, incarnations: [i64; 2]) -> Result<u64, LedgerError> {
     if !exists(sql)? {
         return Ok(0);
     }
     let query = "SELECT count(*) FROM log JOIN isolated USING (incarnation, serial)
-                 WHERE incarnation = ?1 AND log.state = 'committed'";
-    let count: i64 = sql.query_row(query, [incarnation], |row| row.get(0))?;
+                 WHERE incarnation BETWEEN ?1 AND ?2 AND log.state = 'committed'";
+    let count: i64 = sql.query_row(query, incarnations, |row| row.get(0))?;
     Ok(count.unsigned_abs())
 }
 
@@ -103,6 +104,9 @@ impl DamagedRecord {
     /// The outcome of the transaction, if it is in both stores or in neither.
     pub(super) fn settled(&self) -> Result<Settled, LedgerError> {
         let decision = match (self.fate, &self.ending) {
+            (Fate::GraphOnly, Some(Ending { outcome: Some(Ruling::Aborted), .. })) => {
+                Decision::Aborted { reason: AbortReason::TakenBack }
+            }
             (Fate::Committed, _) | (Fate::GraphOnly, Some(_)) => Decision::Committed,
             (Fate::GraphOnly, None) => return Err(LedgerError::Isolated(self.tx)),
             (Fate::Aborted, _) => {

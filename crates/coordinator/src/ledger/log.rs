@@ -1,6 +1,8 @@
 //! The log: intents, outcomes, and what a start reads from it.
 
-use graph::{Millis, Operation, TxId};
+use std::collections::BTreeMap;
+
+use graph::{EntityId, Millis, Operation, Patch, TxId};
 use rusqlite::{Connection, params};
 
 use super::audit::{self, AuditAction};
@@ -13,6 +15,10 @@ use crate::commit::{AbortReason, ContentHash, Decision, Ground, IdempotencyKey, 
 /// Writes an intent, or the abort of a transaction whose operations do not fit, or finds
 /// out that the key was used before.
 pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, LedgerError> {
+    begin(sql, intent, None, now)
+}
+
+fn begin(sql: &Connection, intent: &Intent, origin: Option<TxId>, now: Moment) -> Result<Report, LedgerError> {
     let known = match LogRecord::by_key(sql, &intent.key.0) {
         Ok(known) => known,
         // What a retry would have to match is not known any more.
@@ -26,12 +32,12 @@ pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, 
         let settled = record.outcome()?;
         return Ok(Report::Known(settled.unwrap_or_else(|| panic!("{tx} is open and its key was submitted past it"))));
     }
-    let slots = slots(sql, &intent.patch)?;
+    let slots = slots(sql, &intent.patch, origin)?;
     let record = LogRecord {
         tx: intent.tx,
         key: intent.key.0.clone(),
         hash: intent.hash.0.clone(),
-        patch: json(&intent.patch),
+        patch: json(&intent.sent()),
         slots: json(&slots),
         state: INTENDED.to_owned(),
         reason: None,
@@ -55,7 +61,7 @@ pub fn intend(sql: &Connection, intent: &Intent, now: Moment) -> Result<Report, 
 
 /// Writes the intent of a repair, and into the audit trail what it rests on.
 pub fn intend_repair(sql: &Connection, intent: &Intent, ground: &Ground, now: Moment) -> Result<Report, LedgerError> {
-    let report = intend(sql, intent, now)?;
+    let report = begin(sql, intent, ground.evidence.log.tx(), now)?;
     audit::write(sql, now.utc, intent.tx, AuditAction::Repairing, &json(ground))?;
     Ok(report)
 }
@@ -92,6 +98,18 @@ pub fn look_up(sql: &Connection, tx: TxId) -> Result<Option<Settled>, LedgerErro
     }
 }
 
+/// The ids that a committed transaction made, by the labels of its operations; none where its record is gone or was
+/// set apart.
+pub fn created(sql: &Connection, tx: TxId) -> Result<BTreeMap<EntityId, EntityId>, LedgerError> {
+    let record = match LogRecord::read(sql, tx) {
+        Ok(record) => record.filter(|record| record.state == COMMITTED),
+        Err(error) => set_apart(sql, error).map(|_| None)?,
+    };
+    let Some(record) = record else { return Ok(BTreeMap::new()) };
+    let sent: Patch = serde_json::from_str(&record.patch).map_err(|error| damaged(tx, error.to_string()))?;
+    Ok(sent.generated(tx))
+}
+
 /// The intents without an outcome, oldest first. Those whose records were set apart are not among
 /// them: nobody knows what they were to do.
 pub fn unresolved(sql: &Connection) -> Result<Vec<Intent>, LedgerError> {
@@ -123,10 +141,10 @@ fn intended(record: &LogRecord) -> Result<(Intent, Vec<EventSlot>), LedgerError>
     if state != INTENDED {
         return Err(damaged(*tx, format!("{state} already")));
     }
-    let patch = serde_json::from_str(patch).map_err(|error| damaged(*tx, format!("its operations: {error}")))?;
+    let sent = serde_json::from_str(patch).map_err(|error| damaged(*tx, format!("its operations: {error}")))?;
     let slots = serde_json::from_str(slots).map_err(|error| damaged(*tx, format!("its events: {error}")))?;
     let (key, hash) = (IdempotencyKey(key.clone()), ContentHash(hash.clone()));
-    Ok((Intent { tx: *tx, key, hash, patch }, slots))
+    Ok((Intent::new(*tx, key, hash, &sent), slots))
 }
 
 /// Appends the events of streams, and returns the position of the last of them.

@@ -34,9 +34,10 @@ use crate::events::DamagedEvent;
 pub use audit::{AuditAction, AuditEntry, Resolution, audit_after, audit_of, audit_resolution};
 pub use cases::{case, close_case, open_case, open_cases};
 pub use forget::forget;
+pub use history::Replays;
 pub use inspect::{EventEntry, LogEntry, event_entries, log_entries, snapshot};
 pub use isolated::{audited_fate, close_isolated, isolate, isolated, open_isolated};
-pub use log::{finish, intend, intend_repair, look_up, unresolved};
+pub use log::{created, finish, intend, intend_repair, look_up, unresolved};
 pub use pages::{entities_after, evidence, links_after};
 pub use rows::{Row, holder, load};
 pub use schema::MIGRATIONS;
@@ -67,6 +68,9 @@ pub struct EventSlot {
     pub resource: EntityId,
     /// From 1, over the whole life of the id, deletions included.
     pub sequence: u64,
+    /// Of a link that is put back as its events say, which is no event: the transaction of the last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<TxId>,
 }
 
 /// Why the ledger could not do what it was asked.

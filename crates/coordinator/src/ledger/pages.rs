@@ -3,9 +3,10 @@
 use graph::{CanonicalKey, Content, EntityId, Kind, Subject};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::history::Replays;
 use super::rows::is_linked;
-use super::{LedgerError, Record, history, holder, load};
-use crate::reconcile::{Evidence, Held, Rival};
+use super::{LedgerError, Record, holder, load};
+use crate::reconcile::{Evidence, Held};
 
 /// Up to `limit` entities after the one of this id, or the first ones, sorted by id.
 pub fn entities_after(
@@ -55,12 +56,13 @@ pub fn links_after(
 /// whether an end of a link is missing in it.
 pub fn evidence(
     sql: &Connection,
+    replays: &Replays,
     subject: Subject,
     graph: Held,
     graph_linked: bool,
     graph_loose: bool,
 ) -> Result<Evidence, LedgerError> {
-    let log = history::of(sql, &subject)?;
+    let log = replays.of(sql, &subject)?;
     let (row, linked, loose) = match &subject {
         Subject::Entity(id) => {
             let row = load(sql, id)?.map(|row| Content { kind: row.kind, key: row.key, properties: row.properties });
@@ -71,23 +73,13 @@ pub fn evidence(
             (link(sql, from, kind, to)?, false, loose)
         }
     };
-    let rivals = rivals(sql, &subject, [graph.content(), row.as_ref(), log.content()])?;
-    Ok(Evidence { subject, graph, sql: row, log, linked, loose, rivals })
-}
-
-/// Who else has a key that one of the accounts gives to an entity.
-fn rivals(sql: &Connection, subject: &Subject, accounts: [Option<&Content>; 3]) -> Result<Vec<Rival>, LedgerError> {
-    let Subject::Entity(id) = subject else { return Ok(Vec::new()) };
-    let mut rivals = Vec::new();
-    for Content { kind, key, .. } in accounts.into_iter().flatten() {
-        let Some(key) = key else { continue };
-        if let Some(by) = holder(sql, kind, key)?.filter(|by| by != id) {
-            rivals.push(Rival { kind: kind.clone(), key: key.clone(), by });
+    let mut evidence = Evidence { subject, graph, sql: row, log, linked, loose, rivals: Vec::new() };
+    for (kind, key) in evidence.keys() {
+        if let Some(by) = holder(sql, &kind, &key)? {
+            evidence.note_holder(kind, key, by);
         }
     }
-    rivals.sort();
-    rivals.dedup();
-    Ok(rivals)
+    Ok(evidence)
 }
 
 fn link(sql: &Connection, from: &EntityId, kind: &Kind, to: &EntityId) -> Result<Option<Content>, LedgerError> {

@@ -79,7 +79,7 @@ pub(super) fn apply(
     slots: &[EventSlot],
 ) -> Result<Result<(), Refusal>, LedgerError> {
     for (operation, slot) in patch.operations.iter().zip(slots) {
-        if let Err(refusal) = apply_one(sql, tx, operation, slot.sequence)? {
+        if let Err(refusal) = apply_one(sql, tx, operation, slot)? {
             return Ok(Err(refusal));
         }
     }
@@ -100,10 +100,10 @@ pub(super) fn apply_decided(
 ) -> Result<Vec<Refusal>, LedgerError> {
     let mut overridden = Vec::new();
     for (operation, slot) in patch.operations.iter().zip(slots) {
-        if let Err(refusal) = apply_one(sql, tx, operation, slot.sequence)? {
+        if let Err(refusal) = apply_one(sql, tx, operation, slot)? {
             clear_the_way(sql, operation)?;
             // What still does not fit then has nothing left to do, like deleting what is gone.
-            let _ = apply_one(sql, tx, operation, slot.sequence)?;
+            let _ = apply_one(sql, tx, operation, slot)?;
             overridden.push(refusal);
         }
     }
@@ -144,18 +144,22 @@ fn clear_key(sql: &Connection, id: &EntityId, kind: &Kind, key: Option<&Canonica
 }
 
 /// The next free sequence numbers of the entities that the patch changes and of the streams that it
-/// appends to, one an operation.
-pub(super) fn slots(sql: &Connection, patch: &Patch) -> Result<Vec<EventSlot>, LedgerError> {
+/// appends to, one an operation. `origin` is the transaction of the last event of what a repair puts back.
+pub(super) fn slots(sql: &Connection, patch: &Patch, origin: Option<TxId>) -> Result<Vec<EventSlot>, LedgerError> {
     let mut entities = Counted::default();
     let mut streams = Counted::default();
-    let slot = |operation: &Operation| match operation {
-        Operation::Append { resource, .. } => {
-            streams.next(stream_of(resource.as_ref()), 1, |stream| stored::last_sequence(sql, stream))
-        }
-        operation => {
-            let step = u64::from(has_event(operation));
-            entities.next(subject(operation).clone(), step, |entity| last_version(sql, entity))
-        }
+    let slot = |operation: &Operation| {
+        let (resource, sequence) = match operation {
+            Operation::Append { resource, .. } => {
+                streams.next(stream_of(resource.as_ref()), 1, |stream| stored::last_sequence(sql, stream))?
+            }
+            operation => {
+                let step = u64::from(has_event(operation));
+                entities.next(subject(operation).clone(), step, |entity| last_version(sql, entity))?
+            }
+        };
+        let is_link = matches!(operation, Operation::Restore { subject: Subject::Link { .. }, logged: true, .. });
+        Ok(EventSlot { resource, sequence, origin: origin.filter(|_| is_link) })
     };
     patch.operations.iter().map(slot).collect()
 }
@@ -170,11 +174,11 @@ impl Counted {
         resource: EntityId,
         step: u64,
         last: impl FnOnce(&EntityId) -> Result<u64, LedgerError>,
-    ) -> Result<EventSlot, LedgerError> {
+    ) -> Result<(EntityId, u64), LedgerError> {
         let known = self.0.get(&resource).copied();
         let sequence = known.map_or_else(|| last(&resource), Ok)? + step;
         self.0.insert(resource.clone(), sequence);
-        Ok(EventSlot { resource, sequence })
+        Ok((resource, sequence))
     }
 }
 
@@ -204,9 +208,9 @@ fn apply_one(
     sql: &Connection,
     tx: TxId,
     operation: &Operation,
-    sequence: u64,
+    slot: &EventSlot,
 ) -> Result<Result<(), Refusal>, LedgerError> {
-    let version = i64::try_from(sequence).expect("sequence numbers fit into 63 bits");
+    let version = i64::try_from(slot.sequence).expect("sequence numbers fit into 63 bits");
     match operation {
         Operation::Create { id, kind, key, properties } => {
             if load(sql, id)?.is_some() {
@@ -255,8 +259,7 @@ fn apply_one(
             restore_entity(sql, id, content.as_ref(), version, tx)
         }
         Operation::Restore { subject, content, logged } => {
-            let tx = if *logged { history::of(sql, subject)?.tx().unwrap_or(tx) } else { tx };
-            let restored = restore_link(sql, subject, content.as_ref(), tx)?;
+            let restored = restore_link(sql, subject, content.as_ref(), slot.origin.unwrap_or(tx))?;
             if restored.is_ok() && !logged {
                 touch(sql, subject.resource(), version, tx)?;
             }

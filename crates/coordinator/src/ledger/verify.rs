@@ -1,5 +1,7 @@
 //! What a start examines before it trusts the log.
 
+use std::ops::RangeInclusive;
+
 use graph::TxId;
 use rusqlite::Connection;
 use stores::sqlite;
@@ -83,15 +85,14 @@ pub fn standing(sql: &Connection, tx: TxId) -> Result<Standing, LedgerError> {
     })
 }
 
-/// How many transactions of an incarnation the log has as committed, those whose records were set
-/// apart left out.
-pub fn count_committed(sql: &Connection, incarnation: u64) -> Result<u64, LedgerError> {
-    let column = i64::try_from(incarnation).expect("incarnations fit into 63 bits");
-    let count: i64 =
-        sql.query_row("SELECT count(*) FROM log WHERE incarnation = ?1 AND state = 'committed'", [column], |row| {
-            row.get(0)
-        })?;
-    Ok(count.unsigned_abs() - isolated::count_committed(sql, column)?)
+/// How many transactions of these incarnations the log has as committed, those whose records were
+/// set apart left out.
+pub fn count_committed(sql: &Connection, incarnations: RangeInclusive<u64>) -> Result<u64, LedgerError> {
+    let column = |incarnation: &u64| i64::try_from(*incarnation).expect("incarnations fit into 63 bits");
+    let range = [column(incarnations.start()), column(incarnations.end())];
+    let query = "SELECT count(*) FROM log WHERE incarnation BETWEEN ?1 AND ?2 AND state = 'committed'";
+    let count: i64 = sql.query_row(query, range, |row| row.get(0))?;
+    Ok(count.unsigned_abs() - isolated::count_committed(sql, range)?)
 }
 
 /// Up to `limit` transactions of an incarnation that the log has as committed, after the one

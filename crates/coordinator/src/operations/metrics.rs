@@ -441,5 +441,6 @@ fn cause(reason: &AbortReason) -> &'static str {
         AbortReason::Refused(_) => "refused",
         AbortReason::GraphRefused(_) => "graph_refused",
         AbortReason::Fenced => "fenced",
+        AbortReason::TakenBack => "taken_back",
     }
 }

@@ -42,7 +42,7 @@ fn submission(key: &str, id: &str) -> Submission {
 /// An intent that an earlier process left.
 fn left(serial: u64) -> Intent {
     let Submission { key, hash, patch } = submission(&format!("left {serial}"), &format!("left-{serial}"));
-    Intent { tx: TxId { incarnation: 1, serial }, key, hash, patch }
+    Intent::new(TxId { incarnation: 1, serial }, key, hash, &patch)
 }
 
 fn no() -> Failure {

@@ -132,7 +132,7 @@ pub enum Mark {
     Found,
     /// A difference was repaired.
     Repaired,
-    /// An entity that has to go has links that have to go first.
+    /// Something is in the way of an entity that another repair may remove: it is looked at again.
     Deferred,
     /// A difference is left to a person.
     Asked,

@@ -1,5 +1,7 @@
 //! What both stores and the events say about one entity or link, read under its lock.
 
+use std::collections::BTreeSet;
+
 use graph::{CANONICAL_KEY_PROPERTY, CanonicalKey, Content, EntityId, Kind, Subject, TxId};
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +20,8 @@ pub struct Evidence {
     pub linked: bool,
     /// Of a link: whether one of its ends is missing, in either store.
     pub loose: bool,
-    /// Of an entity: which others have, in SQLite, a canonical key that is its own by the graph, by
-    /// SQLite or by its events.
+    /// Of an entity: which others have, in either store, a canonical key that is its own by the graph,
+    /// by SQLite or by its events; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<Rival>,
 }
@@ -115,6 +117,22 @@ impl Evidence {
             (Held::Absent, Some(_)) => Some(Divergence::OnlyInSql),
             (Held::Present(_) | Held::Unreadable(_), None) => Some(Divergence::OnlyInGraph),
             (Held::Present(_) | Held::Unreadable(_), Some(_)) => Some(Divergence::Different),
+        }
+    }
+
+    /// The canonical keys that one of the accounts gives to the entity, each with its kind. A link has none.
+    pub(crate) fn keys(&self) -> BTreeSet<(Kind, CanonicalKey)> {
+        let accounts = [self.graph.content(), self.sql.as_ref(), self.log.content()].into_iter().flatten();
+        accounts.filter_map(|content| Some((content.kind.clone(), content.key.clone()?))).collect()
+    }
+
+    /// Notes who has one of these keys in a store, unless it is the subject itself.
+    pub(crate) fn note_holder(&mut self, kind: Kind, key: CanonicalKey, by: EntityId) {
+        let rival = Rival { kind, key, by };
+        if self.subject != Subject::Entity(rival.by.clone())
+            && let Err(place) = self.rivals.binary_search(&rival)
+        {
+            self.rivals.insert(place, rival);
         }
     }
 

@@ -16,8 +16,9 @@ use super::judge::Order;
 use super::pass::Repaired;
 use super::summary::{Done, Summary};
 use crate::commit::{self, Answer, Commit, Decision, Reviewed, Settled};
+use crate::ledger::{self, Replays};
 use crate::operations::{CheckResult, Operations, STORES_CHECK};
-use crate::{access, ledger, statements};
+use crate::{access, statements};
 
 /// Carries out what the core asks for.
 pub(crate) struct ReconcileExecutor {
@@ -29,6 +30,8 @@ pub(crate) struct ReconcileExecutor {
     pub operations: Arc<Operations>,
     pub answers: Arc<Waiting<commit::RequestId, Answer>>,
     pub summaries: Arc<Waiting<commit::RequestId, Summary>>,
+    /// What the pass under way has read of the events.
+    pub replays: Replays,
     /// The last validation or reconciliation that came to its end.
     pub last: watch::Sender<Option<Summary>>,
 }
@@ -38,6 +41,9 @@ impl Executor<Reconcile> for ReconcileExecutor {
         let failed = |reason: String| Input::Failed { reason };
         Some(match effect {
             ReconcileEffect::Compare { from, limit } => {
+                if matches!(from, Position::Entities(None) | Position::Links(None)) {
+                    self.replays.begin();
+                }
                 self.compare(from, limit).await.map_or_else(failed, Input::Compared)
             }
             ReconcileEffect::Examine { subject } => {
@@ -59,6 +65,7 @@ impl Executor<Reconcile> for ReconcileExecutor {
                 }
             }
             ReconcileEffect::Report { request, summary } => {
+                self.replays.end();
                 report(&self.operations, &summary);
                 self.last.send_replace(Some(summary.clone()));
                 if let Some(request) = request {

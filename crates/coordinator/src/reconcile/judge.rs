@@ -91,6 +91,13 @@ pub enum Reason {
     NoEnd,
 }
 
+impl Reason {
+    /// Whether what is in the way may be gone once other differences are repaired.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Reason::StillLinked | Reason::KeyTaken(_))
+    }
+}
+
 /// Decides.
 pub fn judge(order: Order, evidence: &Evidence) -> Verdict {
     if evidence.agrees() {
@@ -181,10 +188,10 @@ impl fmt::Display for Order {
     }
 }
 
-/// The text names no policy or no authority.
+/// The text is none of the words that it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected one of {0}")]
-pub struct UnknownWord(&'static str);
+pub struct UnknownWord(pub(crate) &'static str);
 
 impl FromStr for Policy {
     type Err = UnknownWord;

@@ -32,9 +32,11 @@
 //!
 //! *One pass reaches the fixed point.* A repair leaves both stores the same, so none is repaired
 //! twice. Entities are put before links, which need their ends; links go before the entities
-//! that have to go, which must have none; that takes a third way through the entities, only if
-//! there are such. What is left is undecided, and has its one open case: the next pass finds the
-//! same cases and repairs nothing.
+//! that have to go, which must have none; and an entity gets its canonical key back after the one
+//! that has it in a store has given it up. That takes further ways through the entities, only if there
+//! are such, and for as long as each has repaired something. What is left is undecided, and has its one
+//! open case: the next pass finds the same cases and repairs nothing. Two that have each other's key
+//! are such: neither can give up its own first, so a person takes one from them.
 //!
 //! *Two passes do not fight*, in one process or, for whoever drives the commit core otherwise, at
 //! once: the second to get a lock finds the stores in agreement. Even under another policy that

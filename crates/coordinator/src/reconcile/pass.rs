@@ -22,20 +22,25 @@ pub(super) struct Pass {
     suspects: VecDeque<Subject>,
     /// Where the next page of this stage begins.
     next: Option<Position>,
-    /// Whether an entity could not go because it still had links.
+    /// Whether an entity could not be repaired because of another difference that may be repaired first.
     deferred: bool,
+    /// Whether anything was repaired since the entities were looked at first, or last.
+    progress: bool,
     page: u32,
     findings_max: usize,
 }
 
-/// What a pass looks at. Entities come before links, for a link needs its ends; and those that
-/// have to go come last, for they must have no links.
+/// What a pass looks at. Entities come before links, for a link needs its ends. Those that have to go
+/// must have no links, and those that another has the canonical key of must wait until it has given it up:
+/// they are looked at again, as long as something else was repaired in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     Entities,
     Links,
-    /// Entities that could not go while they had links.
+    /// Entities that something was in the way of, which may be gone.
     Leftovers,
+    /// Entities that something is in the way of which no repair has removed.
+    Rest,
 }
 
 /// What became of a repair, or of the wish for one.
@@ -60,6 +65,7 @@ impl Pass {
             suspects: VecDeque::new(),
             next: Some(Position::Entities(None)),
             deferred: false,
+            progress: false,
             page,
             findings_max,
         }
@@ -79,8 +85,12 @@ impl Pass {
             }
             (self.stage, self.next) = match self.stage {
                 Stage::Entities => (Stage::Links, Some(Position::Links(None))),
-                Stage::Links if self.deferred => (Stage::Leftovers, Some(Position::Entities(None))),
-                Stage::Links | Stage::Leftovers => {
+                Stage::Links | Stage::Leftovers if self.deferred => {
+                    let stage = if self.progress { Stage::Leftovers } else { Stage::Rest };
+                    (self.deferred, self.progress) = (false, false);
+                    (stage, Some(Position::Entities(None)))
+                }
+                Stage::Links | Stage::Leftovers | Stage::Rest => {
                     self.summary.complete = self.summary.why.is_none();
                     return None;
                 }
@@ -94,9 +104,9 @@ impl Pass {
             Stage::Entities => self.summary.entities += compared,
             Stage::Links => self.summary.links += compared,
             // Counted already, and so is what is foreign.
-            Stage::Leftovers => {}
+            Stage::Leftovers | Stage::Rest => {}
         }
-        if self.stage != Stage::Leftovers {
+        if matches!(self.stage, Stage::Entities | Stage::Links) {
             self.summary.suspects += suspects.len() as u64;
             for what in foreign {
                 self.find(Finding { subject: what, divergence: None, fields: Vec::new(), done: Done::Foreign });
@@ -118,7 +128,7 @@ impl Pass {
     /// A suspect was repaired, or not; the case that has to be opened, if one has.
     pub fn repaired(&mut self, repaired: Repaired) -> (Option<Mark>, Option<(Box<Evidence>, Reason)>) {
         if let Repaired::Undecided(reason, evidence) = &repaired
-            && (*reason != Reason::StillLinked || self.stage == Stage::Leftovers)
+            && !(reason.may_pass() && self.stage != Stage::Rest)
         {
             // It stays the first one until its case is open.
             return (Some(Mark::Asked), Some((evidence.clone(), reason.clone())));
@@ -128,6 +138,7 @@ impl Pass {
             Repaired::Agreed => (Some(Mark::Acquitted), None),
             Repaired::Committed(tx) => {
                 self.summary.repaired += 1;
+                self.progress = true;
                 let subject = subject.to_string();
                 self.find(Finding { subject, divergence: None, fields: Vec::new(), done: Done::Repaired { tx } });
                 (Some(Mark::Repaired), None)
@@ -166,7 +177,7 @@ impl Pass {
     /// Nothing more is looked at.
     pub fn stop(&mut self, why: String) {
         self.summary.why = Some(why);
-        (self.stage, self.next, self.deferred) = (Stage::Leftovers, None, false);
+        (self.stage, self.next, self.deferred) = (Stage::Rest, None, false);
         self.suspects.clear();
     }
 

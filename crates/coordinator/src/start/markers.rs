@@ -101,7 +101,7 @@ pub(super) async fn compare(
 ) -> Result<Vec<Finding>, StartError> {
     let mut findings = Vec::new();
     for incarnation in incarnations {
-        let standing = read(ledger, move |sql| ledger::count_committed(sql, incarnation)).await?;
+        let standing = read(ledger, move |sql| ledger::count_committed(sql, incarnation..=incarnation)).await?;
         let found = count_confirmed(ledger, graph, incarnation).await?;
         if found < standing {
             let lost = name_lost(ledger, graph, incarnation).await?;

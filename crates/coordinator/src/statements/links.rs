@@ -62,6 +62,29 @@ fn unlink(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphF
     Ok(changed(removed))
 }
 
+/// A link's properties, `kind` among them; no row where there is none.
+pub static READ_LINK: Statement = Statement {
+    name: "read_link",
+    cypher: "MATCH (a:Entity {id: $from})-[r:LINK {kind: $kind}]->(b:Entity {id: $to}) \
+             RETURN properties(r) AS properties",
+    columns: &["properties"],
+    run: read_link,
+};
+
+fn read_link(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows, GraphFault> {
+    let (from, kind, to) = (text(params, "from")?, text(params, "kind")?, text(params, "to")?);
+    let targets = find(graph, entities::LABEL, "id", to)?;
+    let mut rows = Rows::new();
+    for source in find(graph, entities::LABEL, "id", from)? {
+        for target in &targets {
+            for edge in between(graph, source, kind, *target)? {
+                rows.push(vec![graph.edge_properties(edge)?.into()]);
+            }
+        }
+    }
+    Ok(rows)
+}
+
 /// The links that leave an entity, sorted by kind and end.
 pub static READ_LINKS_OUT: Statement = Statement {
     name: "read_links_out",
@@ -158,8 +181,8 @@ fn between(
     target: NodeHandle,
 ) -> Result<Vec<EdgeHandle>, GraphFault> {
     let mut found = Vec::new();
-    for (edge, other) in graph.edges(source, TYPE, Direction::Out)? {
-        if other == target && cell(&graph.edge_properties(edge)?, "kind").as_text() == Some(kind) {
+    for edge in graph.edges_between(source, TYPE, target)? {
+        if cell(&graph.edge_properties(edge)?, "kind").as_text() == Some(kind) {
             found.push(edge);
         }
     }
@@ -173,7 +196,7 @@ mod tests {
     use stores::{GraphFault, run_calls};
 
     use super::*;
-    use crate::statements::{calls_for, links_after};
+    use crate::statements::{calls_for, examine, links_after};
 
     #[derive(Debug)]
     struct Fault(#[expect(dead_code, reason = "shown when the test fails")] String);
@@ -186,6 +209,26 @@ mod tests {
 
     fn run(graph: &MemoryGraph, calls: &[stores::Call]) -> Vec<Rows> {
         graph.autocommit(|graph| run_calls(graph, calls).map_err(|error| Fault(format!("{error:?}")))).unwrap()
+    }
+
+    #[test]
+    fn a_link_is_examined_without_the_other_links_of_its_ends() {
+        let graph = MemoryGraph::new();
+        let patch = |operations: &str| calls_for(&serde_json::from_str(operations).unwrap());
+        run(&graph, &patch(r#"[{"create":{"id":"hub","kind":"thing"}}]"#));
+        for n in 0..50 {
+            let create = format!(r#"{{"create":{{"id":"e{n}","kind":"thing"}}}}"#);
+            let link = |kind: &str| format!(r#"{{"link":{{"from":"hub","kind":"{kind}","to":"e{n}"}}}}"#);
+            run(&graph, &patch(&format!("[{create},{},{}]", link("knows"), link("likes"))));
+        }
+        let subject = |kind: &str| graph::Subject::Link {
+            from: "hub".parse().unwrap(),
+            kind: kind.parse().unwrap(),
+            to: "e7".parse().unwrap(),
+        };
+        let rows = |kind: &str| run(&graph, &examine(&subject(kind))).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(rows("knows"), [1, 1, 1], "its start, itself, its end");
+        assert_eq!(rows("hates"), [1, 0, 1]);
     }
 
     #[test]

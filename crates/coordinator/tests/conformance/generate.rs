@@ -68,6 +68,7 @@ fn reads() -> impl Strategy<Value = Vec<Call>> {
         let reads = [
             &statements::READ_ENTITY,
             &statements::FIND_ENTITY,
+            &statements::READ_LINK,
             &statements::READ_LINKS_OUT,
             &statements::READ_LINKS_IN,
             &statements::DUMP_ENTITIES,

@@ -203,13 +203,11 @@ async fn readers_pass_no_event_by_while_many_write() {
 async fn a_reader_that_waits_is_answered_as_soon_as_there_is_something() {
     let server = Server::start().await;
     let client = server.client();
-    let waiting = tokio::spawn({
-        let client = server.client();
-        async move { client.feed(0, 9, WAIT_MAX).await.unwrap() }
+    let (page, ()) = tokio::join!(client.feed(0, 9, WAIT_MAX), async {
+        wait_for_readers(&client, 1).await;
+        client.append(&append("s", &["a"])).await.unwrap();
     });
-    wait_for_readers(&client, 1).await;
-    client.append(&append("s", &["a"])).await.unwrap();
-    assert_eq!(ids(&waiting.await.unwrap()), ["a"]);
+    assert_eq!(ids(&page.unwrap()), ["a"]);
     let empty = client.feed(1, 9, Duration::from_millis(10)).await.unwrap();
     assert_eq!((empty.events.len(), empty.through), (0, 1));
     wait_for_readers(&client, 0).await;
@@ -219,30 +217,25 @@ async fn a_reader_that_waits_is_answered_as_soon_as_there_is_something() {
 async fn too_many_waiting_readers_are_refused_and_hinder_nobody() {
     let server = Server::start_with(|options| options.waiting_readers_max = 1, Limits::default()).await;
     let client = server.client();
-    let waiting = tokio::spawn({
-        let client = server.client();
-        async move { client.feed(0, 9, WAIT_MAX).await.unwrap() }
+    let (page, ()) = tokio::join!(client.feed(0, 9, WAIT_MAX), async {
+        wait_for_readers(&client, 1).await;
+        let Err(ClientError::Refused(problem)) = client.feed(0, 9, WAIT_MAX).await else { panic!("there is no place") };
+        assert_eq!(problem.kind, ProblemType::Overloaded);
+        assert_eq!(client.feed(0, 9, Duration::ZERO).await.unwrap().through, 0);
+        client.append(&append("s", &["a"])).await.unwrap();
     });
-    wait_for_readers(&client, 1).await;
-    let Err(ClientError::Refused(problem)) = client.feed(0, 9, WAIT_MAX).await else { panic!("there is no place") };
-    assert_eq!(problem.kind, ProblemType::Overloaded);
-    assert_eq!(client.feed(0, 9, Duration::ZERO).await.unwrap().through, 0);
-    client.append(&append("s", &["a"])).await.unwrap();
-    assert_eq!(waiting.await.unwrap().through, 1);
+    assert_eq!(page.unwrap().through, 1);
 }
 
 #[tokio::test]
 async fn a_reader_that_waits_does_not_hold_up_the_end() {
     let server = Server::start().await;
     let client = server.client();
-    let waiting = tokio::spawn({
-        let client = server.client();
-        async move { client.feed(0, 9, WAIT_MAX).await.unwrap() }
+    let (page, ()) = tokio::join!(client.feed(0, 9, WAIT_MAX), async {
+        wait_for_readers(&client, 1).await;
+        server.stop().await.unwrap();
     });
-    wait_for_readers(&client, 1).await;
-    let ended = server.stop();
-    assert_eq!(waiting.await.unwrap().through, 0);
-    ended.await.unwrap();
+    assert_eq!(page.unwrap().through, 0);
 }
 
 #[tokio::test]

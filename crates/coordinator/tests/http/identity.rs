@@ -35,6 +35,8 @@ async fn an_answer_says_what_the_labels_became_and_a_retry_says_the_same() {
         let reply = server.post("k1", LABELLED).await.json();
         assert_eq!(reply, json!({"tx": "tx-1-1", "state": "committed", "created": created}));
     }
+    let asked = server.get("/transactions/tx-1-1").await.json();
+    assert_eq!(asked, json!({"tx": "tx-1-1", "state": "committed", "created": created}), "without the operations");
     assert_eq!(server.get("/entities/e-1-1-0").await.json()["key"], json!("isbn:1"));
     assert_eq!(server.get("/entities/alice").await.json()["links"][0]["to"], json!("e-1-1-0"));
     let second = r#"[{"create": {"id": "_:book", "kind": "note"}}, {"update": {"id": "e-1-1-1", "set": {"x": 1}}}]"#;
@@ -109,6 +111,8 @@ async fn an_entity_is_found_by_its_key_at_every_tier() {
     let (kind, key) = ("book".parse().unwrap(), "A & B: 100 % é".parse().unwrap());
     assert_eq!(server.client().find(&kind, &key).await.unwrap().unwrap().key, Some(key.clone()));
     assert_eq!(server.client().find(&"film".parse().unwrap(), &key).await.unwrap(), None);
+    assert_eq!(server.client().find_eventual(&kind, &key).await.unwrap().unwrap().key, Some(key.clone()));
+    assert_eq!(server.client().find_eventual(&"film".parse().unwrap(), &key).await.unwrap(), None);
     for query in ["", "?kind=book", "?kind=book&key=", "?kind=a%20b&key=x"] {
         assert_eq!(server.get(&format!("/entities{query}")).await.problem().kind, ProblemType::MalformedRequest);
     }

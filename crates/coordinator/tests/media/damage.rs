@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coordinator::commit::{AbortReason, Answer, Decision, Rejection, Settled};
-use coordinator::damage::{Fate, SettleError, Settlement};
+use coordinator::damage::{Fate, Ruling, SettleError, Settlement};
 use coordinator::ledger::AuditAction;
 use coordinator::operations::AlertKind;
 use coordinator::reconcile::{Authority, Policy, Resolution, Task};
@@ -89,8 +89,10 @@ async fn a_damaged_record_is_set_apart_and_everything_else_goes_on() {
             world.kill(coordinator);
         }
         let coordinator = world.start().await.unwrap();
-        let settlement = Settlement { by: "ann".to_owned(), note: "asked the client".to_owned() };
+        let settlement = said(None);
         let tx = coordinator.damaged_records().await.unwrap()[0].tx;
+        let wrong = coordinator.settle_damaged(tx, said(Some(Ruling::Aborted))).await;
+        assert!(matches!(wrong, Err(SettleError::OutcomeKnown { fate: Fate::Committed, .. })), "{wrong:?}");
         coordinator.settle_damaged(tx, settlement.clone()).await.unwrap();
         assert!(matches!(coordinator.settle_damaged(tx, settlement).await, Err(SettleError::NoSuchRecord(_))));
         assert!(!coordinator.operations().alerts().iter().any(|alert| alert.firing));
@@ -148,35 +150,50 @@ async fn a_damaged_record_in_doubt_is_fenced_and_never_comes_back() {
     assert!(matches!(late, Err(GraphError::Constraint { .. })), "{late:?}");
 }
 
+fn said(outcome: Option<Ruling>) -> Settlement {
+    Settlement { by: "ann".to_owned(), note: "asked the client".to_owned(), outcome }
+}
+
 /// The graph has what SQLite does not, and no event says what it is: a person decides, and until
-/// then no policy does.
+/// then no policy does. What they decided is what the transaction has become.
 #[tokio::test]
 async fn what_only_the_graph_has_is_decided_by_a_person() {
-    let world = in_doubt(14, true).await;
-    let coordinator = world.start().await.unwrap();
-    let record = coordinator.damaged_records().await.unwrap().remove(0);
-    assert_eq!((record.key.as_str(), record.fate), ("banana", Fate::GraphOnly));
-    assert!(matches!(coordinator.outcome(record.tx).await, Answer::Rejected(_)), "nobody can say yet");
-    assert!(matches!(coordinator.read("banana".parse().unwrap()).await, Answer::Rejected(_)), "the stores differ");
-    commit(&coordinator, "cherry").await;
+    for (authority, ruling) in [(Authority::Graph, Ruling::Committed), (Authority::Log, Ruling::Aborted)] {
+        let world = in_doubt(14, true).await;
+        let coordinator = world.start().await.unwrap();
+        let record = coordinator.damaged_records().await.unwrap().remove(0);
+        assert_eq!((record.key.as_str(), record.fate), ("banana", Fate::GraphOnly));
+        assert!(matches!(coordinator.outcome(record.tx).await, Answer::Rejected(_)), "nobody can say yet");
+        assert!(matches!(coordinator.read("banana".parse().unwrap()).await, Answer::Rejected(_)), "the stores differ");
+        commit(&coordinator, "cherry").await;
 
-    let settlement = Settlement { by: "ann".to_owned(), note: "it is in the graph".to_owned() };
-    let early = coordinator.settle_damaged(record.tx, settlement.clone()).await;
-    assert!(matches!(early, Err(SettleError::StoresDiffer { differences: 1, .. })), "{early:?}");
-    for policy in [Policy::Log, Policy::Sql] {
-        let summary = coordinator.reconcile(policy).await;
-        assert_eq!((summary.repaired, summary.undecided), (0, 1), "{policy:?}: {summary:?}");
+        let early = coordinator.settle_damaged(record.tx, said(Some(ruling))).await;
+        assert!(matches!(early, Err(SettleError::StoresDiffer { differences: 1, .. })), "{early:?}");
+        for policy in [Policy::Log, Policy::Sql] {
+            let summary = coordinator.reconcile(policy).await;
+            assert_eq!((summary.repaired, summary.undecided), (0, 1), "{policy:?}: {summary:?}");
+        }
+        let case = coordinator.open_cases(0, 9).await.unwrap().remove(0);
+        let resolution = Resolution { authority, by: "ann".to_owned(), note: String::new() };
+        coordinator.resolve(case.number, resolution).await.unwrap();
+        let silent = coordinator.settle_damaged(record.tx, said(None)).await;
+        assert!(matches!(silent, Err(SettleError::OutcomeMissing(_))), "{silent:?}");
+        coordinator.settle_damaged(record.tx, said(Some(ruling))).await.unwrap();
+        let decision = match ruling {
+            Ruling::Committed => Decision::Committed,
+            Ruling::Aborted => Decision::Aborted { reason: AbortReason::TakenBack },
+        };
+        // The same however often it is asked for.
+        for _ in 0..2 {
+            let outcome = coordinator.outcome(record.tx).await;
+            assert_eq!(outcome, Answer::Settled(Settled { tx: record.tx, decision: decision.clone() }));
+        }
+        let read = coordinator.read("banana".parse().unwrap()).await;
+        assert!(matches!(&read, Answer::Entity(is) if is.is_some() == (ruling == Ruling::Committed)), "{read:?}");
+        let summary = coordinator.reconcile(Policy::Log).await;
+        assert_eq!((summary.task, summary.is_clean()), (Task::Reconcile(Policy::Log), true));
+        assert!(!coordinator.operations().alerts().iter().any(|alert| alert.detail.contains("damaged records")));
     }
-    let case = coordinator.open_cases(0, 9).await.unwrap().remove(0);
-    let resolution = Resolution { authority: Authority::Graph, by: "ann".to_owned(), note: String::new() };
-    coordinator.resolve(case.number, resolution).await.unwrap();
-    coordinator.settle_damaged(record.tx, settlement).await.unwrap();
-    let outcome = coordinator.outcome(record.tx).await;
-    assert_eq!(outcome, Answer::Settled(Settled { tx: record.tx, decision: Decision::Committed }));
-    assert!(matches!(coordinator.read("banana".parse().unwrap()).await, Answer::Entity(Some(_))));
-    let summary = coordinator.reconcile(Policy::Log).await;
-    assert_eq!((summary.task, summary.is_clean()), (Task::Reconcile(Policy::Log), true));
-    assert!(!coordinator.operations().alerts().iter().any(|alert| alert.detail.contains("damaged records")));
 }
 
 /// The process dies at every point of the disk while a start sets a record apart.

@@ -7,6 +7,7 @@ mod world;
 
 mod cases;
 mod crashes;
+mod keys;
 mod policies;
 mod stores_by_hand;
 mod traffic;

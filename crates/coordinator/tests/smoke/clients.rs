@@ -184,6 +184,9 @@ async fn take(link: &Link, client: u64, step: u64) -> Vec<Told> {
             Decision::Aborted { reason: reason @ (AbortReason::Fenced | AbortReason::GraphRefused(_)) } => {
                 assert!(told.len() <= ABORTS_MAX, "client {client}, step {step}: aborted again and again: {reason}");
             }
+            Decision::Aborted { reason: AbortReason::TakenBack } => {
+                panic!("client {client}, step {step}: taken back, and no record of this workload is damaged");
+            }
         }
     }
 }

@@ -88,7 +88,7 @@ fn a_patch_is_a_list_in_json() {
 
     let refusal = |json| serde_json::from_str::<Patch>(json).unwrap_err().to_string();
     insta::assert_snapshot!(refusal(r#"[{"delete":{"id":"a","cascade":true}}]"#), @"unknown field `cascade`, expected `id` at line 1 column 30");
-    insta::assert_snapshot!(refusal(r#"[{"drop":{"id":"a"}}]"#), @"unknown variant `drop`, expected one of `create`, `update`, `delete`, `link`, `unlink`, `restore` at line 1 column 8");
+    insta::assert_snapshot!(refusal(r#"[{"drop":{"id":"a"}}]"#), @"unknown variant `drop`, expected one of `create`, `update`, `delete`, `link`, `unlink`, `restore`, `append` at line 1 column 8");
     insta::assert_snapshot!(refusal(r#"[{"update":{"id":"a","set":{"n":9223372036854775808}}}]"#), @"invalid value: integer `9223372036854775808`, expected an integer that fits 64 bits with sign; write a larger one as text at line 1 column 51");
     insta::assert_snapshot!(refusal(r#"[{"update":{"id":"a","set":{"n":{"deep":1}}}}]"#), @"invalid type: map, expected a property value (null, boolean, number, text or a list of them) at line 1 column 33");
 }

@@ -240,3 +240,31 @@ impl EventLog for HttpLog {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_double_up_to_the_longest_and_are_spread() {
+        let options = HttpLogOptions::default();
+        let mut pauses = Vec::new();
+        for seed in 0..20 {
+            let mut rest = Rest { draws: seed, failures: 0, until: None };
+            for full in [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000].map(Duration::from_millis) {
+                rest.begin(&options);
+                let until = rest.until.expect("it has begun");
+                let pause = until - Instant::now();
+                assert!(pause >= full / 2 && pause <= full, "{pause:?} of {full:?}");
+                // Another one that failed at the same time makes it no longer.
+                rest.begin(&options);
+                assert_eq!(rest.until, Some(until));
+                pauses.push(pause);
+                tokio::time::advance(pause).await;
+            }
+        }
+        pauses.sort();
+        pauses.dedup();
+        assert!(pauses.len() > 100, "they are spread: {pauses:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! What somebody has to look at.
 //!
 //! Alerts are judged when they are asked for, from the counts alone. The same conditions stand
-//! in `docs/prometheus-rules.yml`, for those who collect the counts.
+//! in `docs/projector-rules.yml`, for those who collect the counts.
 
 use graph::Millis;
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,7 @@ use projection::lanes::{Input, RequestId, Scope};
 use crate::subjects;
 
 #[path = "../it/generate.rs"]
+#[expect(dead_code, reason = "the storms need more of it")]
 mod logs;
 #[path = "../it/world.rs"]
 #[expect(dead_code, reason = "the storms need more of it")]
@@ -16,7 +17,8 @@ const LOGS: usize = 6;
 #[tokio::test]
 async fn the_lanes_leave_what_the_log_says_on_every_graph() {
     for (number, log) in crate::generate::samples(logs::poisoned_log(60), LOGS).into_iter().enumerate() {
-        for subject in subjects::all().await {
+        let subjects = subjects::all().await;
+        for subject in &subjects {
             let mut world = world::World::new(subject.store.clone(), world::TIGHT, log.clone()).await;
             (0..log.len() / 2).for_each(|_| world.write_one());
             world.settle().await;
@@ -29,5 +31,6 @@ async fn the_lanes_leave_what_the_log_says_on_every_graph() {
             world.settle().await;
             world.check().await;
         }
+        subjects::leave_empty(&subjects).await;
     }
 }

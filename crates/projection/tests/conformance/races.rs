@@ -21,13 +21,13 @@ fn at(sequence: u64) -> Applied {
 #[tokio::test]
 async fn of_two_that_move_a_mark_at_once_one_does() {
     const ROUNDS: u64 = 40;
-    for subject in subjects::all().await {
+    let subjects = subjects::all().await;
+    for subject in &subjects {
         for round in 0..ROUNDS {
             let attempts = ["one", "two", "three"].map(|who| {
                 let set = [("name".to_owned(), who.into()), ("stub".to_owned(), graph::Value::Bool(false))].into();
                 let changes = vec![Change::PutResource { set }];
                 let write = Write { resource: id("r"), from: at(round), to: at(round + 1), changes };
-                let subject = &subject;
                 async move { (who, subject.execute(statements::apply(&[write])).await) }
             });
             let results = join_all(attempts).await;
@@ -46,12 +46,14 @@ async fn of_two_that_move_a_mark_at_once_one_does() {
             }
         }
     }
+    subjects::leave_empty(&subjects).await;
 }
 
 /// Several annotations link to a resource that nobody has created: there is one stub.
 #[tokio::test]
 async fn a_stub_that_many_make_at_once_is_there_once() {
-    for subject in subjects::all().await {
+    let subjects = subjects::all().await;
+    for subject in &subjects {
         for round in 0..10 {
             let target = id(&format!("stub-{round}"));
             let link = async |who: &str| loop {
@@ -77,4 +79,5 @@ async fn a_stub_that_many_make_at_once_is_there_once() {
             assert_eq!(nodes[0].len(), 1, "{}: one stub", subject.name);
         }
     }
+    subjects::leave_empty(&subjects).await;
 }

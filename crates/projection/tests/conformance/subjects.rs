@@ -80,21 +80,19 @@ impl Subject {
 
     /// Deletes everything of a projection's, in a graph that is the suite's own.
     async fn empty(&self) {
-        let run = async |statement| {
-            let call = Call { statement, params: Params::new(), expect: Expect::Anything };
-            self.execute(vec![call]).await.unwrap_or_else(|error| panic!("{}: {error}", self.name)).remove(0)
-        };
-        if run(&OURS).await == [[Datum::Int(0)]] {
-            let is_empty = run(&ANYTHING).await == [[Datum::Int(0)]];
+        if self.run(&OURS).await == [[Datum::Int(0)]] {
+            let is_empty = self.run(&ANYTHING).await == [[Datum::Int(0)]];
             assert!(is_empty, "a projection uses this graph; the suite deletes all of it: give it another one");
-            run(&CLAIM).await;
+            self.run(&CLAIM).await;
         }
-        for statement in [&DELETE_OWNERS, &DELETE_REFERENCES] {
-            run(statement).await;
+        for statement in &DELETE_ALL {
+            self.run(statement).await;
         }
-        for statement in &DELETE_NODES {
-            run(statement).await;
-        }
+    }
+
+    async fn run(&self, statement: &'static Statement) -> Rows {
+        let call = Call { statement, params: Params::new(), expect: Expect::Anything };
+        self.execute(vec![call]).await.unwrap_or_else(|error| panic!("{}: {error}", self.name)).remove(0)
     }
 }
 
@@ -105,14 +103,23 @@ pub async fn all() -> Vec<Subject> {
     subjects
 }
 
+/// Leaves nothing on a real server, not even the claim: for whatever test comes next.
+pub async fn leave_empty(subjects: &[Subject]) {
+    for subject in subjects.iter().filter(|subject| subject.name == "real") {
+        subject.empty().await;
+        subject.run(&RELEASE).await;
+    }
+}
+
 // Only a real server needs these: the others start empty.
 static OURS: Statement =
     on_real_servers("MATCH (s:Store {key: 'projection-conformance'}) RETURN count(s) AS count", &["count"]);
 static CLAIM: Statement = on_real_servers("CREATE (s:Store {key: 'projection-conformance'})", &[]);
 static ANYTHING: Statement = on_real_servers("MATCH (n:Applied) RETURN count(n) AS count", &["count"]);
-static DELETE_OWNERS: Statement = on_real_servers("MATCH ()-[r:BELONGS_TO]->() DELETE r", &[]);
-static DELETE_REFERENCES: Statement = on_real_servers("MATCH ()-[r:REFERENCES]->() DELETE r", &[]);
-static DELETE_NODES: [Statement; 6] = [
+static RELEASE: Statement = on_real_servers("MATCH (s:Store {key: 'projection-conformance'}) DELETE s", &[]);
+static DELETE_ALL: [Statement; 8] = [
+    on_real_servers("MATCH ()-[r:BELONGS_TO]->() DELETE r", &[]),
+    on_real_servers("MATCH ()-[r:REFERENCES]->() DELETE r", &[]),
     on_real_servers("MATCH (n:Annotation) DELETE n", &[]),
     on_real_servers("MATCH (n:Tombstone) DELETE n", &[]),
     on_real_servers("MATCH (n:Vocabulary) DELETE n", &[]),

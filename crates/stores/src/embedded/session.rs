@@ -48,6 +48,9 @@ const TEXTS: &str = "SELECT node FROM unique_value
     AND json_extract(value, '$') > ?3 AND (?4 IS NULL OR json_extract(value, '$') < ?4)
     ORDER BY json_extract(value, '$') LIMIT ?5";
 
+/// The edges of a kind from one node to another.
+const BETWEEN: &str = "SELECT id FROM edge WHERE source = ?1 AND kind = ?2 AND target = ?3 ORDER BY id";
+
 /// A row id; SQLite's are signed and ours positive.
 fn row_id(handle: u64) -> i64 {
     i64::try_from(handle).expect("handles are row ids")
@@ -291,6 +294,13 @@ impl PropertyGraph for Session<'_> {
         })
     }
 
+    fn edges_between(&mut self, from: NodeHandle, kind: &str, to: NodeHandle) -> Result<Vec<EdgeHandle>, GraphFault> {
+        for end in [from, to] {
+            self.row("SELECT 1 FROM node WHERE id = ?1", [row_id(end.0)], |_| Ok(()))?.ok_or(GraphFault::Gone)?;
+        }
+        self.rows(BETWEEN, (row_id(from.0), kind, row_id(to.0)), |row| Ok(EdgeHandle(handle(row.get(0)?))))
+    }
+
     fn edge_properties(&mut self, edge: EdgeHandle) -> Result<Properties, GraphFault> {
         let sql = "SELECT properties FROM edge WHERE id = ?1";
         Ok(self.row(sql, [row_id(edge.0)], |row| row.get::<_, Json>(0))?.ok_or(GraphFault::Gone)?.0)
@@ -349,15 +359,27 @@ pub(super) fn snapshot(connection: &Connection) -> rusqlite::Result<Snapshot> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_page_of_texts_is_read_from_their_index_and_not_sorted() {
+    /// What SQLite does for a query.
+    fn plan(query: &str, params: impl Params) -> Vec<String> {
         let sql = Connection::open_in_memory().unwrap();
         for migration in crate::embedded::SCHEMA.migrations {
             sql.execute_batch(migration).unwrap();
         }
-        let mut plan = sql.prepare(&format!("EXPLAIN QUERY PLAN {TEXTS}")).unwrap();
-        let steps = plan.query_map(("A", "id", "", None::<&str>, 1), |row| row.get::<_, String>(3)).unwrap();
-        let steps: Vec<String> = steps.collect::<Result<_, _>>().unwrap();
+        let mut plan = sql.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+        let steps = plan.query_map(params, |row| row.get::<_, String>(3)).unwrap();
+        steps.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn the_edges_between_two_nodes_are_read_without_the_others_of_either() {
+        let steps = plan(BETWEEN, (1, "knows", 2));
+        assert_eq!(steps.len(), 1, "{steps:?}");
+        assert!(steps[0].contains("edge_between (source=? AND kind=? AND target=?)"), "{steps:?}");
+    }
+
+    #[test]
+    fn a_page_of_texts_is_read_from_their_index_and_not_sorted() {
+        let steps = plan(TEXTS, ("A", "id", "", None::<&str>, 1));
         assert_eq!(steps.len(), 1, "{steps:?}");
         assert!(steps[0].contains("INDEX unique_value_text (label=? AND property=? AND <expr>>?)"), "{steps:?}");
     }

@@ -95,6 +95,11 @@ impl State {
         self.edges_at.get(&node).into_iter().flatten().copied()
     }
 
+    /// How many edges leave or enter a node.
+    pub(super) fn degree(&self, node: u64) -> usize {
+        self.edges_at.get(&node).map_or(0, BTreeSet::len)
+    }
+
     pub(super) fn constraints(&self) -> impl Iterator<Item = &Constraint> {
         self.holders.keys()
     }

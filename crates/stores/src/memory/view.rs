@@ -265,6 +265,16 @@ impl PropertyGraph for View<'_> {
             .collect())
     }
 
+    fn edges_between(&mut self, from: NodeHandle, kind: &str, to: NodeHandle) -> Result<Vec<EdgeHandle>, GraphFault> {
+        if self.node(from.0).is_none() || self.node(to.0).is_none() {
+            return Err(GraphFault::Gone);
+        }
+        let fewer = if self.state.degree(from.0) < self.state.degree(to.0) { from } else { to };
+        let between = |edge: &StoredEdge| edge.from == from.0 && edge.kind.as_str() == kind && edge.to == to.0;
+        let touching = self.edges_at(fewer.0).into_iter();
+        Ok(touching.filter(|(_, edge)| between(edge)).map(|(id, _)| EdgeHandle(id)).collect())
+    }
+
     fn edge_properties(&mut self, edge: EdgeHandle) -> Result<Properties, GraphFault> {
         Ok(self.edge(edge.0).ok_or(GraphFault::Gone)?.properties)
     }

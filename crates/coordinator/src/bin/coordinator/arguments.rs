@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use coordinator::client::ServerUrl;
+use coordinator::damage::Ruling;
 use coordinator::reconcile::{Authority, Policy};
 use graph::TxId;
 use stores::bolt::client::{BoltUrl, UrlError};
@@ -177,6 +178,10 @@ pub struct Resolve {
     /// once both stores agree.
     #[arg(long, value_name = "TX", num_args = 0..=1, conflicts_with_all = ["case", "authority"])]
     pub damaged: Option<Option<TxId>>,
+
+    /// What became of the transaction of a damaged record, where the graph alone had it: committed or aborted.
+    #[arg(long, value_name = "OUTCOME", requires = "damaged")]
+    pub outcome: Option<Ruling>,
 
     /// Who decides, for the audit trail.
     #[arg(long, value_name = "NAME", requires = "note")]

@@ -40,14 +40,16 @@ pub async fn reconcile(arguments: Reconcile) -> Result<(), Failure> {
 
 /// Shows the open cases, or does what a person decided about one.
 pub async fn resolve(arguments: Resolve) -> Result<(), Failure> {
-    let Resolve { maintenance, case, authority, damaged, by, note } = arguments;
+    let Resolve { maintenance, case, authority, damaged, outcome, by, note } = arguments;
     let names_one = case.is_some() || matches!(damaged, Some(Some(_)));
     if names_one != by.is_some() {
         return Err(Failure::input("a decision has a subject, --case or --damaged TX, and --by and --note"));
     }
     let place = Place::find(maintenance).await?;
     match (damaged, by.clone().zip(note.clone())) {
-        (Some(Some(tx)), Some((by, note))) => return print(&place.settle_damaged(tx, Settlement { by, note }).await?),
+        (Some(Some(tx)), Some((by, note))) => {
+            return print(&place.settle_damaged(tx, Settlement { by, note, outcome }).await?);
+        }
         (Some(_), _) => return print(&place.damaged_records().await?),
         (None, _) => {}
     }

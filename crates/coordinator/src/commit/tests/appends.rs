@@ -94,7 +94,7 @@ fn after_a_crash_the_stream_of_a_transaction_in_doubt_is_locked() {
     let mut bench = Bench::new();
     let operation = Operation::Append { resource: None, event: event("a") };
     let Submission { key, hash, .. } = submission("key", "");
-    let intent = Intent { tx: tx(1), key, hash, patch: Patch { operations: vec![operation] } };
+    let intent = Intent::new(tx(1), key, hash, &Patch { operations: vec![operation] });
     let (core, _) = Commit::recover(CONFIG, 2, vec![intent]).unwrap();
     bench.core = core;
     bench.append(1, graph::SYSTEM_STREAM, "b");

@@ -82,7 +82,7 @@ fn two_creators_of_one_key_come_one_after_the_other() {
 #[test]
 fn a_key_is_locked_again_by_the_next_process() {
     let Submission { key, hash, patch } = wanted("k1", vec![creating("a")]);
-    let intent = Intent { tx: tx(1), key, hash, patch };
+    let intent = Intent::new(tx(1), key, hash, &patch);
     let (core, step) = Commit::recover(CONFIG, 2, vec![intent]).unwrap();
     let mut bench = Bench { core, step };
     bench.create(2, "k2", vec![creating("b")]);

@@ -81,7 +81,9 @@ fn evidence_names_who_has_the_key_that_an_entity_had() {
     commit(&sql, 1, vec![create("a", "book")]);
     sql.execute_batch("DELETE FROM entity WHERE id = 'a'").unwrap();
     commit(&sql, 2, vec![create("b", "book")]);
-    let of = |id: &str| evidence(&sql, Subject::Entity(id.parse().unwrap()), Held::Absent, false, false).unwrap();
+    let of = |id: &str| {
+        evidence(&sql, &Replays::default(), Subject::Entity(id.parse().unwrap()), Held::Absent, false, false).unwrap()
+    };
     let rival = Rival { kind: "book".parse().unwrap(), key: isbn(), by: "b".parse().unwrap() };
     assert_eq!((of("a").rivals, of("b").rivals), (vec![rival], vec![]));
     let (_, content) = entities_after(&sql, Some("a"), 9).unwrap().remove(0);
