@@ -161,7 +161,8 @@ mod tests {
     #[test]
     fn what_is_gone_is_seen_to_go() {
         let before = picture(1, &[]);
-        let sighting = Sighting::between(&before, &Picture { position: 7, ..Picture::default() }, true).expect("it went");
+        let sighting =
+            Sighting::between(&before, &Picture { position: 7, ..Picture::default() }, true).expect("it went");
         assert!(sighting.by_hand);
         assert_eq!(sighting.marks[&id("r1")], Mark::default());
     }
