@@ -82,7 +82,7 @@ impl Sighting {
     #[cfg(test)]
     pub fn event(&self, at_ms: u64) -> TraceEvent {
         let host = crate::system::GRAPH.to_owned();
-        TraceEvent { at_ms, host, what: What::Effect, text: format!("{CORE} {self:?}") }
+        TraceEvent { at_ms, host, what: What::Effect, text: format!("{CORE} {self:?}"), message: None }
     }
 }
 
@@ -169,7 +169,10 @@ mod tests {
 
     #[test]
     fn other_events_are_no_sightings() {
-        let event = |what, text: &str| TraceEvent { at_ms: 1, host: "graph".to_owned(), what, text: text.to_owned() };
+        let event = |what, text: &str| {
+            let (host, text) = ("graph".to_owned(), text.to_owned());
+            TraceEvent { at_ms: 1, host, what, text, message: None }
+        };
         assert_eq!(Sighting::read(&event(What::Effect, "lanes Do")), None);
         assert_eq!(Sighting::read(&event(What::Mark, "graph {}")), None);
     }

@@ -51,8 +51,8 @@ impl Checker<CoordinatorRecord> for NoEventLost {
                         .then_some(("an acknowledged event is not where it was said to be", format!("{appended:?}")))
                 }
                 (Op::Append(append), Outcome::Ok(Ret::Conflict { .. }) | Outcome::Fail) => {
-                    let written = (0..append.events.len()).map(|nth| event_id(operation.id, nth));
-                    let written = written.filter(|id| by_id.contains_key(id.as_str())).next();
+                    let mut written = (0..append.events.len()).map(|nth| event_id(operation.id, nth));
+                    let written = written.find(|id| by_id.contains_key(id.as_str()));
                     written.map(|id| ("an event was written that was refused", id))
                 }
                 (Op::Submit { operations, .. }, Outcome::Ok(Ret::Committed { .. })) => {
