@@ -1,7 +1,7 @@
 //! A capsule: one file that replays a run.
 //!
 //! It holds the expanded plan, so that it replays even after a scenario, a profile or a workload changed; what the run
-//! violated; and the run's digest, which tells whether the code now decides otherwise. It is JSON with a line for each
+//! violated; and what the run's cores decided, which tells whether and where the code now decides otherwise. It is JSON with a line for each
 //! part, to be read and edited by hand.
 
 use std::fs;
@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::check::Fingerprint;
+use crate::check::{Fingerprint, Violation};
 use crate::plan::{PLAN_FORMAT, Plan};
+use crate::record::{TraceEvent, What};
 use crate::sut::System;
 
 /// The version of the capsule's form; a capsule of another version is refused.
@@ -34,10 +36,50 @@ pub struct Capsule<Op> {
     /// What the run violated; `None` when it was kept for its digest alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Expected>,
-    /// The digest of the run's record.
+    /// The digest of the run's record; empty if it was not kept.
     pub digest: String,
     /// What to run.
     pub plan: Plan<Op>,
+    /// A plan that differs from it by one reduction and passes, if shrinking met one.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub passing: Option<Plan<Op>>,
+    /// What the run's cores were told, asked for and decided, in order: see [`decisions`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<String>,
+}
+
+/// Serde would ask for `Op: Default`.
+fn none<T>() -> Option<T> {
+    None
+}
+
+/// How much of a decision is written out; the rest is in its digest.
+const DECISION_CHARS: usize = 90;
+
+/// What cores were told, asked for and decided, a line each: when, where, what, the beginning of it, and a digest of all
+/// of it.
+pub fn decisions(trace: &[TraceEvent]) -> Vec<String> {
+    let decision = |event: &TraceEvent| {
+        let kind = match event.what {
+            What::Input => "input",
+            What::Effect => "effect",
+            What::Mark => "mark",
+            What::Fault | What::Network | What::Disk | What::Log => return None,
+        };
+        let text: String = event.text.chars().take(DECISION_CHARS).collect();
+        let digest = u32::from_be_bytes(Sha256::digest(&event.text)[..4].try_into().expect("there are 32 bytes"));
+        Some(format!("{} ms {} {kind} {text} #{digest:08x}", event.at_ms, event.host))
+    };
+    trace.iter().filter_map(decision).collect()
+}
+
+/// The first decision in which a run departs from a recorded one: its place, from 0, and both, where there are any.
+pub fn departure<'a>(
+    recorded: &'a [String],
+    now: &'a [String],
+) -> Option<(usize, Option<&'a String>, Option<&'a String>)> {
+    let place = (0..recorded.len().max(now.len())).find(|place| recorded.get(*place) != now.get(*place))?;
+    Some((place, recorded.get(place), now.get(place)))
 }
 
 /// The violation that a replay must show again.
@@ -48,6 +90,13 @@ pub struct Expected {
     pub property: String,
     /// The kind of failure within it.
     pub fingerprint: Fingerprint,
+}
+
+impl Expected {
+    /// This violation, by its kind.
+    pub fn of(violation: &Violation) -> Expected {
+        Expected { property: violation.property.clone(), fingerprint: violation.fingerprint() }
+    }
 }
 
 /// What every capsule of every version says first.
@@ -150,6 +199,8 @@ impl<Op> Capsule<Op> {
             expected,
             digest,
             plan,
+            passing: None,
+            decisions: Vec::new(),
         }
     }
 

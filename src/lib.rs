@@ -20,6 +20,8 @@ pub mod model_check;
 pub mod mutants;
 pub mod plan;
 pub mod record;
+pub mod report;
+pub mod shrink;
 pub mod stream;
 pub mod sut;
 pub mod sweep;

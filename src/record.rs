@@ -67,6 +67,9 @@ pub struct TraceEvent {
     pub what: What,
     /// Which, for example a core's input in full.
     pub text: String,
+    /// Of a message: its number. What happens to a message at either end of its way has the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<u64>,
 }
 
 /// What kind of thing happened.

@@ -116,6 +116,12 @@ pub trait System: Sized + Send + Sync + 'static {
         random: &mut Stream,
     ) -> Result<Vec<Client<Self::Op>>, String>;
 
+    /// Operations that ask for less than this one in one respect each: what shrinking tries in its place. Each must be
+    /// smaller in some measure that cannot fall for ever.
+    fn simpler(_op: &Self::Op) -> Vec<Self::Op> {
+        Vec::new()
+    }
+
     /// Called when clients are done, faults are healed and hosts are up: waits until the
     /// system says that nothing is left to do. Runs on a client host of its own, bounded by
     /// the plan's `settle_ms`.
@@ -123,6 +129,12 @@ pub trait System: Sized + Send + Sync + 'static {
 
     /// Canonical dumps of every store, by name, taken after the run: one line an element.
     fn dump(&self, disks: &Disks) -> BTreeMap<String, String>;
+
+    /// The dumps as they should be by what was decided in the run, of the stores of which that can be told: for readers.
+    /// Nothing is judged by it.
+    fn expected(&self, _record: &Record<Self::Op, Self::Ret>) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
 
     /// The checks that judge a run.
     fn checks(&self) -> Vec<Check<Self>>;

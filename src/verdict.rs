@@ -1,12 +1,13 @@
 //! From a record to a verdict: what was violated, and what was reached.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Link;
 use crate::check::{Violation, normalise};
-use crate::history::EventKind;
+use crate::history::{Event, EventKind, History};
 use crate::record::{Points, Record, TraceEvent};
 use crate::sut::System;
 
@@ -62,12 +63,40 @@ pub struct Operations {
 /// A run, told at length.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Story {
-    /// The clients' history, a line an event.
-    pub history: String,
+    /// What the clients saw, in words.
+    pub history: History<Words, Words>,
     /// What happened inside.
     pub trace: Vec<TraceEvent>,
     /// The dumps of all stores.
     pub dumps: BTreeMap<String, String>,
+    /// What the stores should hold that the system can tell it of.
+    pub expected: BTreeMap<String, String>,
+}
+
+/// What a client asked or was answered, for readers: as `Debug` shows it, whatever its type.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Words(pub String);
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn in_words<Op: fmt::Debug, Ret: fmt::Debug>(history: &History<Op, Ret>) -> History<Words, Words> {
+    let mut told = History::new();
+    for event in history.events() {
+        let kind = match &event.kind {
+            EventKind::Invoke(op) => EventKind::Invoke(Words(format!("{op:?}"))),
+            EventKind::Ok(ret) => EventKind::Ok(Words(format!("{ret:?}"))),
+            EventKind::Fail(reason) => EventKind::Fail(reason.clone()),
+            EventKind::Info(reason) => EventKind::Info(reason.clone()),
+        };
+        let Event { at, client, op, .. } = *event;
+        told.push(Event { at, client, op, kind }).expect("it was a history before");
+    }
+    told
 }
 
 /// Judges a record by the checks that its plan names, or by all.
@@ -101,9 +130,10 @@ pub fn judge<S: System>(system: &S, record: &Record<S::Op, S::Ret>, tell: bool) 
         chain: record.chain.clone(),
         simulated_ms: record.simulated_ms,
         story: tell.then(|| Story {
-            history: record.history.to_string(),
+            history: in_words(&record.history),
             trace: record.trace.clone(),
             dumps: record.dumps.clone(),
+            expected: system.expected(record),
         }),
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Fingerprint;
+use crate::history::OpId;
 
 /// One place where a run broke a property.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,12 @@ pub struct Violation {
     pub actual: String,
     /// Evidence, a line each.
     pub details: Vec<String>,
+    /// The operations of clients that show it, where any do.
+    #[serde(default)]
+    pub operations: Vec<OpId>,
+    /// Of a history that has no legal order: the longest order that explains what was answered in it.
+    #[serde(default)]
+    pub order: Vec<OpId>,
 }
 
 impl Violation {
@@ -34,6 +41,8 @@ impl Violation {
             expected: String::new(),
             actual: String::new(),
             details: Vec::new(),
+            operations: Vec::new(),
+            order: Vec::new(),
         }
     }
 
@@ -62,6 +71,20 @@ impl Violation {
     #[must_use]
     pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.details.extend(lines);
+        self
+    }
+
+    /// Names operations of clients that show it.
+    #[must_use]
+    pub fn about(mut self, operations: impl IntoIterator<Item = OpId>) -> Self {
+        self.operations.extend(operations);
+        self
+    }
+
+    /// Names the longest order that explains what was answered in it.
+    #[must_use]
+    pub fn explained(mut self, order: impl IntoIterator<Item = OpId>) -> Self {
+        self.order.extend(order);
         self
     }
 

@@ -1,11 +1,14 @@
 //! The program: what [`squall::main!`](crate::main) runs.
 
+mod adopt;
 mod failures;
 mod list;
+mod page;
 mod progress;
 mod replay;
 mod report;
 mod run;
+mod shrink;
 mod sources;
 mod sweep;
 mod table;
@@ -73,6 +76,24 @@ pub enum Command {
                             squall replay scenarios/swarm.toml --seed 7 --log debug\n  \
                             squall replay scenarios/swarm.toml --seed 7 --no-fork   (under a debugger)")]
     Replay(ReplayArgs),
+    /// Make the plan of a capsule as small as it can be and still fail in the same way
+    #[command(after_help = "A failing `squall run` has done this already, for half a minute a failure.\n\n\
+                            Examples:\n  squall shrink failures/swarm-1f3c5a7b9d0e2468.capsule.json --seconds 600")]
+    Shrink(ShrinkArgs),
+    /// Show a run on a page: a capsule's, or a scenario's with a seed
+    #[command(
+        after_help = "The page is one file without any other, to be opened in a browser. A failing `squall run` has \
+                            made it already.\n\nExamples:\n  \
+                            squall report failures/swarm-1f3c5a7b9d0e2468.capsule.json\n  \
+                            squall report scenarios/swarm.toml --seed 7 -o swarm.html\n  \
+                            squall report scenarios/swarm.toml --seed 7 --against scenarios/swarm.toml\n\n\
+                            Exit codes: 0 the run passed, 1 it violated a promise, 2 usage or input, 3 the harness \
+                            itself failed"
+    )]
+    Report(ReportArgs),
+    /// Turn a capsule into a scenario that `cargo test` runs from then on
+    #[command(after_help = "Examples:\n  squall adopt failures/swarm-1f3c5a7b9d0e2468.capsule.json --name lost_ack")]
+    Adopt(AdoptArgs),
     /// Crash at every point of a scenario's run, once by a power cut and once by a kill
     #[command(
         after_help = "The scenario's operations are run without its faults, to count the points that each host of \
@@ -107,6 +128,18 @@ pub struct RunArgs {
     /// Where capsules of failures are written
     #[arg(long, default_value = "failures", value_name = "DIR")]
     pub failures: PathBuf,
+    /// Keep failures as they are found
+    #[arg(long)]
+    pub no_shrink: bool,
+    /// How long to shrink each failure, in real time
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub shrink_seconds: u64,
+    /// Where a page about each failure is written [default: beside its capsule]
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// Write no page
+    #[arg(long, conflicts_with = "report")]
+    pub no_report: bool,
     /// How to tell what came out
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -144,6 +177,57 @@ pub struct ReplayArgs {
     /// How runs are isolated
     #[command(flatten)]
     pub isolation: IsolationArgs,
+}
+
+/// The arguments of `shrink`.
+#[derive(Args, Debug)]
+pub struct ShrinkArgs {
+    /// The capsule
+    pub file: PathBuf,
+    /// The folder for the smaller capsule [default: the capsule's own; it has the same name, and replaces it]
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// How long to go on, in real time
+    #[arg(long, default_value_t = 300)]
+    pub seconds: u64,
+    /// How many runs at once [default: one a processor]
+    #[arg(long)]
+    pub jobs: Option<NonZero<usize>>,
+    /// How runs are isolated
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
+/// The arguments of `report`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// A capsule, or a scenario file or name
+    pub file: PathBuf,
+    /// The seed to expand scenarios with
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// The page [default: beside the capsule, or SCENARIO-seed-SEED.html]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// A run to put beside it, a capsule's or a scenario's [default: the nearest passing one that shrinking met]
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// How runs are isolated
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
+/// The arguments of `adopt`.
+#[derive(Args, Debug)]
+pub struct AdoptArgs {
+    /// The capsule
+    pub file: PathBuf,
+    /// What to call the scenario [default: as its scenario and its fingerprint]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where to put it
+    #[arg(long, default_value = "scenarios/regressions", value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 /// The arguments of `sweep`.
@@ -295,6 +379,9 @@ pub fn dispatch<S: System>(command: Command) -> Ended {
     match command {
         Command::Run(arguments) => run::run::<S>(arguments),
         Command::Replay(arguments) => replay::replay::<S>(arguments),
+        Command::Shrink(arguments) => shrink::command::<S>(arguments),
+        Command::Report(arguments) => page::report::<S>(arguments),
+        Command::Adopt(arguments) => adopt::adopt::<S>(arguments),
         Command::Sweep(arguments) => sweep::sweep::<S>(arguments),
         Command::List(arguments) => list::list::<S>(arguments),
     }

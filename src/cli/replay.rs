@@ -7,7 +7,7 @@ use super::sources::find;
 use super::verify::{elsewhere, explain, once};
 use super::{Ended, Failure, PASSED, ReplayArgs, VIOLATED};
 use crate::campaign::Detail;
-use crate::capsule::{Capsule, Expected};
+use crate::capsule::{Capsule, Expected, decisions, departure};
 use crate::plan::Plan;
 use crate::record::What;
 use crate::sut::System;
@@ -17,7 +17,12 @@ pub fn replay<S: System>(arguments: ReplayArgs) -> Ended {
     let ReplayArgs { file, seed, twice, history, stores, trace, messages, log, isolation } = arguments;
     let (plan, capsule) = read::<S>(&file, seed)?;
     let setup = isolation.setup(Some(NonZero::<usize>::MIN));
-    let detail = Detail { story: history || stores || trace, messages, chain: false, log: log.map(Into::into) };
+    let detail = Detail {
+        story: history || stores || trace || capsule.is_some(),
+        messages,
+        chain: false,
+        log: log.map(Into::into),
+    };
     let verdict = once::<S>(&plan, detail, setup)?;
     if let Some(told) = &verdict.story {
         if trace {
@@ -47,18 +52,24 @@ pub fn replay<S: System>(arguments: ReplayArgs) -> Ended {
     for violation in &verdict.violations {
         println!("\n{violation}");
     }
-    if let Some((expected, digest)) = capsule {
-        compare(&verdict, expected.as_ref(), &digest);
+    if let Some(recorded) = &capsule {
+        compare(&verdict, recorded);
     }
     Ok(if verdict.violations.is_empty() { PASSED } else { VIOLATED })
 }
 
-type Recorded = (Option<Expected>, String);
+/// What a capsule says of its run.
+struct Recorded {
+    expected: Option<Expected>,
+    digest: String,
+    decisions: Vec<String>,
+}
 
 fn read<S: System>(file: &Path, seed: u64) -> Result<(Plan<S::Op>, Option<Recorded>), Failure> {
     if file.extension().is_some_and(|extension| extension == "json") {
         let capsule = Capsule::<S::Op>::load::<S>(file).map_err(Failure::usage)?;
-        return Ok((capsule.plan, Some((capsule.expected, capsule.digest))));
+        let Capsule { expected, digest, plan, decisions, .. } = capsule;
+        return Ok((plan, Some(Recorded { expected, digest, decisions })));
     }
     let source = find::<S>(&[file.to_owned()])?.pop();
     let source = source.ok_or_else(|| Failure::usage(format!("{} holds no scenario", file.display())))?;
@@ -83,7 +94,7 @@ fn tell<Op>(plan: &Plan<Op>, verdict: &Verdict) {
     println!("byte digest {}", verdict.byte_digest);
 }
 
-fn compare(verdict: &Verdict, expected: Option<&Expected>, digest: &str) {
+fn compare(verdict: &Verdict, Recorded { expected, digest, decisions: recorded }: &Recorded) {
     if let Some(Expected { property, fingerprint }) = expected {
         let again = verdict.violations.iter().any(|violation| violation.fingerprint() == *fingerprint);
         if again {
@@ -92,7 +103,14 @@ fn compare(verdict: &Verdict, expected: Option<&Expected>, digest: &str) {
             println!("the recorded violation of {property} [{fingerprint}] does not show");
         }
     }
-    if verdict.digest != digest {
+    if !digest.is_empty() && verdict.digest != *digest {
         println!("the run took other decisions than the recorded one: the code has changed since");
+        let now = verdict.story.iter().flat_map(|story| decisions(&story.trace)).collect::<Vec<_>>();
+        // An older capsule has none.
+        if let Some((place, was, is)) = departure(recorded, &now).filter(|_| !recorded.is_empty()) {
+            let or_end = |decision: Option<&String>| decision.map_or("the run was over", String::as_str).to_owned();
+            println!("decision {} of {} is the first that differs:", place + 1, recorded.len());
+            println!("  recorded: {}\n  now:      {}", or_end(was), or_end(is));
+        }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
-use super::failures;
+use super::failures::{self, Folders};
 use super::progress;
 use super::report::{Missing, Report};
+use super::shrink::Shrinker;
 use super::sources::{Expected, Source, find};
 use super::table::{Row, render};
 use super::verify::{elsewhere, explain};
@@ -25,7 +27,19 @@ const SEEDS_ENOUGH: u64 = 20;
 const STRIKES_ENOUGH: u64 = 20;
 
 pub fn run<S: System>(arguments: RunArgs) -> Ended {
-    let RunArgs { scenarios, seeds, jobs, verify, failures: folder, format, isolation } = arguments;
+    let RunArgs {
+        scenarios,
+        seeds,
+        jobs,
+        verify,
+        failures: capsules,
+        no_shrink,
+        shrink_seconds,
+        report: reports,
+        no_report,
+        format,
+        isolation,
+    } = arguments;
     let sources: Vec<Source<S>> = find(&scenarios)?;
     let mut plans = Vec::new();
     let mut owners = Vec::new();
@@ -76,7 +90,14 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     }
     let missing = missing(&sources, &rows, &planned, seeds.end - seeds.start)?;
     let runs = verdicts.iter().map(|(index, verdict)| (&plans[*index], verdict));
-    let failures = failures::collect::<S>(runs, &folder)?;
+    let failed = verdicts.values().any(|verdict| !verdict.violations.is_empty());
+    let mut shrinker = match failed && !no_shrink {
+        true => Some(Shrinker::start(setup, Duration::from_secs(shrink_seconds))?),
+        false => None,
+    };
+    let reports = reports.as_deref().unwrap_or(&capsules);
+    let folders = Folders { capsules: &capsules, reports: (!no_report).then_some(reports) };
+    let failures = failures::collect::<S>(runs, folders, shrinker.as_mut())?;
     let report = Report { system: S::NAME, rows, wall, verified, differences, differing, missing, failures };
     report.print(format);
     match report.differing {

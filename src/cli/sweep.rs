@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::failures;
+use super::failures::{self, Folders};
 use super::progress;
 use super::sources::{Source, find};
 use super::{Ended, Failure, PASSED, SweepArgs, VIOLATED};
@@ -254,7 +254,8 @@ impl<S: System> Sweep<S> {
         }
         self.failed.sort_by(|(one, _), (other, _)| one.cmp(other));
         let failed: Vec<_> = self.failed.iter().map(|(case, verdict)| (self.plan(case), verdict)).collect();
-        let failures = failures::collect::<S>(failed.iter().map(|(plan, verdict)| (plan, *verdict)), folder)?;
+        let folders = Folders { capsules: folder, reports: Some(folder) };
+        let failures = failures::collect::<S>(failed.iter().map(|(plan, verdict)| (plan, *verdict)), folders, None)?;
         failures.iter().for_each(|failed| print!("{failed}"));
         if let Some(failed) = failures.first() {
             println!("\n{}", failed.command());

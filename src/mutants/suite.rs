@@ -133,7 +133,7 @@ impl Program {
             _ => {}
         }
         let mut process = process::Command::new(self.target.join("debug").join("squall"));
-        process.args(command.arguments()).args(["--verify", "none", "--failures"]).arg(&self.failures);
+        process.args(command.arguments()).args(["--no-shrink", "--verify", "none", "--failures"]).arg(&self.failures);
         let output = output(process.current_dir(&self.source))?;
         Ok(Ran {
             code: output.status.code(),

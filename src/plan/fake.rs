@@ -37,6 +37,24 @@ pub(crate) struct Write {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Key(pub(crate) String);
 
+/// A plan of nothing, to be filled.
+pub(crate) fn plan() -> Plan<Op> {
+    Plan {
+        format: super::PLAN_FORMAT,
+        scenario: "story".to_owned(),
+        seed: 7,
+        network: super::Network::default(),
+        limit_ms: 1_000,
+        settle_ms: 1_000,
+        supervisor_restart_ms: 100,
+        system: serde_json::Value::Null,
+        clients: Vec::new(),
+        faults: Vec::new(),
+        checks: Vec::new(),
+        marks: Vec::new(),
+    }
+}
+
 struct Named(&'static str);
 
 impl Checker<Record<Op, ()>> for Named {

@@ -184,6 +184,29 @@ pub enum Place<'a> {
     },
 }
 
+/// The field that says how long a fault lasts, by whatever reference it is reached.
+macro_rules! duration_of {
+    ($fault:expr) => {
+        match $fault {
+            Fault::Kill { restart_after_ms: ms, .. }
+            | Fault::PowerCut { restart_after_ms: ms, .. }
+            | Fault::BitRot { restart_after_ms: ms, .. }
+            | Fault::Truncation { restart_after_ms: ms, .. }
+            | Fault::StaleImage { restart_after_ms: ms, .. }
+            | Fault::Forget { restart_after_ms: ms, .. }
+            | Fault::Cut { heal_after_ms: ms, .. }
+            | Fault::Pause { for_ms: ms, .. }
+            | Fault::Delay { for_ms: ms, .. }
+            | Fault::Reorder { for_ms: ms, .. }
+            | Fault::Duplicate { for_ms: ms, .. }
+            | Fault::Disk { for_ms: ms, .. }
+            | Fault::SlowDisk { for_ms: ms, .. }
+            | Fault::ClockSkew { for_ms: ms, .. }
+            | Fault::ClockDrift { for_ms: ms, .. } => ms,
+        }
+    };
+}
+
 impl Fault {
     /// Where it strikes.
     pub fn place(&self) -> Place<'_> {
@@ -209,23 +232,12 @@ impl Fault {
 
     /// How long it lasts, or how long the host that it takes down stays down, in milliseconds.
     pub fn lasts_ms(&self) -> u64 {
-        match self {
-            Fault::Kill { restart_after_ms: ms, .. }
-            | Fault::PowerCut { restart_after_ms: ms, .. }
-            | Fault::BitRot { restart_after_ms: ms, .. }
-            | Fault::Truncation { restart_after_ms: ms, .. }
-            | Fault::StaleImage { restart_after_ms: ms, .. }
-            | Fault::Forget { restart_after_ms: ms, .. }
-            | Fault::Cut { heal_after_ms: ms, .. }
-            | Fault::Pause { for_ms: ms, .. }
-            | Fault::Delay { for_ms: ms, .. }
-            | Fault::Reorder { for_ms: ms, .. }
-            | Fault::Duplicate { for_ms: ms, .. }
-            | Fault::Disk { for_ms: ms, .. }
-            | Fault::SlowDisk { for_ms: ms, .. }
-            | Fault::ClockSkew { for_ms: ms, .. }
-            | Fault::ClockDrift { for_ms: ms, .. } => *ms,
-        }
+        *duration_of!(self)
+    }
+
+    /// Makes it last for so long.
+    pub fn set_lasts_ms(&mut self, ms: u64) {
+        *duration_of!(self) = ms;
     }
 
     /// The file that it damages, where it names one.
@@ -234,6 +246,27 @@ impl Fault {
             Fault::BitRot { file, .. } | Fault::Truncation { file, .. } => Some(file),
             Fault::StaleImage { file, .. } => file.as_deref(),
             _ => None,
+        }
+    }
+
+    /// Whether it takes its host down, until that is started again.
+    pub fn is_crash(&self) -> bool {
+        match self {
+            Fault::Kill { .. }
+            | Fault::PowerCut { .. }
+            | Fault::BitRot { .. }
+            | Fault::Truncation { .. }
+            | Fault::StaleImage { .. }
+            | Fault::Forget { .. } => true,
+            Fault::Pause { .. }
+            | Fault::Cut { .. }
+            | Fault::Delay { .. }
+            | Fault::Reorder { .. }
+            | Fault::Duplicate { .. }
+            | Fault::Disk { .. }
+            | Fault::SlowDisk { .. }
+            | Fault::ClockSkew { .. }
+            | Fault::ClockDrift { .. } => false,
         }
     }
 

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod dump;
 mod environment;
+mod expected;
 mod hosts;
 mod model;
 mod operation;
@@ -90,6 +91,9 @@ pub struct Options {
     pub graph_forgets: usize,
     /// An entity that somebody takes out of the graph by hand, and perhaps puts back.
     pub graph_hides: Option<Hidden>,
+    /// Whether clients say of every transaction that it has committed, and send none: a run that must fail, to see that
+    /// failures are noticed.
+    pub canary: bool,
     /// Another coordinator that somebody starts on the same machine and folder.
     pub second_server: Option<Second>,
 }
@@ -130,6 +134,7 @@ impl Default for Options {
             graph_refusals_percent: 0,
             graph_forgets: 0,
             graph_hides: None,
+            canary: false,
             second_server: None,
         }
     }
@@ -212,6 +217,10 @@ impl System for BiStore {
         Ok(workload::generate(&options, clients, count, random))
     }
 
+    fn simpler(op: &Op) -> Vec<Op> {
+        operation::simpler(op)
+    }
+
     fn settle(&self, client: ClientHost, plan: &Plan<Op>) -> LocalFuture<Result<(), String>> {
         let steps = plan.clients.iter().flat_map(|client| &client.steps);
         let parts = steps.flat_map(|step| model::Entities.keys(&step.op));
@@ -228,6 +237,10 @@ impl System for BiStore {
         let mut dumps = dump::all(&self.graph, disks.get(COORDINATOR));
         dumps.extend(self.counters.get().map(|counters| (dump::COUNTERS.to_owned(), counters.clone())));
         dumps
+    }
+
+    fn expected(&self, record: &Record<Op, Ret>) -> BTreeMap<String, String> {
+        expected::dumps(record)
     }
 
     fn checks(&self) -> Vec<Box<dyn Checker<Record<Op, Ret>>>> {

@@ -18,7 +18,6 @@ use tokio::sync::oneshot;
 use super::faults::Arrival;
 use super::state::{HostId, State};
 use crate::plan::PointKind;
-use crate::record::What;
 use crate::stream::Stream;
 
 /// A message as it is sent.
@@ -49,6 +48,8 @@ pub(super) struct Network {
     replies: Vec<Flight>,
     /// Who waits for the fate of a SYN that was not collected yet, in the order of the SYNs.
     calls: BTreeMap<(HostId, HostId), VecDeque<oneshot::Sender<()>>>,
+    /// How many messages were sent.
+    sent: u64,
 }
 
 struct Link {
@@ -84,6 +85,7 @@ impl Network {
             links: Vec::new(),
             replies: Vec::new(),
             calls: BTreeMap::new(),
+            sent: 0,
         }
     }
 
@@ -154,7 +156,8 @@ impl State {
 
     fn launch(&mut self, message: Message<'_>, caller: Option<oneshot::Sender<()>>, at_ms: u64) -> Flight {
         let Message { from, to, kind } = message;
-        let summary = Summary::of(kind, self.recorder.wants_detail());
+        self.network.sent += 1;
+        let summary = Summary::of(self.network.sent, kind, self.recorder.wants_detail());
         let mut flight = Flight { from, to, summary, due_ms: u64::MAX, fate: Fate::Lost, caller };
         // Data was written while the process lived. The rest may come from the destructors of its tasks: the operating
         // system closes the sockets of a killed process, and a machine without power is silent.
@@ -237,7 +240,7 @@ impl State {
         let what = if delivered { "delivered" } else { "lost" };
         let (host, peer) = (&self.hosts[to.0].name, &self.hosts[from.0].name);
         let content = [what.as_bytes(), peer.as_bytes(), summary.kind.as_bytes()];
-        self.recorder.detail(now_ms, host, What::Network, &content, || format!("{what} from {peer}: {summary}"));
+        self.recorder.message(now_ms, host, summary.number, &content, || format!("{what} from {peer}: {summary}"));
         (arrival, if delivered { Fate::Chosen } else { Fate::Lost })
     }
 
@@ -246,7 +249,7 @@ impl State {
         let bytes = if let Kind::Data(bytes) = kind { bytes } else { &[] };
         let (host, peer) = (&self.hosts[from.0].name, &self.hosts[to.0].name);
         let content = [what.as_bytes(), peer.as_bytes(), summary.kind.as_bytes(), bytes];
-        self.recorder.detail(at_ms, host, What::Network, &content, || format!("{what} to {peer}: {summary}"));
+        self.recorder.message(at_ms, host, summary.number, &content, || format!("{what} to {peer}: {summary}"));
     }
 }
 
@@ -257,6 +260,8 @@ fn due(flight: &mut Flight, now_ms: u64) -> Option<&mut Flight> {
 /// A message in a few words, for the trace.
 #[derive(Clone, Copy)]
 struct Summary {
+    /// Counts the messages of a run, from 1.
+    number: u64,
     kind: &'static str,
     len: usize,
     /// The first bytes of a hash of the content; 0 when nobody will read it.
@@ -264,7 +269,7 @@ struct Summary {
 }
 
 impl Summary {
-    fn of(kind: Kind<'_>, hashed: bool) -> Summary {
+    fn of(number: u64, kind: Kind<'_>, hashed: bool) -> Summary {
         let (kind, bytes): (_, &[u8]) = match kind {
             Kind::Syn => ("SYN", &[]),
             Kind::SynAck => ("SYN-ACK", &[]),
@@ -273,7 +278,7 @@ impl Summary {
             Kind::Rst => ("RST", &[]),
         };
         let hash = if hashed { u32::from_be_bytes(Sha256::digest(bytes)[..4].try_into().expect("4 bytes")) } else { 0 };
-        Summary { kind, len: bytes.len(), hash }
+        Summary { number, kind, len: bytes.len(), hash }
     }
 }
 

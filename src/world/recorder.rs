@@ -60,11 +60,28 @@ impl Recorder {
     pub fn event(&mut self, at_ms: u64, host: &str, what: What, text: String) {
         fold(&mut self.bytes, at_ms, host, what, &[text.as_bytes()]);
         self.link(at_ms, host, || format!("{what:?} {text}"));
-        self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what, text });
+        self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what, text, message: None });
     }
 
     /// Something that there is so much of that only a replay wants to read it. `content` stands for it in the digest.
     pub fn detail(&mut self, at_ms: u64, host: &str, what: What, content: &[&[u8]], text: impl FnOnce() -> String) {
+        self.in_detail(at_ms, host, what, None, content, text);
+    }
+
+    /// The same for what happens to a message, at one end of its way.
+    pub fn message(&mut self, at_ms: u64, host: &str, number: u64, content: &[&[u8]], text: impl FnOnce() -> String) {
+        self.in_detail(at_ms, host, What::Network, Some(number), content, text);
+    }
+
+    fn in_detail(
+        &mut self,
+        at_ms: u64,
+        host: &str,
+        what: What,
+        message: Option<u64>,
+        content: &[&[u8]],
+        text: impl FnOnce() -> String,
+    ) {
         fold(&mut self.bytes, at_ms, host, what, content);
         if !self.wants_detail() {
             return;
@@ -72,13 +89,13 @@ impl Recorder {
         let text = text();
         self.link(at_ms, host, || format!("{what:?} {text}"));
         if self.detail {
-            self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what, text });
+            self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what, text, message });
         }
     }
 
     /// A line that the software logged: for readers alone.
     pub fn log(&mut self, at_ms: u64, host: &str, text: String) {
-        self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what: What::Log, text });
+        self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what: What::Log, text, message: None });
     }
 
     /// Bytes for the digest over everything, and for no trace. `text` says in the chain what they are.

@@ -1,9 +1,11 @@
 //! The tests of squall as a program, in one binary.
 
+mod alarm;
 mod cli;
 mod determinism;
 mod docs;
 mod golden;
 mod program;
+mod report;
 mod scenarios;
 mod sweep;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use env::{Env, Executor};
+use env::{Env, Executor, Waiting};
 use graph::{CanonicalKey, EntityId, Kind, Subject, TxId};
 use rusqlite::Connection;
 use stores::batch::{BatchError, Batcher};
@@ -13,12 +13,11 @@ use stores::{Call, Datum, GraphError, GraphStore, Rows};
 use tokio::sync::{Semaphore, watch};
 
 use crate::access;
-use crate::commit::{Action, Answer, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report};
+use crate::commit::{Action, Answer, Commit, CommitEffect, EffectId, EntityView, Failure, Input, Report, RequestId};
 use crate::events::{Appended, Feed};
 use crate::ledger::{self, LedgerError, Moment, Replays, Resolution};
 use crate::operations::Operations;
 use crate::retention::RunningClock;
-use crate::service::Waiting;
 use crate::statements;
 use crate::view::{Examined, GraphView};
 
@@ -66,7 +65,7 @@ pub(crate) struct CommitExecutor {
     pub graph: Arc<dyn GraphStore>,
     pub graph_limit: Duration,
     pub clock: RunningClock,
-    pub waiting: Arc<Waiting<Answer>>,
+    pub waiting: Arc<Waiting<RequestId, Answer>>,
     pub operations: Arc<Operations>,
     pub incarnation: u64,
     /// What fences found, for the audit of the transactions that they were for.

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use env::{Env, Handle};
+use env::{Env, Handle, Place, Waiting, Watched};
 use graph::{CanonicalKey, EntityId, Kind, Patch, PatchError, TxId};
 use stores::batch::Batcher;
 use stores::sqlite::{OpenError, SqlFailure, is_passing};
 use stores::{GraphError, GraphStore};
-use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, oneshot, watch};
+use tokio::sync::{RwLock, Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::access;
@@ -24,7 +24,7 @@ use crate::events::Feed;
 use crate::executor::{self, CommitExecutor, FENCES_MAX};
 use crate::ledger::{self, AuditEntry, LedgerError, Replays};
 use crate::neighbourhood::{self, Found, Part};
-use crate::operations::{self, CheckResult, Operations, START_CHECK, Watched, alerts};
+use crate::operations::{self, CheckResult, Operations, START_CHECK, alerts};
 use crate::reconcile::{self, Reconcile, ReconcileExecutor, Summary};
 use crate::retention::{self, Retention, RetentionExecutor, RunningClock};
 use crate::start::{self, Contradiction, Finding};
@@ -170,8 +170,8 @@ pub struct Coordinator {
     collection: Option<Handle<Collection>>,
     pub(crate) passes: Handle<Reconcile>,
     operations: Arc<Operations>,
-    waiting: Arc<Waiting<Answer>>,
-    pub(crate) summaries: Arc<Waiting<Summary>>,
+    waiting: Arc<Waiting<RequestId, Answer>>,
+    pub(crate) summaries: Arc<Waiting<RequestId, Summary>>,
     pub(crate) last_summary: watch::Receiver<Option<Summary>>,
     places: Arc<Semaphore>,
     pub(crate) env: Env,
@@ -204,7 +204,7 @@ impl Coordinator {
         operations.report_check(START_CHECK, start_check(&opened.findings));
         let isolated = Isolated::new(&opened.damaged, operations.clone());
         env.spawn(operations::announce(Arc::downgrade(&operations)));
-        let waiting = Arc::new(Waiting::default());
+        let waiting = Arc::new(Waiting::new(RequestId));
         let (halt, halted) = watch::channel(None);
         let ledger = opened.ledger;
         let clock = RunningClock::start(opened.running);
@@ -224,10 +224,10 @@ impl Coordinator {
             halt,
             feed: feed.clone(),
         };
-        let core = operations::drive(&env, core, first, executor, operations.clone());
+        let core = env::drive_watched(&env, core, first, executor, operations.clone());
         let retention = Retention::new(options.retention, opened.running);
         let executor = RetentionExecutor { ledger: ledger.clone(), operations: operations.clone() };
-        let retention = operations::drive(&env, retention, env::Step::new(), executor, operations.clone());
+        let retention = env::drive_watched(&env, retention, env::Step::new(), executor, operations.clone());
         let collection = options.collection.map(|config| {
             let executor =
                 CollectionExecutor { ledger: ledger.clone(), graph: graph.clone(), graph_limit: options.graph_limit };
@@ -235,7 +235,7 @@ impl Coordinator {
         });
         let (graph_limit, findings) = (options.graph_limit, opened.findings.into());
         let places = Arc::new(Semaphore::new(options.requests_max));
-        let summaries = Arc::new(Waiting::default());
+        let summaries = Arc::new(Waiting::new(RequestId));
         let (last, last_summary) = watch::channel(None);
         let executor = ReconcileExecutor {
             env: env.clone(),
@@ -386,7 +386,7 @@ impl Coordinator {
     /// Takes a place among the open requests, held until the value is dropped, or refuses.
     pub(crate) fn admit(&self) -> Result<Place, Rejection> {
         let place = self.places.clone().try_acquire_owned();
-        place.map(Place).map_err(|_| {
+        place.map(Place::from).map_err(|_| {
             self.operations.refused_for_overload();
             Rejection::Overloaded
         })
@@ -409,49 +409,4 @@ impl Coordinator {
 fn start_check(findings: &[Finding]) -> CheckResult {
     let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
     CheckResult::failed(findings.len() as u64, text.join("; "))
-}
-
-/// A place among the open requests.
-pub(crate) struct Place(#[expect(dead_code, reason = "held for what it stands for")] OwnedSemaphorePermit);
-
-/// The clients that wait for an answer of a core.
-pub(crate) struct Waiting<A> {
-    state: Mutex<WaitingState<A>>,
-}
-
-struct WaitingState<A> {
-    last: u64,
-    waiters: BTreeMap<RequestId, Waiter<A>>,
-}
-
-impl<A> Default for Waiting<A> {
-    fn default() -> Waiting<A> {
-        Waiting { state: Mutex::new(WaitingState { last: 0, waiters: BTreeMap::new() }) }
-    }
-}
-
-/// A client that waits. It keeps its place until the core has answered, even if it has gone away:
-/// what it asked for is still being done.
-struct Waiter<A> {
-    sender: oneshot::Sender<A>,
-    _place: Option<Place>,
-}
-
-impl<A> Waiting<A> {
-    pub(crate) fn register(&self, place: Option<Place>) -> (RequestId, oneshot::Receiver<A>) {
-        let (sender, receiver) = oneshot::channel();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.last += 1;
-        let request = RequestId(state.last);
-        state.waiters.insert(request, Waiter { sender, _place: place });
-        (request, receiver)
-    }
-
-    /// Tells a client; one that went away in the meantime does not hear it.
-    pub(crate) fn answer(&self, request: RequestId, answer: A) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiter) = state.waiters.remove(&request) {
-            let _ = waiter.sender.send(answer);
-        }
-    }
 }

@@ -129,7 +129,8 @@ impl LanesExecutor {
     }
 }
 
-fn projection(rows: Vec<Rows>) -> Result<Projection, Failure> {
+/// What the projection keeps about itself, from the rows of [`statements::read_projection`].
+pub(crate) fn projection(rows: Vec<Rows>) -> Result<Projection, Failure> {
     let Some(row) = rows.into_iter().flatten().next() else { return Ok(Projection::default()) };
     let number = |datum: &Datum| datum.as_int().and_then(|int| u64::try_from(int).ok());
     let [generation, rebuilding, position] = row.as_slice() else {

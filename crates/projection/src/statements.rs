@@ -29,7 +29,7 @@ use crate::event::system;
 use crate::fold::{Change, Part, node_id};
 use crate::lanes::{Applied, Parts, Want, Write};
 
-pub use edges::{ANNOTATION_LINKS, ANNOTATION_OWNERS, REFERENCED, TOMBSTONE_OWNERS};
+pub use edges::{ANNOTATION_LINKS, ANNOTATION_OWNERS, LIST_REFERRERS, REFERENCED, TOMBSTONE_OWNERS};
 pub use edges::{COLLECT_STUBS, CUT_ANNOTATIONS, DISOWN_ANNOTATIONS, DISOWN_TOMBSTONES, LINK, UNLINK};
 pub use lists::{
     COUNT_STUBS, DUMP_ANNOTATIONS, DUMP_MARKS, DUMP_OWNERS, DUMP_REFERENCES, DUMP_RESOURCES, DUMP_TOMBSTONES,
@@ -37,8 +37,8 @@ pub use lists::{
 };
 pub use marks::{ADVANCE_MARKS, CHECKPOINT, CLOSE_REBUILD, RAISE_GENERATION, READ_MARKS, READ_PROJECTION};
 pub use nodes::{
-    DROP_ANNOTATIONS, DROP_TOMBSTONES, DROP_WORDS, OWNED_ANNOTATIONS, OWNED_TOMBSTONES, PUT_ANNOTATIONS, PUT_RESOURCES,
-    PUT_TOMBSTONES, PUT_WORDS, READ_ANNOTATIONS, READ_RESOURCES, READ_TOMBSTONES, READ_WORDS,
+    ALL_WORDS, DROP_ANNOTATIONS, DROP_TOMBSTONES, DROP_WORDS, OWNED_ANNOTATIONS, OWNED_TOMBSTONES, PUT_ANNOTATIONS,
+    PUT_RESOURCES, PUT_TOMBSTONES, PUT_WORDS, READ_ANNOTATIONS, READ_RESOURCES, READ_TOMBSTONES, READ_WORDS,
 };
 
 /// Every statement of the projection.
@@ -60,6 +60,7 @@ pub static ALL: &[&Statement] = &[
     &READ_ANNOTATIONS,
     &READ_TOMBSTONES,
     &READ_WORDS,
+    &ALL_WORDS,
     &OWNED_ANNOTATIONS,
     &OWNED_TOMBSTONES,
     &LINK,
@@ -72,6 +73,7 @@ pub static ALL: &[&Statement] = &[
     &ANNOTATION_LINKS,
     &TOMBSTONE_OWNERS,
     &REFERENCED,
+    &LIST_REFERRERS,
     &LIST_STUBS,
     &COUNT_STUBS,
     &LIST_PARKED,
@@ -229,7 +231,7 @@ pub fn load(wants: &[Want]) -> Vec<Call> {
         read(&REFERENCED, whole),
     ];
     if all_words {
-        calls.push(page(&DUMP_VOCABULARY, "", u32::MAX));
+        calls.push(call(&ALL_WORDS, []));
     }
     calls
 }
@@ -263,6 +265,19 @@ pub fn page(statement: &'static Statement, after: &str, limit: u32) -> Call {
 /// The statement that reads one page of edges, from behind the one between these.
 pub fn edge_page(statement: &'static Statement, from: &str, to: &str, limit: u32) -> Call {
     call(statement, [("from", from.into()), ("to", to.into()), ("limit", i64::from(limit).into())])
+}
+
+/// The statements that read the nodes of resources, and their marks.
+pub fn look_up(resources: &[EntityId]) -> Vec<Call> {
+    let ids: Vec<Datum> = resources.iter().map(|resource| resource.as_str().into()).collect();
+    let read = |statement, rows| over(statement, rows, Expect::Anything);
+    vec![read(&READ_RESOURCES, ids.clone()), read(&READ_MARKS, ids)]
+}
+
+/// The statement that reads one page of the annotations that link to a resource, from behind the one of this id.
+pub fn referrers(resource: &EntityId, after: &str, limit: u32) -> Call {
+    let params = [("target", resource.as_str().into()), ("after", after.into()), ("limit", i64::from(limit).into())];
+    call(&LIST_REFERRERS, params)
 }
 
 /// The statement that counts the stubs.

@@ -133,7 +133,7 @@ fn own((name, value): (&str, &str)) -> (String, String) {
 }
 
 /// A span of time as Prometheus counts it.
-struct Seconds(Millis);
+pub struct Seconds(pub Millis);
 
 impl std::fmt::Display for Seconds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

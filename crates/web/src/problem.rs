@@ -246,6 +246,12 @@ impl<K: ProblemType> From<Refusal> for Problem<K> {
     }
 }
 
+impl<K: ProblemType> From<Refusal> for Box<Problem<K>> {
+    fn from(refusal: Refusal) -> Box<Problem<K>> {
+        Box::new(refusal.into())
+    }
+}
+
 /// The type's title, then the detail.
 impl<K> fmt::Display for Problem<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -256,6 +262,13 @@ impl<K> fmt::Display for Problem<K> {
 impl<K: ProblemType> IntoResponse for Problem<K> {
     fn into_response(self) -> Response {
         respond(self.kind, &self)
+    }
+}
+
+/// Handlers return problems in a box, because they are large and rare.
+impl<K: ProblemType> IntoResponse for Box<Problem<K>> {
+    fn into_response(self) -> Response {
+        (*self).into_response()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Linearizability as a [`Checker`], with a report a person can follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use crate::check::{Checker, Verdict, Violation};
@@ -62,6 +62,8 @@ where
 
         Violation::new(self.name(), kind(operations[&exposed.op].op))
             .at_step((prefix - 1) as u64)
+            .about(found.stuck.iter().copied().chain([exposed.op]).collect::<BTreeSet<_>>())
+            .explained(found.order.iter().copied())
             .expected(format!(
                 "an order that explains the {} operations on {}",
                 found.operations.len(),

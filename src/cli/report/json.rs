@@ -35,6 +35,7 @@ pub fn document(report: &Report) -> Value {
             "actual": failed.violation.actual,
             "details": failed.violation.details,
             "capsule": failed.capsule,
+            "report": failed.report,
             "replay": failed.command(),
         })
     });

@@ -34,6 +34,8 @@ fn report() -> Report {
             seed: 7,
             violation,
             capsule: PathBuf::from("failures/storm-1.capsule.json"),
+            shrunk: None,
+            report: None,
         }],
     }
 }

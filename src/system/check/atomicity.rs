@@ -51,6 +51,7 @@ impl Atomicity {
         let violation = |(index, event, reason): (usize, &crate::history::Event<_, _>, &String)| {
             Violation::new(self.name(), "a read found the stores apart")
                 .at_step(index as u64)
+                .about([event.op])
                 .expected(format!("{} finds the entity in both stores or in none", event.op))
                 .actual(reason.clone())
         };

@@ -34,6 +34,7 @@ impl Checker<CoordinatorRecord> for Durability {
                 verdict.violations.push(
                     Violation::new(self.name(), "an acknowledged transaction is lost")
                         .at_step(index as u64)
+                        .about([event.op])
                         .expected(format!("{tx}, acknowledged at {}, committed in the log", event.at))
                         .actual(format!("the log says {}", state.unwrap_or("nothing"))),
                 );
@@ -47,6 +48,7 @@ impl Checker<CoordinatorRecord> for Durability {
                 verdict.violations.push(
                     Violation::new(self.name(), "the events of an acknowledged transaction are lost")
                         .at_step(index as u64)
+                        .about([event.op])
                         .expected(format!("events of {expected:?} by {tx}"))
                         .actual(format!("events of {found:?}")),
                 );

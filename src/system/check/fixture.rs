@@ -248,7 +248,7 @@ impl Run {
 
     fn happened(&mut self, what: What, text: &dyn fmt::Debug) {
         let text = format!("commit {text:?}");
-        self.trace.push(TraceEvent { at_ms: self.at_ms, host: COORDINATOR.to_owned(), what, text });
+        self.trace.push(TraceEvent { at_ms: self.at_ms, host: COORDINATOR.to_owned(), what, text, message: None });
     }
 
     /// The client is answered.

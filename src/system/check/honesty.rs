@@ -110,7 +110,7 @@ impl Checker<CoordinatorRecord> for Honesty {
                 }
                 _ => continue,
             };
-            let violation = Violation::new(self.name(), key).at_step(index as u64);
+            let violation = Violation::new(self.name(), key).at_step(index as u64).about([event.op]);
             verdict.violations.push(violation.expected(expected).actual(actual));
         }
         verdict

@@ -55,7 +55,7 @@ impl Identity {
         let mut owners: BTreeMap<&EntityId, OpId> = BTreeMap::new();
         let mut violations = Vec::new();
         for (index, event) in record.history.events().iter().enumerate() {
-            let at = |key| Violation::new(self.name(), key).at_step(index as u64);
+            let at = |key| Violation::new(self.name(), key).at_step(index as u64).about([event.op]);
             match &event.kind {
                 EventKind::Ok(Ret::Committed { created: ids, .. }) => {
                     for id in ids.values() {

@@ -49,6 +49,7 @@ impl Checker<CoordinatorRecord> for Liveness {
             verdict.violations.extend(busy.map(|(index, op, reason)| {
                 Violation::new(self.name(), "waited in vain although nothing went wrong")
                     .at_step(index as u64)
+                    .about([op])
                     .expected(format!("{op} gets its entities: nobody holds them for long"))
                     .actual(reason.clone())
             }));

@@ -4,7 +4,7 @@ mod atomicity;
 mod audit;
 mod durability;
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 mod honesty;
 mod identity;
 mod linearizable;

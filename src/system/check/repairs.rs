@@ -43,6 +43,7 @@ impl Checker<CoordinatorRecord> for Repairs {
                 verdict.violations.push(
                     Violation::new(self.name(), key)
                         .at_step(index as u64)
+                        .about([event.op])
                         .expected(format!("{}: {expected}", event.op))
                         .actual(format!("{summary:?}")),
                 );

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use env::{Env, Listener};
+use env::{Env, Listener, Place};
 use graph::{CanonicalKey, EntityId, Kind, PatchError, TxId};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
@@ -20,7 +20,7 @@ use super::api::{Consistency, Entity, Health, IDEMPOTENCY_KEY, Outcome, Transact
 use super::{answers, events, operational, stores};
 use crate::commit::{Answer, Decision, IdempotencyKey, Settled};
 use crate::problem::{At, Problem, ProblemType};
-use crate::service::{Coordinator, Place};
+use crate::service::Coordinator;
 
 /// What handlers work with.
 #[derive(Clone)]

@@ -5,9 +5,8 @@
 //! | [`metrics`] | counts what the commit core decided; a pure fold over its inputs, effects and marks |
 //! | [`alerts`] | judges the counts |
 //! | [`exposition`] | writes them in Prometheus' text format |
-//! | [`watch`] | sits between a core and its driver and feeds the fold |
 //!
-//! Nothing here is counted where it happens. [`Metrics`] is told what the core was told and what
+//! Nothing here is counted where it happens. [`Metrics`] is told, through [`env::Watch`], what the core was told and what
 //! it answered, in the same order, so whoever has a record of that comes to the same numbers.
 
 pub mod alerts;
@@ -15,7 +14,6 @@ mod exposition;
 pub mod metrics;
 #[cfg(test)]
 mod tests;
-mod watch;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -29,7 +27,6 @@ use tokio::time::Instant;
 
 pub use alerts::{Alert, AlertKind};
 pub use metrics::{InDoubt, Metrics, RequestKind};
-pub(crate) use watch::{Watched, drive};
 
 use crate::commit::{self, Commit, CommitEffect, Status};
 use crate::events::Feed;
@@ -289,7 +286,7 @@ impl State {
     }
 }
 
-impl watch::Watch<Commit> for Operations {
+impl env::Watch<Commit> for Operations {
     fn input(&self, now: Millis, input: &commit::Input) {
         self.state().commit.input(now, input);
     }
@@ -301,7 +298,7 @@ impl watch::Watch<Commit> for Operations {
     }
 }
 
-impl watch::Watch<Retention> for Operations {
+impl env::Watch<Retention> for Operations {
     fn input(&self, _: Millis, _: &retention::Input) {}
 
     fn step(&self, _: Millis, _: &Retention, step: &Step<RetentionEffect, retention::Mark>) {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use env::{Env, Executor, Handle};
+use env::{Env, Executor, Handle, Waiting, Watched};
 use graph::{Subject, TxId};
 use stores::GraphStore;
 use stores::batch::Batcher;
@@ -17,8 +17,7 @@ use super::pass::Repaired;
 use super::summary::{Done, Summary};
 use crate::commit::{self, Answer, Commit, Decision, Reviewed, Settled};
 use crate::ledger::{self, Replays};
-use crate::operations::{CheckResult, Operations, STORES_CHECK, Watched};
-use crate::service::Waiting;
+use crate::operations::{CheckResult, Operations, STORES_CHECK};
 use crate::{access, statements};
 
 /// Carries out what the core asks for.
@@ -29,8 +28,8 @@ pub(crate) struct ReconcileExecutor {
     pub graph_limit: Duration,
     pub commit: Handle<Watched<Commit, Operations>>,
     pub operations: Arc<Operations>,
-    pub answers: Arc<Waiting<Answer>>,
-    pub summaries: Arc<Waiting<Summary>>,
+    pub answers: Arc<Waiting<commit::RequestId, Answer>>,
+    pub summaries: Arc<Waiting<commit::RequestId, Summary>>,
     /// What the pass under way has read of the events.
     pub replays: Replays,
     /// The last validation or reconciliation that came to its end.

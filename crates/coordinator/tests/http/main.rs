@@ -7,6 +7,8 @@ mod client;
 mod events;
 mod identity;
 mod openapi;
+#[path = "../../../web/tests/support/openapi.rs"]
+mod openapi_document;
 mod operations;
 mod shutdown;
 mod support;

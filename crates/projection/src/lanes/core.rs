@@ -225,6 +225,11 @@ impl Lanes {
         &self.parked
     }
 
+    /// Every event of the log up to this global position was given to its lane.
+    pub fn read(&self) -> u64 {
+        self.read
+    }
+
     /// Every event up to this global position is in the graph, or is parked, or is behind one that is.
     pub fn low_water(&self) -> u64 {
         self.holds.first().map_or(self.read, |(position, _)| position - 1)

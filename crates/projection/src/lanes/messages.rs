@@ -29,7 +29,7 @@ pub struct Applied {
 }
 
 /// An event that cannot be applied.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Poison {
     /// Its sequence.
     pub sequence: u64,
@@ -123,10 +123,33 @@ pub enum EffectId {
     Close,
 }
 
+impl EffectId {
+    /// Every name of an effect that is reported on.
+    pub const NAMES: [&'static str; 9] =
+        ["open", "load", "apply", "fetch", "feed", "checkpoint", "list", "raise", "close"];
+
+    /// The kind of the effect: one of [`NAMES`](Self::NAMES).
+    pub fn name(&self) -> &'static str {
+        match self {
+            EffectId::Open => "open",
+            EffectId::Load(_) => "load",
+            EffectId::Apply(_) => "apply",
+            EffectId::Fetch(_) => "fetch",
+            EffectId::Feed => "feed",
+            EffectId::Checkpoint => "checkpoint",
+            EffectId::List(_) => "list",
+            EffectId::Raise => "raise",
+            EffectId::Close => "close",
+        }
+    }
+}
+
 /// Which resources are meant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// This one.
+    #[serde(rename = "resource")]
     One(EntityId),
     /// All.
     All,
@@ -280,17 +303,7 @@ pub enum LanesEffect {
 impl env::Effect for LanesEffect {
     fn name(&self) -> &'static str {
         match self {
-            LanesEffect::Do { action, .. } => match action {
-                Action::Open => "open",
-                Action::Load { .. } => "load",
-                Action::Apply { .. } => "apply",
-                Action::Fetch { .. } => "fetch",
-                Action::Feed { .. } => "feed",
-                Action::Checkpoint { .. } => "checkpoint",
-                Action::List { .. } => "list",
-                Action::Raise => "raise",
-                Action::Close { .. } => "close",
-            },
+            LanesEffect::Do { id, .. } => id.name(),
             LanesEffect::Reply { .. } => "reply",
             LanesEffect::Halt { .. } => "halt",
         }

@@ -3,8 +3,9 @@
 use graph::{Properties, Value};
 use stores::{Datum, Direction, GraphFault, NodeHandle, Params, PropertyGraph, Rows, Statement};
 
+use super::lists::page;
 use super::nodes::{ANNOTATION, RESOURCE, TOMBSTONE, owned_nodes};
-use super::{cell, changed, find, ids, merge, rows, text};
+use super::{cell, changed, fault, find, ids, merge, rows, text};
 
 pub(super) const BELONGS_TO: &str = "BELONGS_TO";
 pub(super) const REFERENCES: &str = "REFERENCES";
@@ -184,6 +185,26 @@ pub static REFERENCED: Statement = Statement {
             }
         }
         Ok(found)
+    },
+};
+
+/// Up to `limit` annotations that link to the resource `target`, after the one named `after`, sorted by id.
+pub static LIST_REFERRERS: Statement = Statement {
+    name: "list_referrers",
+    cypher: "MATCH (a:Annotation)-[:REFERENCES]->(:Resource {id: $target}) WHERE a.id > $after \
+             RETURN DISTINCT a.id AS id ORDER BY id LIMIT $limit",
+    columns: &["id"],
+    run: |graph, params| {
+        let target = params.get("target").and_then(Datum::as_text).ok_or_else(|| fault("target"))?;
+        let mut found = Rows::new();
+        for node in find(graph, RESOURCE, target)? {
+            for (_, annotation) in graph.edges(node, REFERENCES, Direction::In)? {
+                found.push(vec![cell(&graph.properties(annotation)?, "id")]);
+            }
+        }
+        found.sort();
+        found.dedup();
+        page(found, params)
     },
 };
 

@@ -155,7 +155,7 @@ fn dump_edges(graph: &mut dyn PropertyGraph, params: &Params, kind: &str) -> Res
 }
 
 /// Sorted by the first column, from behind `after`, cut to the page.
-fn page(mut rows: Rows, params: &Params) -> Result<Rows, GraphFault> {
+pub(super) fn page(mut rows: Rows, params: &Params) -> Result<Rows, GraphFault> {
     let after = params.get("after").ok_or_else(|| fault("after"))?;
     rows.retain(|row| row[0] > *after);
     rows.sort();

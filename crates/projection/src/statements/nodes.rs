@@ -142,6 +142,21 @@ read! {
     READ_WORDS, "read_words", "Vocabulary"
 }
 
+/// The properties of all words. Not a page as large as can be: there are servers that make room for the whole page first.
+pub static ALL_WORDS: Statement = Statement {
+    name: "all_words",
+    cypher: "MATCH (n:Vocabulary) RETURN n.id AS id, properties(n) AS properties",
+    columns: &["id", "properties"],
+    run: |graph, _| {
+        let mut found = Rows::new();
+        for node in graph.scan(WORD)? {
+            let properties = graph.properties(node)?;
+            found.push(vec![cell(&properties, "id"), properties.into()]);
+        }
+        Ok(found)
+    },
+};
+
 /// The properties of all annotations that belong to resources.
 pub static OWNED_ANNOTATIONS: Statement = Statement {
     name: "owned_annotations",

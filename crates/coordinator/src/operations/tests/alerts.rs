@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use env::{Env, Executor, Handle, Production};
+use env::{Env, Executor, Handle, Production, Watched, drive_watched};
 use tokio::sync::mpsc;
 use tokio::time::{advance, sleep};
 
 use super::super::alerts::Config as Limits;
-use super::super::{AlertKind, CheckResult, Operations, Watched, drive};
+use super::super::{AlertKind, CheckResult, Operations};
 use super::*;
 use crate::commit::Action;
 use crate::events::Feed;
@@ -70,7 +70,7 @@ impl Service {
         let operations = Arc::new(Operations::new(Limits::default(), &core, true, Feed::new(0, 1)));
         let (sender, replies) = mpsc::unbounded_channel();
         let stores = Stores { fence_takes, replies: sender };
-        let core = drive(&Env::new(Production), core, first, stores, operations.clone());
+        let core = drive_watched(&Env::new(Production), core, first, stores, operations.clone());
         Service { core, operations, replies, requests: 0 }
     }
 

@@ -1,11 +1,16 @@
-//! The log that the projection reads.
+//! The log that the projection reads, and how it is read over HTTP.
+
+mod http;
 
 use std::sync::Arc;
 
 use env::BoxFuture;
 use graph::EntityId;
+use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
+
+pub use http::{HttpLog, HttpLogOptions, PAGE_MAX};
 
 /// A log of events. Nothing that was once read from it changes.
 pub trait EventLog: Send + Sync + 'static {
@@ -30,7 +35,7 @@ pub trait EventLog: Send + Sync + 'static {
 }
 
 /// Some of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// They.
     pub items: Vec<T>,

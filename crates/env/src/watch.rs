@@ -3,11 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use env::{Core, Env, Executor, Handle, Step};
 use graph::Millis;
 
+use crate::core::{Core, Step};
+use crate::driver::{self, Executor, Handle};
+use crate::environment::Env;
+
 /// Somebody who is told everything that a core is told and answers.
-pub(crate) trait Watch<C: Core>: Send + Sync + 'static {
+pub trait Watch<C: Core>: Send + Sync + 'static {
     /// The core is about to be told this.
     fn input(&self, now: Millis, input: &C::Input);
 
@@ -16,13 +19,13 @@ pub(crate) trait Watch<C: Core>: Send + Sync + 'static {
 }
 
 /// A core that is watched. It is the same core to its driver.
-pub(crate) struct Watched<C, W> {
+pub struct Watched<C, W> {
     core: C,
     watch: Arc<W>,
 }
 
-/// Runs a core in the background, as [`env::drive`] does, and has it watched from its first step on.
-pub(crate) fn drive<C: Core, W: Watch<C>, X: Executor<C>>(
+/// Runs a core in the background, as [`drive`](driver::drive) does, and has it watched from its first step on.
+pub fn drive_watched<C: Core, W: Watch<C>, X: Executor<C>>(
     env: &Env,
     core: C,
     first: Step<C::Effect, C::Mark>,
@@ -30,7 +33,7 @@ pub(crate) fn drive<C: Core, W: Watch<C>, X: Executor<C>>(
     watch: Arc<W>,
 ) -> Handle<Watched<C, W>> {
     watch.step(Millis::ZERO, &core, &first);
-    env::drive(env, Watched { core, watch }, first, Arc::new(Unwatched(executor)))
+    driver::drive(env, Watched { core, watch }, first, Arc::new(Unwatched(executor)))
 }
 
 /// The executor of a core, for the same core when it is watched.

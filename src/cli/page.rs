@@ -1,0 +1,127 @@
+//! `report`: a run on a page, to be looked at.
+
+use std::fs;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use super::sources::find;
+use super::verify::once;
+use super::{Ended, Failure, PASSED, ReportArgs, VIOLATED};
+use crate::campaign::{Detail, Setup};
+use crate::capsule::{Capsule, ENDING, Expected};
+use crate::check::Fingerprint;
+use crate::plan::Plan;
+use crate::report::{Data, render};
+use crate::sut::System;
+use crate::verdict::{Story, Verdict};
+
+/// What a page needs to be told of a run.
+pub const AT_LENGTH: Detail = Detail { story: true, messages: true, chain: false, log: None };
+
+/// A plan to look at, and what is known of it.
+struct Subject<Op> {
+    plan: Plan<Op>,
+    /// The failure that it is about.
+    about: Option<Fingerprint>,
+    /// The command that runs it again.
+    replay: String,
+    /// Where its page goes if nothing is said.
+    page: PathBuf,
+    /// A plan much like it that passes.
+    passing: Option<Plan<Op>>,
+}
+
+pub fn report<S: System>(arguments: ReportArgs) -> Ended {
+    let ReportArgs { file, seed, output, against, isolation } = arguments;
+    let setup = isolation.setup(Some(NonZero::<usize>::MIN));
+    let subject = subject::<S>(&file, seed)?;
+    let verdict = once::<S>(&subject.plan, AT_LENGTH, setup)?;
+    let other = match against {
+        Some(other) => Some((other.display().to_string(), self::subject::<S>(&other, seed)?.plan)),
+        None => nearest(subject.passing),
+    };
+    let data = data::<S>((&subject.plan, &verdict), subject.replay, subject.about, other, setup)?;
+    let path = output.unwrap_or(subject.page);
+    write(&path, &data)?;
+    println!("{}\n{}", data.sentence, path.display());
+    Ok(if verdict.violations.is_empty() { PASSED } else { VIOLATED })
+}
+
+/// Writes the page of a capsule that has just been saved into a folder, and says where it now is. The verdict has its
+/// story.
+pub fn of_capsule<S: System>(
+    capsule: &Capsule<S::Op>,
+    saved: &Path,
+    verdict: &Verdict,
+    folder: &Path,
+) -> Result<PathBuf, Failure> {
+    let about = capsule.expected.as_ref().map(|Expected { fingerprint, .. }| *fingerprint);
+    let run = (&capsule.plan, verdict);
+    let data = data::<S>(run, replay(saved), about, nearest(capsule.passing.clone()), Setup::new())?;
+    let path = folder.join(page_name(&capsule.file_name()));
+    write(&path, &data)?;
+    Ok(path)
+}
+
+fn subject<S: System>(file: &Path, seed: u64) -> Result<Subject<S::Op>, Failure> {
+    if file.extension().is_some_and(|extension| extension == "json") {
+        let capsule = Capsule::<S::Op>::load::<S>(file).map_err(Failure::usage)?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        return Ok(Subject {
+            about: capsule.expected.map(|Expected { fingerprint, .. }| fingerprint),
+            replay: replay(file),
+            page: file.with_file_name(page_name(&name)),
+            plan: capsule.plan,
+            passing: capsule.passing,
+        });
+    }
+    let source = find::<S>(&[file.to_owned()])?.pop();
+    let source = source.ok_or_else(|| Failure::usage(format!("{} holds no scenario", file.display())))?;
+    Ok(Subject {
+        plan: source.plan(seed)?,
+        about: None,
+        replay: format!("squall replay {} --seed {seed}", source.argument()),
+        page: PathBuf::from(format!("{}-seed-{seed}.html", source.name())),
+        passing: None,
+    })
+}
+
+fn replay(capsule: &Path) -> String {
+    format!("squall replay {}", capsule.display())
+}
+
+fn page_name(capsule: &str) -> String {
+    format!("{}.html", capsule.strip_suffix(ENDING).unwrap_or(capsule))
+}
+
+fn nearest<Op>(passing: Option<Plan<Op>>) -> Option<(String, Plan<Op>)> {
+    Some(("the nearest plan that shrinking met".to_owned(), passing?))
+}
+
+fn data<S: System>(
+    (plan, verdict): (&Plan<S::Op>, &Verdict),
+    replay: String,
+    about: Option<Fingerprint>,
+    other: Option<(String, Plan<S::Op>)>,
+    setup: Setup,
+) -> Result<Data, Failure> {
+    let story = story(verdict)?;
+    let data = Data::new::<S>(plan, verdict, story, replay, about);
+    let Some((title, other_plan)) = other else { return Ok(data) };
+    let other = once::<S>(&other_plan, AT_LENGTH, setup)?;
+    let other_story = self::story(&other)?;
+    Ok(data.against::<S>(title, (plan, story), (&other_plan, &other, other_story)))
+}
+
+/// A run that stopped the simulated clock was killed, and has nothing to tell.
+fn story(verdict: &Verdict) -> Result<&Story, Failure> {
+    verdict.story.as_ref().ok_or_else(|| Failure::usage("the run never ended, so there is nothing to show"))
+}
+
+fn write(path: &Path, data: &Data) -> Result<(), Failure> {
+    let failed = |error| Failure::usage(format!("cannot write {}: {error}", path.display()));
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    fs::write(path, render(data)).map_err(failed)
+}

@@ -1,0 +1,123 @@
+//! Shrinking failures: with workers, and with a line that says how far it is.
+
+use std::num::NonZero;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::failures::{Folders, keep};
+use super::{Ended, Failure, PASSED, ShrinkArgs, VIOLATED};
+use crate::campaign::{Campaign, Detail, Setup};
+use crate::capsule::Capsule;
+use crate::check::{Fingerprint, Violation};
+use crate::plan::Plan;
+use crate::shrink::{Came, Runner, Shrunk, Size, shrink};
+use crate::sut::System;
+
+/// Workers for the candidates of one failure after the other, each with so much time.
+pub struct Shrinker<S: System> {
+    campaign: Campaign<S>,
+    width: NonZero<usize>,
+    limit: Duration,
+}
+
+impl<S: System> Shrinker<S> {
+    /// Starts the workers. Each failure gets `limit` of real time.
+    pub fn start(setup: Setup, limit: Duration) -> Result<Shrinker<S>, Failure> {
+        let campaign = Campaign::start(setup).map_err(Failure::harness)?;
+        Ok(Shrinker { campaign, width: setup.jobs, limit })
+    }
+
+    /// Makes a plan small that fails with this fingerprint.
+    pub fn shrink(
+        &mut self,
+        plan: &Plan<S::Op>,
+        fingerprint: Fingerprint,
+        property: &str,
+    ) -> Result<Shrunk<S::Op>, Failure> {
+        let line = line();
+        line.set_message(format!("shrinking {property} [{fingerprint}]: {}", Size::of(plan)));
+        let mut candidates = Candidates {
+            campaign: &mut self.campaign,
+            width: self.width,
+            line: &line,
+            what: format!("shrinking {property} [{fingerprint}]"),
+            started: interpose::real_monotonic(),
+        };
+        let shrunk = shrink::<S, _>(plan, fingerprint, self.limit, &mut candidates);
+        line.finish_and_clear();
+        shrunk
+    }
+}
+
+struct Candidates<'a, S: System> {
+    campaign: &'a mut Campaign<S>,
+    width: NonZero<usize>,
+    line: &'a ProgressBar,
+    what: String,
+    started: Duration,
+}
+
+impl<S: System> Runner<S::Op> for Candidates<'_, S> {
+    type Error = Failure;
+
+    fn width(&self) -> usize {
+        self.width.get()
+    }
+
+    fn run(&mut self, candidates: &[Plan<S::Op>]) -> Result<Vec<Came>, Failure> {
+        let mut came = vec![Came::Nowhere; candidates.len()];
+        let ran = self.campaign.run(candidates, Detail::default(), |index, result| {
+            // A plan that cannot be run any more is none that fails.
+            if let Ok(verdict) = result {
+                came[index] = Came::Judged(verdict.violations);
+            }
+            ControlFlow::Continue(())
+        });
+        ran.map_err(Failure::harness)?;
+        Ok(came)
+    }
+
+    fn elapsed(&self) -> Duration {
+        interpose::real_monotonic() - self.started
+    }
+
+    fn shrunk_to(&mut self, size: Size, runs: u64) {
+        self.line.set_message(format!("{}: {size}, after {runs} runs", self.what));
+    }
+}
+
+fn line() -> ProgressBar {
+    // Draws nothing unless the standard error is a terminal.
+    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})").expect("the template is valid");
+    let line = ProgressBar::new_spinner().with_style(style);
+    line.enable_steady_tick(Duration::from_millis(200));
+    line
+}
+
+/// `shrink`: one capsule, made small.
+pub fn command<S: System>(arguments: ShrinkArgs) -> Ended {
+    let ShrinkArgs { file, output, seconds, jobs, isolation } = arguments;
+    let capsule = Capsule::<S::Op>::load::<S>(&file).map_err(Failure::usage)?;
+    let Some(expected) = &capsule.expected else {
+        return Err(Failure::usage(format!("{} records no violation, so there is nothing to keep", file.display())));
+    };
+    let setup = isolation.setup(jobs);
+    let detail = Detail::default();
+    let verdict = super::verify::once::<S>(&capsule.plan, detail, setup)?;
+    let again = |violation: &&Violation| violation.fingerprint() == expected.fingerprint;
+    let Some(violation) = verdict.violations.iter().find(again) else {
+        println!("the recorded violation of {} [{}] does not show", expected.property, expected.fingerprint);
+        return Ok(PASSED);
+    };
+    let folder = output.as_deref().or(file.parent()).unwrap_or(Path::new("."));
+    let folders = Folders { capsules: folder, reports: Some(folder) };
+    let mut shrinker = Shrinker::start(setup, Duration::from_secs(seconds))?;
+    let mut known = verdict.violations.iter().map(Violation::fingerprint).collect();
+    let failed = keep::<S>(&capsule.plan, &verdict, violation, folders, &mut known, Some(&mut shrinker))?;
+    print!("{failed}");
+    println!("\n{}", failed.command());
+    Ok(VIOLATED)
+}

@@ -1,0 +1,166 @@
+//! What is simpler than a plan by one change.
+//!
+//! Every change lowers something that cannot fall for ever: a rank of kinds, a number, a count. So a search that only
+//! takes these comes to an end.
+
+use serde_json::Value;
+
+use crate::plan::{CutKind, DiskKind, Fault, Plan, PlannedFault, Trigger};
+use crate::sut::System;
+
+/// Plans that differ from this one by one simplification each, those that say most first.
+pub(super) fn simplified<S: System>(plan: &Plan<S::Op>) -> Vec<Plan<S::Op>> {
+    let mut simpler = Vec::new();
+    if let Value::Object(options) = &plan.system {
+        for name in options.keys() {
+            let mut options = options.clone();
+            options.remove(name);
+            let system = if options.is_empty() { Value::Null } else { Value::Object(options) };
+            simpler.push(Plan { system, ..plan.clone() });
+        }
+    }
+    for (place, planned) in plan.faults.iter().enumerate() {
+        for fault in faults(planned) {
+            let mut plan = plan.clone();
+            plan.faults[place] = fault;
+            simpler.push(plan);
+        }
+    }
+    for (who, client) in plan.clients.iter().enumerate() {
+        for (place, step) in client.steps.iter().enumerate() {
+            let ops = S::simpler(&step.op).into_iter().map(|op| (step.at_ms, op));
+            let times = earlier(step.at_ms).into_iter().map(|at_ms| (at_ms, step.op.clone()));
+            for (at_ms, op) in ops.chain(times) {
+                let mut plan = plan.clone();
+                let step = &mut plan.clients[who].steps[place];
+                (step.at_ms, step.op) = (at_ms, op);
+                simpler.push(plan);
+            }
+        }
+    }
+    simpler
+}
+
+/// Simpler kinds first, then what is shorter, then what is earlier.
+fn faults(planned: &PlannedFault) -> Vec<PlannedFault> {
+    let with = |fault| PlannedFault { fault, ..planned.clone() };
+    let mut simpler: Vec<PlannedFault> = kinds(&planned.fault).into_iter().map(with).collect();
+    for ms in shorter(planned.fault.lasts_ms()) {
+        let mut fault = planned.fault.clone();
+        fault.set_lasts_ms(ms);
+        simpler.push(with(fault));
+    }
+    simpler.extend(amounts(&planned.fault).into_iter().map(with));
+    let fault = &planned.fault;
+    simpler.extend(triggers(&planned.at).into_iter().map(|at| PlannedFault { at, fault: fault.clone() }));
+    simpler
+}
+
+/// What does less of the same sort.
+fn kinds(fault: &Fault) -> Vec<Fault> {
+    match fault.clone() {
+        Fault::PowerCut { host, restart_after_ms } => vec![Fault::Kill { host, restart_after_ms }],
+        Fault::BitRot { host, restart_after_ms, .. }
+        | Fault::Truncation { host, restart_after_ms, .. }
+        | Fault::StaleImage { host, restart_after_ms, .. }
+        | Fault::Forget { host, restart_after_ms, .. } => {
+            let (same, both) = (host.clone(), restart_after_ms);
+            vec![Fault::Kill { host, restart_after_ms }, Fault::PowerCut { host: same, restart_after_ms: both }]
+        }
+        Fault::Cut { from, to, kind: CutKind::Blackhole, direction, heal_after_ms } => {
+            vec![Fault::Cut { from, to, kind: CutKind::Stall, direction, heal_after_ms }]
+        }
+        Fault::Reorder { from, to, spread_ms, for_ms } => vec![Fault::Delay { from, to, extra_ms: spread_ms, for_ms }],
+        Fault::Disk { host, kind: DiskKind::SyncError | DiskKind::DiskFull, percent, at_most, for_ms } => {
+            vec![Fault::Disk { host, kind: DiskKind::WriteError, percent, at_most, for_ms }]
+        }
+        Fault::ClockDrift { host, ppm, for_ms } => {
+            vec![Fault::ClockSkew { host, by_ms: 1_000 * ppm.signum(), for_ms }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Smaller numbers where there are any beside the duration.
+fn amounts(fault: &Fault) -> Vec<Fault> {
+    let mut simpler = Vec::new();
+    match fault {
+        Fault::Delay { extra_ms: ms, .. }
+        | Fault::Reorder { spread_ms: ms, .. }
+        | Fault::SlowDisk { extra_ms: ms, .. } => {
+            for less in shorter(*ms) {
+                let mut fault = fault.clone();
+                if let Fault::Delay { extra_ms: ms, .. }
+                | Fault::Reorder { spread_ms: ms, .. }
+                | Fault::SlowDisk { extra_ms: ms, .. } = &mut fault
+                {
+                    *ms = less;
+                }
+                simpler.push(fault);
+            }
+        }
+        Fault::Disk { host, kind, percent, at_most, for_ms } if *at_most != Some(1) => {
+            let (host, kind, percent, for_ms) = (host.clone(), *kind, *percent, *for_ms);
+            simpler.push(Fault::Disk { host, kind, percent, at_most: Some(1), for_ms });
+        }
+        Fault::BitRot { host, file, after, bits, restart_after_ms } if *bits > 1 => {
+            let (host, file, after) = (host.clone(), file.clone(), after.clone());
+            simpler.push(Fault::BitRot { host, file, after, bits: 1, restart_after_ms: *restart_after_ms });
+        }
+        Fault::Forget { host, commits, restart_after_ms } if *commits > 1 => {
+            simpler.push(Fault::Forget { host: host.clone(), commits: 1, restart_after_ms: *restart_after_ms });
+        }
+        _ => {}
+    }
+    simpler
+}
+
+/// Earlier ones of the same sort.
+fn triggers(at: &Trigger) -> Vec<Trigger> {
+    match at {
+        Trigger::Ms(ms) => earlier(*ms).into_iter().map(Trigger::Ms).collect(),
+        Trigger::Point { host, point, nth } => {
+            let trigger = |nth| Trigger::Point { host: host.clone(), point: point.clone(), nth };
+            fewer(*nth).into_iter().map(trigger).collect()
+        }
+        Trigger::Ordinal { host, kind, nth } => {
+            let trigger = |nth| Trigger::Ordinal { host: host.clone(), kind: *kind, nth };
+            fewer(*nth).into_iter().map(trigger).collect()
+        }
+    }
+}
+
+/// A duration that nobody needs to be shorter.
+const SHORT_MS: u64 = 10;
+
+fn shorter(ms: u64) -> Vec<u64> {
+    distinct([SHORT_MS.min(ms), ms / 4, ms / 2, round(ms)], |less| less < ms && less >= SHORT_MS.min(ms))
+}
+
+fn earlier(ms: u64) -> Vec<u64> {
+    distinct([0, ms / 2, round(ms)], |less| less < ms)
+}
+
+/// Counted from 1.
+fn fewer(nth: u64) -> Vec<u64> {
+    distinct([1, nth / 2, nth.saturating_sub(1)], |less| less < nth && less > 0)
+}
+
+/// The same with one digit less that is not zero: 437 is 430, and that is 400.
+fn round(number: u64) -> u64 {
+    let mut unit = 10;
+    while number.is_multiple_of(unit) && unit < number {
+        unit *= 10;
+    }
+    number / unit * unit
+}
+
+fn distinct<const N: usize>(candidates: [u64; N], fits: impl Fn(u64) -> bool) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    for candidate in candidates {
+        if fits(candidate) && !numbers.contains(&candidate) {
+            numbers.push(candidate);
+        }
+    }
+    numbers
+}

@@ -1,0 +1,159 @@
+// Opens a report from its file in a browser and does what a reader does. The first argument is the report of a run that
+// failed; further ones are opened, looked at for errors and timed.
+//
+//   node browser.mjs FAILED.html [OTHER.html ...] [--shots DIR] [--limit-ms N]
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+import puppeteer from "puppeteer-core";
+
+const pages = [];
+let shots = null;
+for (let at = 2; at < process.argv.length; at++) {
+  if (process.argv[at] === "--shots") shots = process.argv[++at];
+  else pages.push(process.argv[at]);
+}
+assert(pages.length > 0, "name a report");
+if (shots) mkdirSync(shots, { recursive: true });
+
+const browser = await puppeteer.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+});
+
+async function open(file, { scheme = "light", width = 1440 } = {}) {
+  const page = await browser.newPage();
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(String(error.stack ?? error)));
+  page.on("console", (message) => ["error", "warn"].includes(message.type()) && errors.push(message.text()));
+  page.on("request", (request) => /^(file|data):/.test(request.url()) || errors.push(`asks for ${request.url()}`));
+  await page.setViewport({ width, height: 1000 });
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+  await page.goto(pathToFileURL(path.resolve(file)).href);
+  await page.waitForFunction("document.documentElement.dataset.ready || undefined", { timeout: 60_000 });
+  return { page, errors };
+}
+
+async function shoot(page, name) {
+  if (!shots) return;
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  await page.screenshot({ path: path.join(shots, `${name}.png`), fullPage: true });
+}
+
+// What a screen reader says of the selected event.
+const spoken = (page) => page.$eval("#spoken", (region) => region.textContent);
+async function press(page, ...keys) {
+  for (const key of keys) await page.keyboard.press(key);
+  return spoken(page);
+}
+// How many pixels of the canvas have the colour of this custom property.
+const painted = (page, colour) => page.evaluate((name) => new Promise((done) => {
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    const probe = document.createElement("canvas").getContext("2d");
+    probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+    probe.fillRect(0, 0, 1, 1);
+    const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
+    const canvas = document.getElementById("canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let found = 0;
+    for (let at = 0; at < data.length; at += 4) found += data[at] === r && data[at + 1] === g && data[at + 2] === b && data[at + 3] === 255;
+    done(found);
+  }));
+}), colour);
+
+const failed = pages[0];
+{
+  const { page, errors } = await open(failed);
+  const heading = await page.$eval("h1", (heading) => heading.textContent);
+  assert.match(heading, / is broken: /);
+  assert(await painted(page, "bad") > 200, "the violation is in view from the start");
+
+  // The violation, from event to event, and back.
+  const violation = await press(page, "v");
+  assert.match(violation, /^Event \d+ of \d+, \d+ ms, /);
+  const before = await press(page, "k");
+  assert.notEqual(before, violation);
+  assert.equal(await press(page, "j"), violation);
+  const height = await page.$eval("#height", (spacer) => spacer.offsetHeight);
+  await press(page, "+");
+  assert(await page.$eval("#height", (spacer) => spacer.offsetHeight) > height, "+ makes rows larger");
+  await press(page, "-");
+  await press(page, "0");
+  assert(await page.$eval("#scroll", (scroll) => scroll.scrollHeight <= scroll.clientHeight + 60), "0 shows the whole run");
+  for (let n = 0; n < 4; n++) await press(page, "+");
+
+  // Folding away what cannot have led there.
+  await press(page, "v", "c");
+  assert.equal(await page.$eval('[data-do="past"]', (button) => button.getAttribute("aria-pressed")), "true");
+  await press(page, "c");
+  await press(page, "q");
+  assert.equal(await page.$eval('[data-do="quiet"]', (button) => button.getAttribute("aria-pressed")), "false");
+  await press(page, "q");
+
+  // Search, and what it found.
+  await press(page, "/");
+  await page.keyboard.type("reply");
+  assert.match(await page.$eval("#found", (found) => found.textContent), /^[1-9]\d* events$/);
+  await press(page, "Escape");
+  assert.match((await press(page, "n")).toLowerCase(), /reply/);
+
+  // The table says the same, row by row.
+  await press(page, "v", "t");
+  const row = await page.$eval("#table .row.now", (row) => [...row.children].map((cell) => cell.textContent));
+  assert.equal(row.length, 4);
+  assert((await spoken(page)).includes(row[1]), `${await spoken(page)} does not name ${row[1]}`);
+  assert(await page.$eval("#table", (table) => Number(table.getAttribute("aria-rowcount"))) > 1);
+  await press(page, "t");
+
+  // Keys belong to the diagram: Tab reaches it, and typing elsewhere is typing.
+  await press(page, "?");
+  assert(await page.$eval("#help", (help) => !help.hidden && help.querySelectorAll("kbd").length > 10));
+  await press(page, "?");
+  await page.focus("#scroll");
+  await press(page, "v");
+  assert.notEqual(await press(page, "ArrowUp"), violation);
+
+  // What comes after it, in this order.
+  const order = await page.$$eval("h2", (titles) => titles.filter((title) => title.offsetParent).map((title) => title.textContent));
+  const at = ["What happened", "What the clients saw", "What the stores held in the end", "The plan"].map((title) => order.indexOf(title));
+  assert.deepEqual(at, at.toSorted((one, other) => one - other));
+  assert(!at.includes(-1), order.join());
+  assert(await page.$$eval("#history tbody tr", (rows) => rows.length) > 0);
+  assert(await page.$$eval(".store", (stores) => stores.length) > 0);
+  assert.match(await page.$eval("#replay", (code) => code.textContent), /^squall replay /);
+  const unnamed = await page.$$eval("button, input, [role=region], [role=group], [role=table]", (parts) =>
+    parts.filter((part) => !(part.textContent.trim() || part.getAttribute("aria-label") || part.closest("label"))).length);
+  assert.equal(unnamed, 0, "everything that can be used has a name");
+  await press(page, "v");
+  await shoot(page, "light");
+  assert.deepEqual(errors, []);
+  await page.close();
+}
+for (const [name, options] of [["dark", { scheme: "dark" }], ["narrow", { width: 700 }]]) {
+  const { page, errors } = await open(failed, options);
+  await shoot(page, name);
+  assert.deepEqual(errors, []);
+  if (name === "narrow") {
+    assert(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth + 1), "nothing sticks out sideways");
+  }
+  await page.close();
+}
+for (const file of pages) {
+  const { page, errors } = await open(file);
+  const [ready, events] = await page.evaluate(() => [document.documentElement.dataset.ready, document.getElementById("spoken") && count]);
+  const frame = await page.evaluate(async () => {
+    const from = performance.now();
+    for (let n = 0; n < 30; n++) {
+      scroll.scrollTop += 400;
+      await new Promise((done) => requestAnimationFrame(done));
+    }
+    return (performance.now() - from) / 30;
+  });
+  console.log(`${path.basename(file)}: ${events} events, usable after ${ready} ms, ${frame.toFixed(1)} ms a frame while it scrolls`);
+  assert.deepEqual(errors, []);
+  await page.close();
+}
+await browser.close();
+console.log("passed");
