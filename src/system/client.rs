@@ -11,22 +11,24 @@ use graph::{EntityId, Patch, TxId};
 
 use super::environment::Simulated;
 use super::operation::{Op, Ret};
+use super::projection::client as projection;
 use super::{COORDINATOR, HTTP_PORT, Options, SECOND_PORT, key};
 use crate::history::OpId;
 use crate::sut::Outcome;
 use crate::world::ClientHost;
 
 /// The pause before a request is sent again.
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
+pub const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// The pause between two questions whether anything is left to do.
-const SETTLE_PAUSE: Duration = Duration::from_millis(50);
+pub const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Carries out one operation.
 pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> Outcome<Ret> {
     let second = options.second_server.as_ref().is_some_and(|second| second.clients.iter().any(|n| n == client.name()));
     let port = if second { SECOND_PORT } else { HTTP_PORT };
-    let coordinator = connect(&client, port, Duration::from_millis(options.client_timeout_ms));
+    let timeout = Duration::from_millis(options.client_timeout_ms);
+    let coordinator = connect(&client, port, timeout);
     match op {
         Op::Submit { .. } if options.canary => {
             Outcome::Ok(Ret::Committed { tx: TxId { incarnation: 1, serial: id.0 + 1 }, created: BTreeMap::new() })
@@ -45,13 +47,19 @@ pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> 
             read(peeked.map(|view| Ret::Peeked { found: view.is_some() }))
         }
         Op::Validate {} => compared(coordinator.validate().await),
+        Op::Append(append) => projection::append(&client, &coordinator, timeout, id, append).await,
+        Op::View(view) => projection::view(&client, timeout, view).await,
+        Op::Rebuild(whole) => projection::rebuild(&client, timeout, whole).await,
+        Op::Mend(whole) => projection::mend(&client, timeout, whole).await,
+        Op::Status { at } => projection::status(&client, timeout, at).await,
         Op::Reconcile { policy } => compared(coordinator.reconcile(policy).await),
     }
 }
 
 /// Waits until the coordinator has nothing left to do and every entity can be read again: a lock that was never given
-/// back shows in no status. Returns what it has counted by then.
-pub async fn settle(client: ClientHost, entities: BTreeSet<EntityId>) -> String {
+/// back shows in no status; and until the projectors have come to the end of the log. Returns what it has counted by then,
+/// and what each projector says of itself.
+pub async fn settle(client: ClientHost, entities: BTreeSet<EntityId>, projectors: usize) -> (String, String) {
     let coordinator = connect(&client, HTTP_PORT, Duration::from_millis(1_000));
     loop {
         if let Ok(health) = coordinator.status().await {
@@ -68,9 +76,10 @@ pub async fn settle(client: ClientHost, entities: BTreeSet<EntityId>) -> String 
             tokio::time::sleep(SETTLE_PAUSE).await;
         }
     }
+    let pages = projection::settle(&client, &coordinator, projectors).await;
     loop {
         if let Ok(exposition) = coordinator.metrics().await {
-            return exposition;
+            return (exposition, pages);
         }
         tokio::time::sleep(SETTLE_PAUSE).await;
     }

@@ -17,6 +17,8 @@ use graph::{
 use rusqlite::{Connection, OpenFlags};
 use stores::memory::MemoryGraph;
 
+use super::projection::picture::{self, Picture};
+
 /// Entities and links as the graph has them, in the canonical form.
 pub const GRAPH: &str = "graph";
 /// Entities and links as SQLite has them, in the same form.
@@ -34,6 +36,14 @@ pub const ENTITIES: &str = "entities";
 pub const COUNTERS: &str = "counters";
 /// A line for each entry of the audit trail: `ENTRY TX ACTION`.
 pub const AUDIT: &str = "audit";
+/// A line for each event of the event log: `POSITION RESOURCE@SEQUENCE JSON`.
+pub const STORED_EVENTS: &str = "stored_events";
+/// What the projection says about resources, in the form of the graph's dump.
+pub const PROJECTION: &str = "projection";
+/// A line for each resource that the projection shows: `RESOURCE MARK`.
+pub const MARKS: &str = "marks";
+/// A line for each projector with what it said of itself when it had come to rest: `NAME JSON`.
+pub const PROJECTORS: &str = "projectors";
 /// Why SQLite could not be dumped; there is no such dump when it could.
 pub const UNREADABLE: &str = "unreadable";
 
@@ -58,6 +68,32 @@ pub fn all(graph: &MemoryGraph, disk: Option<&Disk>) -> BTreeMap<String, String>
     let ledger = disk.and_then(open).transpose();
     let read = ledger.map_err(LedgerError::from).and_then(|sql| Ledger::read(sql.as_ref(), &graph.snapshot()));
     stores(&graph.snapshot(), read)
+}
+
+/// Dumps the projection's part of the graph.
+pub fn projection(graph: &MemoryGraph) -> BTreeMap<String, String> {
+    let everything = graph.snapshot();
+    let marks = Picture::of(&everything).marks;
+    let marks = marks.iter().map(|(resource, mark)| format!("{resource} {mark}\n"));
+    BTreeMap::from([
+        (PROJECTION.to_owned(), picture::said(&everything).to_string()),
+        (MARKS.to_owned(), marks.collect()),
+    ])
+}
+
+/// Dumps the event log. Of one that cannot be read there is no dump: checks ask for it.
+pub fn stored_events(disk: Option<&Disk>) -> Option<(String, String)> {
+    let read = |sql: &Connection| -> rusqlite::Result<String> {
+        let mut query = sql.prepare("SELECT position, resource, sequence, body FROM stored_event ORDER BY position")?;
+        let line = |row: &rusqlite::Row<'_>| {
+            let (position, sequence): (i64, i64) = (row.get(0)?, row.get(2)?);
+            let (resource, body): (String, String) = (row.get(1)?, row.get(3)?);
+            Ok(format!("{position} {resource}@{sequence} {body}\n"))
+        };
+        query.query_map([], line)?.collect()
+    };
+    let sql = open(disk?)?.ok()?;
+    Some((STORED_EVENTS.to_owned(), read(&sql).ok()?))
 }
 
 fn stores(graph: &Snapshot, ledger: Result<Ledger, LedgerError>) -> BTreeMap<String, String> {
@@ -130,11 +166,13 @@ fn open(disk: &Disk) -> Option<rusqlite::Result<Connection>> {
     Some(Connection::open_with_flags_and_vfs(path, flags, disk.vfs_name()))
 }
 
-/// All but the coordinator's bookkeeping: also what nobody should have put there.
+/// All but the coordinator's bookkeeping and the projection: also what nobody should have put there.
 fn domain(everything: &Snapshot) -> Snapshot {
-    let bookkeeping = |node: &&Node| node.labels.iter().any(|label| BOOKKEEPING_LABELS.contains(&label.as_str()));
-    let nodes = everything.nodes().iter().filter(|node| !bookkeeping(node)).cloned();
-    Snapshot::new(nodes.collect(), everything.edges().to_vec())
+    let bookkeeping = |node: &Node| node.labels.iter().any(|label| BOOKKEEPING_LABELS.contains(&label.as_str()));
+    let others = |node: &&Node| !bookkeeping(node) && !picture::is_projections(node);
+    let nodes = everything.nodes().iter().filter(others).cloned();
+    let edges = everything.edges().iter().filter(|edge| !picture::is_projections_edge(edge)).cloned();
+    Snapshot::new(nodes.collect(), edges.collect())
 }
 
 /// The entity of a node as a strong read shows it: version and transaction come from SQLite, the rest from the graph.

@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use env::{BoxFuture, Claim, ClaimError, Connection, Environment, Holder, Listener, Observation, Point};
+use env::{BoxFuture, Claim, ClaimError, Connection, Core, Environment, Holder, Listener, Observation, Point};
 use graph::Millis;
+use projection::lanes::Lanes;
 
+use crate::record::mark_name;
 use crate::world::{Host, TcpListener};
 
 /// A simulated host as the production crates see their surroundings.
@@ -89,9 +91,17 @@ impl Environment for Simulated {
         match observation {
             Observation::Input(input) => self.host.input(core, input),
             Observation::Effect(effect) => self.host.effect(core, effect),
+            Observation::Mark(mark) if core == Lanes::NAME => {
+                self.host.mark_as(core, of_the_lanes(&mark_name(&format!("{mark:?}"))), mark);
+            }
             Observation::Mark(mark) => self.host.mark(core, mark),
         }
     }
+}
+
+/// The name of a mark of the lanes: the coordinator has some of the same words for other things.
+pub fn of_the_lanes(mark: &str) -> String {
+    format!("{}.{mark}", Lanes::NAME)
 }
 
 struct Socket {

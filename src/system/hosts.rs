@@ -17,6 +17,8 @@ use stores::bolt::server::{BoltServer, Failure, Hooks, Request, serve};
 use stores::memory::MemoryGraph;
 
 use super::environment::{Claims, Simulated};
+use super::projection::harm::Planned;
+use super::projection::watch::Watch;
 use super::{BOLT_PORT, GRAPH, HTTP_PORT, Hidden, Options, SECOND_PORT};
 use crate::sut::Exit;
 use crate::world::Host;
@@ -108,7 +110,7 @@ async fn run(
 pub const AFTER_COMMIT: &str = "bolt.commit.after";
 
 /// A graph database process: Bolt in front of a graph that outlives it.
-pub async fn graph(host: Host, graph: MemoryGraph, options: Options) -> Exit {
+pub async fn graph(host: Host, graph: MemoryGraph, watch: Option<Watch>, options: Options) -> Exit {
     let env = Env::new(Simulated::new(host.clone()));
     // At the first start there is nothing to forget.
     graph.lose_last(options.graph_forgets);
@@ -116,9 +118,18 @@ pub async fn graph(host: Host, graph: MemoryGraph, options: Options) -> Exit {
     if let Some(hidden) = options.graph_hides {
         env.spawn(hide(graph.clone(), hidden));
     }
+    if let Some(watch) = &watch {
+        // What it has forgotten is seen at once.
+        watch.look(&host, true);
+        for planned in options.graph_harm {
+            env.spawn(do_harm(graph.clone(), watch.clone(), host.clone(), planned));
+        }
+    }
     let refusals_percent = options.graph_refusals_percent;
-    let server = BoltServer::new(graph, statements::ALL, statements::CONSTRAINTS);
-    let server = Arc::new(server.with_hooks(Server { host, refusals_percent }));
+    let known = [statements::ALL, projection::statements::ALL].concat();
+    let constraints = [statements::CONSTRAINTS, projection::statements::CONSTRAINTS].concat();
+    let server = BoltServer::new(graph, &known, &constraints);
+    let server = Arc::new(server.with_hooks(Server { host, watch, refusals_percent }));
     let served = async {
         let mut listener = env.listen(&format!("0.0.0.0:{BOLT_PORT}")).await?;
         serve(&env, listener.as_mut(), &server).await
@@ -145,9 +156,20 @@ async fn hide(graph: MemoryGraph, Hidden { entity, after_ms, for_ms }: Hidden) {
     graph.autocommit(|graph| graph.create(&[ENTITY_LABEL], properties)).expect("its place is free");
 }
 
+/// Does harm once it is time.
+async fn do_harm(graph: MemoryGraph, watch: Watch, host: Host, Planned { after_ms, harm }: Planned) {
+    tokio::time::sleep(Duration::from_millis(after_ms)).await;
+    while harm.apply(&graph).is_err() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    watch.look(&host, true);
+}
+
 /// Where the harness reaches into the graph database.
 struct Server {
     host: Host,
+    /// Who looks at what a commit has changed.
+    watch: Option<Watch>,
     /// How many commits in a hundred are refused for the moment, as a server does that
     /// chose a transaction to break a deadlock.
     refusals_percent: u64,
@@ -167,6 +189,9 @@ impl Hooks for Server {
     }
 
     fn after_commit(&self) -> Option<Failure> {
+        if let Some(watch) = &self.watch {
+            watch.look(&self.host, false);
+        }
         self.host.pass(AFTER_COMMIT);
         None
     }

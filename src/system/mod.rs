@@ -12,6 +12,7 @@ mod expected;
 mod hosts;
 mod model;
 mod operation;
+mod projection;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 
 use coordinator::commit::Mark;
 use coordinator::{collection, reconcile, retention};
+use ::projection::lanes;
 use graph::EntityId;
 use serde::Deserialize;
 use stores::memory::MemoryGraph;
@@ -33,6 +35,9 @@ use crate::sut::{Exit, HostSpec, LocalFuture, Outcome, System};
 use crate::world::{ClientHost, Disks, Host};
 
 pub use operation::{Op, Ret};
+use projection::{Delivery, PROJECTORS};
+use projection::harm::Planned;
+use projection::watch::Watch;
 
 /// The coordinator's host.
 const COORDINATOR: &str = "coordinator";
@@ -63,6 +68,9 @@ const EFFECTS: [&str; 11] = [
     "collection.raise",
     "collection.collect",
 ];
+
+/// The effect by which events are written without a transaction.
+const APPEND: &str = "commit.append";
 
 /// What a scenario says about the system.
 #[derive(Clone, Debug, Deserialize)]
@@ -96,6 +104,27 @@ pub struct Options {
     pub canary: bool,
     /// Another coordinator that somebody starts on the same machine and folder.
     pub second_server: Option<Second>,
+    /// Whether clients send transactions; where none does, nothing of them is judged.
+    pub transactions: bool,
+    /// How many projectors there are: none, one, or two on one graph.
+    pub projectors: usize,
+    /// What projectors do about an event of a type that they do not know.
+    pub on_unknown: OnUnknown,
+    /// A bus beside the log, and how bad it is; none if nothing is said.
+    pub delivery: Option<Delivery>,
+    /// What somebody does to the projection's graph by hand.
+    pub graph_harm: Vec<Planned>,
+}
+
+/// What a projector does about an event of a type that it does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// The resource stands still.
+    #[default]
+    Park,
+    /// The projector does.
+    Halt,
 }
 
 /// A second coordinator where there should be one.
@@ -136,6 +165,11 @@ impl Default for Options {
             graph_hides: None,
             canary: false,
             second_server: None,
+            transactions: true,
+            projectors: 0,
+            on_unknown: OnUnknown::Park,
+            delivery: None,
+            graph_harm: Vec::new(),
         }
     }
 }
@@ -145,6 +179,10 @@ pub struct BiStore {
     options: Options,
     /// The graph database's content: durable, so it outlives its process.
     graph: MemoryGraph,
+    /// Who looks at the projection's part of it, if there is one.
+    watch: Option<Watch>,
+    /// What each projector said of itself when it had come to rest.
+    at_rest: Arc<OnceLock<String>>,
     /// What the coordinator had counted when it had come to rest.
     counters: Arc<OnceLock<String>>,
 }
@@ -165,15 +203,22 @@ impl System for BiStore {
             serde_json::Value::Null => Options::default(),
             options => Options::deserialize(options).map_err(|error| error.to_string())?,
         };
-        Ok(BiStore { options, graph: MemoryGraph::new(), counters: Arc::default() })
+        if options.projectors > PROJECTORS.len() {
+            return Err(format!("`projectors` takes 0 to {}, not {}", PROJECTORS.len(), options.projectors));
+        }
+        let graph = MemoryGraph::new();
+        let watch = (options.projectors > 0).then(|| Watch::new(graph.clone()));
+        Ok(BiStore { options, graph, watch, at_rest: Arc::default(), counters: Arc::default() })
     }
 
     fn hosts(&self) -> Vec<HostSpec> {
-        let points = EFFECTS.iter().flat_map(|effect| ["before", "after"].map(|when| format!("{effect}.{when}")));
-        vec![
-            HostSpec { passes: vec![hosts::AFTER_COMMIT.to_owned()], forgets: true, ..HostSpec::new(GRAPH) },
-            HostSpec { points: points.collect(), files: FILES.to_vec(), ..HostSpec::new(COORDINATOR) },
-        ]
+        // Where there is no projection, what profiles have always drawn stays what it was.
+        let appends = (self.options.projectors > 0).then_some(&APPEND);
+        let points = EFFECTS.iter().chain(appends).flat_map(|effect| ["before", "after"].map(|when| format!("{effect}.{when}")));
+        let coordinator = HostSpec { points: points.collect(), files: FILES.to_vec(), ..HostSpec::new(COORDINATOR) };
+        let graph = HostSpec { passes: vec![hosts::AFTER_COMMIT.to_owned()], forgets: true, ..HostSpec::new(GRAPH) };
+        let projectors = PROJECTORS[..self.options.projectors].iter().map(|name| projection::hosts::spec(name));
+        [graph, coordinator].into_iter().chain(projectors).collect()
     }
 
     fn marks(&self) -> Vec<String> {
@@ -184,13 +229,17 @@ impl System for BiStore {
             .chain(&collection::Mark::NAMES)
             .chain(&[KEPT_OUT])
             .map(|name| (*name).to_owned())
+            .chain(lanes::Mark::NAMES.iter().map(|name| environment::of_the_lanes(name)))
             .collect()
     }
 
     fn boot(&self, host: Host) -> LocalFuture<Exit> {
         match host.name() {
-            GRAPH => Box::pin(hosts::graph(host, self.graph.clone(), self.options.clone())),
+            GRAPH => Box::pin(hosts::graph(host, self.graph.clone(), self.watch.clone(), self.options.clone())),
             COORDINATOR => Box::pin(hosts::coordinator(host, self.options.clone())),
+            name if PROJECTORS.contains(&name) => {
+                Box::pin(projection::hosts::projector(host, self.options.clone()))
+            }
             name => panic!("{name} is not a host of this system"),
         }
     }
@@ -225,9 +274,11 @@ impl System for BiStore {
         let steps = plan.clients.iter().flat_map(|client| &client.steps);
         let parts = steps.flat_map(|step| model::Entities.keys(&step.op));
         let entities = parts.filter_map(model::Part::entity).collect();
-        let counters = self.counters.clone();
+        let (counters, at_rest) = (self.counters.clone(), self.at_rest.clone());
+        let projectors = self.options.projectors;
         Box::pin(async move {
-            let exposition = client::settle(client, entities).await;
+            let (exposition, pages) = client::settle(client, entities, projectors).await;
+            at_rest.set(pages).expect("a run comes to rest once");
             counters.set(dump::counters(&exposition)).expect("a run comes to rest once");
             Ok(())
         })
@@ -235,6 +286,11 @@ impl System for BiStore {
 
     fn dump(&self, disks: &Disks) -> BTreeMap<String, String> {
         let mut dumps = dump::all(&self.graph, disks.get(COORDINATOR));
+        if self.options.projectors > 0 {
+            dumps.extend(dump::projection(&self.graph));
+            dumps.extend(self.at_rest.get().map(|pages| (dump::PROJECTORS.to_owned(), pages.clone())));
+            dumps.extend(dump::stored_events(disks.get(COORDINATOR)));
+        }
         dumps.extend(self.counters.get().map(|counters| (dump::COUNTERS.to_owned(), counters.clone())));
         dumps
     }
@@ -244,6 +300,10 @@ impl System for BiStore {
     }
 
     fn checks(&self) -> Vec<Box<dyn Checker<Record<Op, Ret>>>> {
-        check::all()
+        let mut checks = if self.options.transactions { check::all() } else { check::without_transactions() };
+        if self.options.projectors > 0 {
+            checks.extend(check::projection::all());
+        }
+        checks
     }
 }

@@ -24,6 +24,8 @@ pub enum Part {
     Canonical(Kind, CanonicalKey),
     /// Both stores as a whole, as a comparison sees them.
     Stores,
+    /// The log and the projection: of neither is anything judged here.
+    Projection,
 }
 
 impl Part {
@@ -31,7 +33,7 @@ impl Part {
     pub fn entity(self) -> Option<EntityId> {
         match self {
             Part::Entity(id) => Some(id),
-            Part::Canonical(..) | Part::Stores => None,
+            Part::Canonical(..) | Part::Stores | Part::Projection => None,
         }
     }
 }
@@ -91,7 +93,18 @@ impl Model for Entities {
             }
             // A peek promises nothing, and a read whose answer is not known tells nothing.
             // Nor does a comparison tell, and a repair shows nowhere: it restores what committed.
-            (Op::Peek { .. } | Op::Validate {} | Op::Reconcile { .. }, _)
+            // What is asked of the log or of the projection alone touches no entity.
+            (
+                Op::Peek { .. }
+                | Op::Validate {}
+                | Op::Reconcile { .. }
+                | Op::Append(_)
+                | Op::View(_)
+                | Op::Rebuild(_)
+                | Op::Mend(_)
+                | Op::Status { .. },
+                _,
+            )
             | (Op::Read { .. } | Op::Find { .. }, None) => {
                 vec![state.clone()]
             }
@@ -116,6 +129,7 @@ impl Model for Entities {
             Op::Find { kind, key } => vec![Part::Canonical(kind.clone(), key.clone())],
             // One of their own: without any, everything would have to be judged together.
             Op::Validate {} | Op::Reconcile { .. } => vec![Part::Stores],
+            Op::Append(_) | Op::View(_) | Op::Rebuild(_) | Op::Mend(_) | Op::Status { .. } => vec![Part::Projection],
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a simulated client asks of the coordinator, as scenarios spell it.
+//! What a simulated client asks of the coordinator and of the projection, as scenarios spell it.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,8 @@ use coordinator::commit::EntityView;
 use coordinator::reconcile::{Policy, Summary};
 use graph::{CanonicalKey, EntityId, Kind, Operation, Refusal, TxId};
 use serde::{Deserialize, Serialize};
+
+use super::projection::operation::{Append, Appended, Done, Projector, Said, Seen, View, Whole};
 
 /// An operation of a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +51,20 @@ pub enum Op {
     Reconcile {
         /// Who is right.
         policy: Policy,
+    },
+    /// Events are written to the log, without a transaction.
+    Append(Append),
+    /// A look at a resource as the projection shows it.
+    View(View),
+    /// The projection is written anew from the log.
+    Rebuild(Whole),
+    /// The projection is compared with the log and put right.
+    Mend(Whole),
+    /// A projector is asked how it is.
+    Status {
+        /// Which.
+        #[serde(default, skip_serializing_if = "Projector::is_first")]
+        at: Projector,
     },
 }
 
@@ -96,6 +112,19 @@ pub enum Ret {
     },
     /// What a comparison or a repair of both stores found.
     Compared(Box<Summary>),
+    /// The events are in the log.
+    Appended(Box<Appended>),
+    /// They are not, and never will be: the stream does not have as many events as was expected, or more.
+    Conflict {
+        /// How many it has.
+        actual: u64,
+    },
+    /// What the projection showed.
+    Seen(Box<Seen>),
+    /// A rebuild or a reconciliation of the projection has ended.
+    Ended(Box<Done>),
+    /// How a projector says that it is.
+    Said(Box<Said>),
 }
 
 /// The entities to whose history the operations add, one an operation at most: for a link the one that it leaves.
@@ -200,7 +229,8 @@ mod tests {
         let refused = |spelt: serde_json::Value| serde_json::from_value::<Op>(spelt).unwrap_err().to_string();
         assert_eq!(
             refused(json!({ "write": { "entity": "alice" } })),
-            "unknown variant `write`, expected one of `submit`, `read`, `peek`, `find`, `validate`, `reconcile`"
+            "unknown variant `write`, expected one of `submit`, `read`, `peek`, `find`, `validate`, `reconcile`, \
+             `append`, `view`, `rebuild`, `mend`, `status`"
         );
         assert_eq!(refused(json!({ "read": { "id": "alice" } })), "unknown field `id`, expected `entity`");
     }

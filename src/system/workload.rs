@@ -5,6 +5,7 @@ use graph::{CanonicalKey, EntityId, Kind, Operation, Properties, Value};
 use serde::Deserialize;
 
 use super::operation::Op;
+use super::projection::workload as events;
 use crate::plan::{Client, ClientStep};
 use crate::stream::Stream;
 
@@ -13,6 +14,10 @@ const ENTITIES_MAX: u64 = 1_000;
 
 /// The most text that a value has with it: two of them, in a transaction, are within what a server takes by default.
 const TEXT_BYTES_MAX: u64 = 256 * 1024;
+
+/// How long after the one who creates resources the others begin: what is about a resource that is not there yet is poison
+/// for ever.
+const EVENTS_HEAD_START_MS: u64 = 200;
 
 /// The latest start and the longest pause, in simulated time.
 const HOUR_MS: u64 = 3_600_000;
@@ -48,6 +53,8 @@ struct Wish {
     start_ms: u64,
     /// The longest pause between two operations of a client.
     pause_ms_max: u64,
+    /// Events, where there is a projection.
+    events: Option<events::Wish>,
 }
 
 impl Default for Wish {
@@ -64,6 +71,7 @@ impl Default for Wish {
             retries: 1,
             start_ms: 250,
             pause_ms_max: 60,
+            events: None,
         }
     }
 }
@@ -74,7 +82,8 @@ impl TryFrom<Wish> for Options {
     fn try_from(wish: Wish) -> Result<Options, String> {
         let Wish { entities, reads_percent, links_percent, passes_percent, text_bytes, .. } = wish;
         let Wish { generated_percent, keyed_percent, keys, retries: _, start_ms, pause_ms_max, .. } = wish;
-        for (name, value, low, high) in [
+        let events = wish.events.as_ref().map(events::Wish::figures);
+        let figures = [
             ("entities", entities, 1, ENTITIES_MAX),
             ("reads_percent", reads_percent, 0, 100),
             ("links_percent", links_percent, 0, 100),
@@ -85,7 +94,8 @@ impl TryFrom<Wish> for Options {
             ("keys", keys, 1, ENTITIES_MAX),
             ("start_ms", start_ms, 0, HOUR_MS),
             ("pause_ms_max", pause_ms_max, 0, HOUR_MS),
-        ] {
+        ];
+        for (name, value, low, high) in figures.into_iter().chain(events.into_iter().flatten()) {
             if !(low..=high).contains(&value) {
                 return Err(format!("workload option `{name}` takes {low} to {high}, not {value}"));
             }
@@ -100,18 +110,34 @@ pub fn generate(Options(options): &Options, clients: &[String], count: usize, ra
     // Each transaction writes a value of its own, so that a read tells which one it saw.
     let mut value = 0;
     let mut missing: Vec<EntityId> = (1..=options.entities).rev().map(entity).collect();
+    let mut events = options.events.as_ref().map(|wish| (wish, events::Generator::new(wish, options.retries)));
     let client = |name: &String| {
         let mut at_ms = options.start_ms;
-        let steps = (0..count).map(|_| {
+        let mut steps = Vec::new();
+        if let Some((_, generator)) = events.as_mut().filter(|_| clients.first() == Some(name)) {
+            let creations = generator.creations(random);
+            steps.extend(creations.into_iter().map(|op| ClientStep { at_ms: options.start_ms, op }));
+        } else if events.is_some() {
+            at_ms += EVENTS_HEAD_START_MS;
+        }
+        steps.extend((0..count).map(|_| {
             at_ms += random.below(options.pause_ms_max + 1);
             value += 1;
-            let op = match missing.pop() {
+            if let Some((wish, generator)) = &mut events
+                && random.percent(wish.percent)
+            {
+                return ClientStep { at_ms, op: generator.next(random) };
+            }
+            let mut op = match missing.pop() {
                 Some(id) => submit(options, vec![create(options, id, value)]),
                 None => operation(options, value, random),
             };
+            if let (Some((_, generator)), Op::Submit { operations, .. }) = (&mut events, &mut op) {
+                operations.extend(generator.attached(random));
+            }
             ClientStep { at_ms, op }
-        });
-        Client { name: name.clone(), steps: steps.collect() }
+        }));
+        Client { name: name.clone(), steps }
     };
     clients.iter().map(client).collect()
 }
@@ -253,7 +279,7 @@ mod tests {
     fn written(op: &Op) -> &[Operation] {
         match op {
             Op::Submit { operations, .. } => operations,
-            Op::Read { .. } | Op::Peek { .. } | Op::Find { .. } | Op::Validate {} | Op::Reconcile { .. } => &[],
+            _ => &[],
         }
     }
 
@@ -287,6 +313,7 @@ mod tests {
                     Op::Validate {} | Op::Reconcile { .. } => "pass",
                     Op::Submit { operations, .. } if operations.len() > 1 => "several",
                     Op::Submit { .. } => "one",
+                    other => panic!("nobody asked for {other:?}"),
                 });
                 kinds.extend(written(op).iter().map(|operation| match operation {
                     Operation::Create { .. } => "create",
@@ -414,7 +441,7 @@ mod tests {
             refused(json!({ "entitys": 3 })),
             "unknown field `entitys`, expected one of `entities`, `reads_percent`, `links_percent`, \
              `passes_percent`, `text_bytes`, `generated_percent`, `keyed_percent`, `keys`, `retries`, `start_ms`, \
-             `pause_ms_max`"
+             `pause_ms_max`, `events`"
         );
         assert!(refused(json!({ "entities": "three" })).contains("expected u64"));
     }

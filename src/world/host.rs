@@ -173,7 +173,15 @@ impl Host {
     /// Records and counts a decision of a core that mattered. Its name is the leading identifier of its `Debug` text,
     /// in snake case.
     pub fn mark(&self, core: &str, mark: &dyn fmt::Debug) {
-        self.observe(core, What::Mark, mark);
+        self.mark_as(core, mark_name(&format!("{mark:?}")), mark);
+    }
+
+    /// The same under another name, where cores have one word for different things.
+    pub fn mark_as(&self, core: &str, name: String, mark: &dyn fmt::Debug) {
+        if !self.lifeline.is_cut() {
+            *self.shared.state().recorder.marks.entry(name).or_default() += 1;
+            self.observe(core, What::Mark, mark);
+        }
     }
 
     fn observe(&self, core: &str, what: What, value: &dyn fmt::Debug) {
@@ -182,11 +190,7 @@ impl Host {
         }
         // Before the lock is taken: formatting is the software's code.
         let text = format!("{value:?}");
-        let mut state = self.shared.state();
-        if what == What::Mark {
-            *state.recorder.marks.entry(mark_name(&text)).or_default() += 1;
-        }
-        state.recorder.core(self.shared.clock.now_ms(), self.name(), what, format!("{core} {text}"));
+        self.shared.state().recorder.core(self.shared.clock.now_ms(), self.name(), what, format!("{core} {text}"));
     }
 }
 

@@ -10,7 +10,7 @@ use stores::{GraphError, GraphStore};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::event::{Content, Payload};
+use crate::event::{Content, Event, Payload};
 use crate::executor::{LanesExecutor, Outlet};
 use crate::lanes::{Answer, Applied, Config, Ended, Input, Lanes, Poison, Rejection, RequestId, Scope, Status};
 use crate::log::{EventLog, LogError, PAGE_MAX};
@@ -194,6 +194,12 @@ impl Projector {
         };
         let applied = shown >= sequence;
         Ok(Barrier { applied, degraded: !applied, sequence: Some(shown), poison: poison.filter(|_| !applied) })
+    }
+
+    /// Tells it of events that somebody heard of elsewhere, on a bus for example: in whatever order, however often, and
+    /// perhaps not all of them. That makes it faster and nothing else: the log is read all the same.
+    pub fn hear(&self, events: Vec<Arc<Event>>) {
+        self.core.send(Input::Deliver { events });
     }
 
     /// Rebuilds a resource or all of them from the log. Takes as long as that does, and goes on if the caller leaves.

@@ -153,8 +153,12 @@ impl ProjectionModel {
                 Report::Listed { resources: behind.collect(), more: false }
             }
             Asked::Raise => {
-                let projection = &mut Arc::make_mut(&mut state.graph).projection;
-                projection.generation += u64::from(!projection.rebuilding);
+                let graph = Arc::make_mut(&mut state.graph);
+                let top = graph.marks.values().map(|mark| mark.generation).max().unwrap_or(0);
+                let projection = &mut graph.projection;
+                if !projection.rebuilding {
+                    projection.generation = projection.generation.max(top) + 1;
+                }
                 projection.rebuilding = true;
                 Report::Raised(projection.generation)
             }

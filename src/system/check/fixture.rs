@@ -82,7 +82,8 @@ pub struct Run {
     pub counters: String,
     /// What becomes of the dumps.
     pub damage: Option<fn(&mut BTreeMap<String, String>)>,
-    at_ms: u64,
+    /// The time of what was told last.
+    pub at_ms: u64,
     begun: u64,
 }
 

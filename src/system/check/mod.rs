@@ -10,6 +10,7 @@ mod identity;
 mod linearizable;
 mod liveness;
 mod metrics;
+pub mod projection;
 mod repairs;
 mod sequence;
 
@@ -52,6 +53,11 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
         Box::new(Identity),
         Box::new(Audit),
     ]
+}
+
+/// Those that judge a run in which nobody sends a transaction.
+pub fn without_transactions() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
+    vec![Box::new(Liveness)]
 }
 
 /// The stores after the run, for a check of `property`, or its verdict if they cannot be read: whatever it promises,

@@ -41,7 +41,7 @@
 //! partial, and the new one afterwards.
 //!
 //! Reconciliation is the same without the raising of all: the stream is folded as far as the mark
-//! says, and what differs is put right.
+//! says, and what differs is put right. Where the log goes on behind the mark, the lane does.
 
 mod accept;
 mod campaign;

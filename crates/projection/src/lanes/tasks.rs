@@ -39,7 +39,7 @@ impl Lanes {
         let lane = self.lanes.get_mut(resource).expect("just looked at");
         let task = lane.tasks.front_mut().expect("a task was read for");
         lane.applied = Some(found.applied.clone());
-        let Applied { sequence, generation, partial, .. } = found.applied;
+        let Applied { generation, partial, .. } = found.applied;
         let done = match task.kind {
             TaskKind::Edges(wanted) => generation >= wanted && !partial,
             TaskKind::Nodes(wanted) => generation >= wanted,
@@ -54,7 +54,6 @@ impl Lanes {
         task.gathered = Some(Gathered { found, state: State::default(), sequence: 0, poison: None });
         match kind {
             TaskKind::Nodes(wanted) if is_made => self.node_gathered(resource, wanted, None),
-            TaskKind::Reconcile if sequence == 0 => self.whole_gathered(now, resource, step),
             _ => self.fetch_more(resource, 0),
         }
     }
@@ -96,6 +95,11 @@ impl Lanes {
             gathered.sequence = sequence;
         }
         lane.heard = lane.heard.max(gathered.sequence);
+        if gathered.sequence == through && (more || events.last().is_some_and(|last| last.position.sequence > through)) {
+            // The log goes on, and perhaps nobody will tell: a graph that has forgotten what it had is behind a log that was
+            // read long ago.
+            lane.heard = lane.heard.max(through + 1);
+        }
         if !stopped && gathered.sequence < through {
             let after = gathered.sequence;
             return self.fetch_more(resource, after);

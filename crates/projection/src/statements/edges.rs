@@ -118,7 +118,10 @@ fn collect_stubs(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows,
     let mut count = 0;
     for id in ids(params)? {
         for node in find(graph, RESOURCE, id)? {
-            let is_stub = graph.properties(node)?.get("stub") == Some(&Value::Bool(true));
+            let properties = graph.properties(node)?;
+            let is_stub = properties.get("stub") == Some(&Value::Bool(true));
+            // As the text does: of two who take the last two links away at once, one has to come second.
+            graph.set_properties(node, properties)?;
             if is_stub && graph.edges(node, REFERENCES, Direction::In)?.is_empty() {
                 graph.delete(node)?;
                 count += 1;

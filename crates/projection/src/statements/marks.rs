@@ -152,21 +152,29 @@ pub static CHECKPOINT: Statement = Statement {
     },
 };
 
-/// Raises the generation of all and writes down that a rebuild is under way, unless one is; returns
-/// the generation.
+/// Raises the generation of all above that of every resource, and writes down that a rebuild is under way, unless one is;
+/// returns the generation. A resource that was rebuilt alone is ahead of the others, and must not be taken for one that this
+/// rebuild has been to.
 pub static RAISE_GENERATION: Statement = Statement {
     name: "raise_generation",
     cypher: "MERGE (p:Projection {key: 'projection'}) \
              ON CREATE SET p.generation = 0, p.rebuilding = false, p.position = 0 \
              SET p.key = 'projection' WITH p \
-             SET p.generation = CASE WHEN p.rebuilding THEN p.generation ELSE p.generation + 1 END, \
+             OPTIONAL MATCH (m:Applied) WITH p, coalesce(max(m.generation), 0) AS top \
+             SET p.generation = CASE WHEN p.rebuilding THEN p.generation \
+             WHEN top > p.generation THEN top + 1 ELSE p.generation + 1 END, \
              p.rebuilding = true RETURN p.generation AS generation",
     columns: &["generation"],
     run: |graph, _| {
+        let mut top = 0;
+        for mark in graph.scan(APPLIED)? {
+            top = top.max(graph.properties(mark)?.get("generation").and_then(Value::as_int).unwrap_or(0));
+        }
         about_itself(graph, "generation", |properties| {
             let under_way = properties.get("rebuilding") == Some(&Value::Bool(true));
             let before = properties.get("generation").and_then(Value::as_int).unwrap_or(0);
-            properties.insert("generation".to_owned(), Value::Int(before + i64::from(!under_way)));
+            let raised = if under_way { before } else { before.max(top) + 1 };
+            properties.insert("generation".to_owned(), Value::Int(raised));
             properties.insert("rebuilding".to_owned(), Value::Bool(true));
         })
     },

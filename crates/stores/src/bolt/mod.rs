@@ -17,3 +17,5 @@ mod pool;
 mod schema;
 mod tls;
 mod value;
+
+pub use schema::PROBE_VALUE;

@@ -7,7 +7,7 @@ use crate::Uniqueness;
 
 /// The value that probes use. One for all: a node that an interrupted probe left behind
 /// makes the next one fail as it should.
-pub(super) const PROBE_VALUE: &str = "squall-uniqueness-probe";
+pub const PROBE_VALUE: &str = "squall-uniqueness-probe";
 
 /// Creates the constraint where it is missing. Neo4j from 4.4, ArcadeDB.
 pub(super) fn create_constraint(uniqueness: &Uniqueness) -> String {

@@ -1,0 +1,142 @@
+//! What was rebuilt is what a replay of the log makes.
+
+use super::super::CoordinatorRecord;
+use super::{Scene, difference};
+use crate::check::{Checker, Verdict, Violation};
+use crate::history::EventKind;
+use crate::system::operation::{Op, Ret};
+
+/// A resource that comes out of a rebuild is what its stream says up to its mark, which did not go back. A rebuild that says
+/// that it has ended, and failed nowhere, has raised the generation of all that it was asked for, and left none partial.
+#[derive(Clone, Copy, Debug)]
+pub struct Rebuild;
+
+impl Checker<CoordinatorRecord> for Rebuild {
+    fn name(&self) -> &'static str {
+        "rebuild_equals_replay"
+    }
+
+    fn check(&self, record: &CoordinatorRecord) -> Verdict {
+        let scene = match Scene::of(self.name(), record) {
+            Ok(scene) => scene,
+            Err(verdict) => return verdict,
+        };
+        let mut verdict = Verdict { checked: scene.moments.len() as u64, ..Verdict::default() };
+        scene.walk(|moment, before, picture| {
+            for (resource, before) in before.marks.iter().filter(|_| !moment.sighting.by_hand) {
+                let mark = &picture.marks[resource];
+                let rebuilt = mark.generation > before.generation || before.partial;
+                if !rebuilt || mark.partial || before.sequence > scene.streams.get(resource).map_or(0, Vec::len) as u64 {
+                    continue;
+                }
+                verdict.checked += 1;
+                let (said, own) = (scene.said(resource, mark.sequence), picture.own.get(resource).cloned());
+                let own = own.unwrap_or_default();
+                if said.own != own {
+                    verdict.violations.push(
+                        Violation::new(self.name(), "a rebuild made something else than a replay does")
+                            .at_step(moment.step)
+                            .expected(format!("{resource} as its first {} events make it", mark.sequence))
+                            .actual("something else:")
+                            .details(difference(&said.own, &own)),
+                    );
+                }
+                if mark.sequence < before.sequence {
+                    verdict.violations.push(
+                        Violation::new(self.name(), "a rebuild lost what was applied")
+                            .at_step(moment.step)
+                            .expected(format!("{resource} at {} or behind", before.sequence))
+                            .actual(mark.sequence.to_string()),
+                    );
+                }
+            }
+        });
+        self.judge_answers(&scene, &mut verdict);
+        verdict.violations.truncate(1);
+        verdict
+    }
+}
+
+impl Rebuild {
+    fn judge_answers(&self, scene: &Scene<'_>, verdict: &mut Verdict) {
+        let events = scene.record.history.events();
+        for (index, event) in events.iter().enumerate() {
+            let EventKind::Ok(Ret::Ended(done)) = &event.kind else { continue };
+            let asked = events[..index].iter().rfind(|before| before.op == event.op);
+            let Some(asked) = asked.filter(|asked| matches!(asked.kind, EventKind::Invoke(Op::Rebuild(_)))) else { continue };
+            if done.ended.failed > 0 {
+                continue;
+            }
+            let (before, after) = (scene.at(asked.at.0.saturating_sub(1)), scene.at(event.at.0));
+            if done.resource.is_none() && before.rebuilding {
+                // It is the one that was under way already, and may have been to some.
+                continue;
+            }
+            let meant = before.marks.iter().filter(|(id, _)| done.resource.as_ref().is_none_or(|one| one == *id));
+            for (resource, old) in meant {
+                verdict.checked += 1;
+                let new = &after.marks[resource];
+                if new.generation <= old.generation || new.partial {
+                    verdict.violations.push(
+                        Violation::new(self.name(), "a rebuild that ended did not rebuild")
+                            .at_step(index as u64)
+                            .expected(format!("{resource} of a generation above {}", old.generation))
+                            .actual(format!("{new:?}")),
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use projection::lanes::Ended;
+
+    use super::super::fixture::{Tale, caught, passed};
+    use super::*;
+    use crate::system::projection::operation::{Done, Whole};
+
+    fn raised(tale: &Tale) -> crate::system::projection::picture::Picture {
+        let mut shown = tale.shown.clone();
+        shown.marks.get_mut(&tale.first()).unwrap().generation += 1;
+        shown
+    }
+
+    #[test]
+    fn a_rebuild_that_clears_or_changes_a_resource_is_caught() {
+        let key = "a rebuild made something else than a replay does";
+        caught(&Rebuild, key, |tale| {
+            let mut shown = raised(tale);
+            shown.own.remove(&tale.first());
+            tale.see(shown, false);
+        });
+        passed(&Rebuild, |tale| tale.see(raised(tale), false));
+    }
+
+    #[test]
+    fn a_rebuild_that_forgets_live_events_is_caught() {
+        caught(&Rebuild, "a rebuild lost what was applied", |tale| {
+            let mut shown = raised(tale);
+            let mark = shown.marks.get_mut(&tale.first()).unwrap();
+            mark.sequence -= 1;
+            let said = tale.said(&tale.first(), mark.sequence);
+            shown.own.insert(tale.first(), said);
+            tale.see(shown, false);
+        });
+    }
+
+    #[test]
+    fn a_rebuild_that_only_says_so_is_caught() {
+        let ended = Ended { resources: 1, differing: 0, failed: 0 };
+        let rebuild = |tale: &mut Tale, raise: bool| {
+            let op = tale.run.invoke(Op::Rebuild(Whole { resource: Some(tale.first()), ..Whole::default() }));
+            if raise {
+                tale.see(raised(tale), false);
+            }
+            tale.run.ok(op, Ret::Ended(Box::new(Done { resource: Some(tale.first()), ended })));
+        };
+        passed(&Rebuild, |tale| rebuild(tale, true));
+        caught(&Rebuild, "a rebuild that ended did not rebuild", |tale| rebuild(tale, false));
+    }
+}

@@ -1,0 +1,175 @@
+//! Somebody who looks at the graph at every commit, and writes down what has changed of the projection.
+//!
+//! What the projection promises, it promises for every moment: a mark tells the truth when it is written and not only when
+//! everything has come to rest. Readers may come at any time, so checks have to see every state that one could see.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use graph::{EntityId, Snapshot};
+use serde::{Deserialize, Serialize};
+use stores::memory::MemoryGraph;
+
+use super::picture::{Mark, Picture};
+use crate::record::{TraceEvent, What};
+use crate::world::Host;
+
+/// What stands before a sighting in a trace.
+const CORE: &str = "graph";
+
+/// What has changed since the last look.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sighting {
+    /// Whether nobody committed: somebody changed the graph by hand, or it has forgotten.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
+    /// What is a resource's own, of those of which it changed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub own: BTreeMap<EntityId, Snapshot>,
+    /// All stubs, if one came or went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stubs: Option<BTreeSet<String>>,
+    /// The marks that moved; one that is not there is at the very beginning.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub marks: BTreeMap<EntityId, Mark>,
+    /// Up to where the log was applied, if the projection has written it down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    /// Whether a rebuild of all is under way, if one began or ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuilding: Option<bool>,
+}
+
+/// As it stands in a trace, and is read back.
+impl fmt::Debug for Sighting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).expect("a sighting has text keys"))
+    }
+}
+
+impl Sighting {
+    /// What one sees that differs from what was seen before; `None` if nothing does.
+    pub fn between(before: &Picture, after: &Picture, by_hand: bool) -> Option<Sighting> {
+        let sighting = Sighting {
+            by_hand: false,
+            own: changed(&before.own, &after.own),
+            stubs: (before.stubs != after.stubs).then(|| after.stubs.clone()),
+            marks: changed(&before.marks, &after.marks),
+            position: (before.position != after.position).then_some(after.position),
+            rebuilding: (before.rebuilding != after.rebuilding).then_some(after.rebuilding),
+        };
+        (sighting != Sighting::default()).then_some(Sighting { by_hand, ..sighting })
+    }
+
+    /// Makes what was seen before what is seen now.
+    pub fn apply(self, picture: &mut Picture) {
+        picture.own.extend(self.own);
+        picture.stubs = self.stubs.unwrap_or(std::mem::take(&mut picture.stubs));
+        picture.marks.extend(self.marks);
+        picture.position = self.position.unwrap_or(picture.position);
+        picture.rebuilding = self.rebuilding.unwrap_or(picture.rebuilding);
+    }
+
+    /// The sighting that an event of a trace is, if it is one.
+    pub fn read(event: &TraceEvent) -> Option<Sighting> {
+        let text = event.text.strip_prefix(CORE)?.strip_prefix(' ')?;
+        (event.what == What::Effect).then(|| serde_json::from_str(text).ok()).flatten()
+    }
+
+    /// The event of a trace that it is.
+    #[cfg(test)]
+    pub fn event(&self, at_ms: u64) -> TraceEvent {
+        let host = crate::system::GRAPH.to_owned();
+        TraceEvent { at_ms, host, what: What::Effect, text: format!("{CORE} {self:?}") }
+    }
+}
+
+fn changed<T: Clone + Default + PartialEq>(
+    before: &BTreeMap<EntityId, T>,
+    after: &BTreeMap<EntityId, T>,
+) -> BTreeMap<EntityId, T> {
+    let new = after.iter().filter(|(id, value)| before.get(*id) != Some(*value));
+    let gone = before.iter().filter(|(id, value)| **value != T::default() && !after.contains_key(*id));
+    let gone = gone.map(|(id, _)| (id.clone(), T::default()));
+    new.map(|(id, value)| (id.clone(), value.clone())).chain(gone).collect()
+}
+
+/// Looks at a graph, and remembers what it saw last.
+#[derive(Clone)]
+pub struct Watch {
+    graph: MemoryGraph,
+    last: Arc<Mutex<Picture>>,
+}
+
+impl Watch {
+    /// Somebody who has not looked yet.
+    pub fn new(graph: MemoryGraph) -> Watch {
+        Watch { graph, last: Arc::default() }
+    }
+
+    /// Looks, and has the host write down what has changed.
+    pub fn look(&self, host: &Host, by_hand: bool) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = Picture::of(&self.graph.snapshot());
+        // What is gone is remembered as nothing, so that it does not go again and again.
+        for id in last.own.keys() {
+            now.own.entry(id.clone()).or_default();
+        }
+        for id in last.marks.keys() {
+            now.marks.entry(id.clone()).or_default();
+        }
+        if let Some(sighting) = Sighting::between(&last, &now, by_hand) {
+            host.effect(CORE, &sighting);
+        }
+        *last = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> EntityId {
+        EntityId::new(text).unwrap()
+    }
+
+    fn picture(sequence: u64, stubs: &[&str]) -> Picture {
+        Picture {
+            own: BTreeMap::new(),
+            stubs: stubs.iter().map(|stub| (*stub).to_owned()).collect(),
+            marks: BTreeMap::from([(id("r1"), Mark { sequence, ..Mark::default() })]),
+            position: 7,
+            rebuilding: false,
+        }
+    }
+
+    #[test]
+    fn only_what_changed_is_written_down_and_it_can_be_read_back() {
+        let (before, after) = (picture(1, &["s"]), picture(2, &[]));
+        assert_eq!(Sighting::between(&before, &before, true), None);
+        let sighting = Sighting::between(&before, &after, false).expect("something changed");
+        assert_eq!(format!("{sighting:?}"), r#"{"stubs":[],"marks":{"r1":{"sequence":2,"generation":0}}}"#);
+        let read = Sighting::read(&sighting.event(5)).expect("it is one");
+        assert_eq!(read, sighting);
+        let mut seen = before;
+        read.apply(&mut seen);
+        assert_eq!(seen, after);
+    }
+
+    #[test]
+    fn what_is_gone_is_seen_to_go() {
+        let before = picture(1, &[]);
+        let sighting = Sighting::between(&before, &Picture { position: 7, ..Picture::default() }, true).expect("it went");
+        assert!(sighting.by_hand);
+        assert_eq!(sighting.marks[&id("r1")], Mark::default());
+    }
+
+    #[test]
+    fn other_events_are_no_sightings() {
+        let event = |what, text: &str| TraceEvent { at_ms: 1, host: "graph".to_owned(), what, text: text.to_owned() };
+        assert_eq!(Sighting::read(&event(What::Effect, "lanes Do")), None);
+        assert_eq!(Sighting::read(&event(What::Mark, "graph {}")), None);
+    }
+}
