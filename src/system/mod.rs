@@ -18,9 +18,9 @@ mod workload;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use ::projection::lanes;
 use coordinator::commit::Mark;
 use coordinator::{collection, reconcile, retention};
-use ::projection::lanes;
 use graph::EntityId;
 use serde::Deserialize;
 use stores::memory::MemoryGraph;
@@ -35,9 +35,9 @@ use crate::sut::{Exit, HostSpec, LocalFuture, Outcome, System};
 use crate::world::{ClientHost, Disks, Host};
 
 pub use operation::{Op, Ret};
-use projection::{Delivery, PROJECTORS};
 use projection::harm::Planned;
 use projection::watch::Watch;
+use projection::{Delivery, PROJECTORS};
 
 /// The coordinator's host.
 const COORDINATOR: &str = "coordinator";
@@ -214,7 +214,8 @@ impl System for BiStore {
     fn hosts(&self) -> Vec<HostSpec> {
         // Where there is no projection, what profiles have always drawn stays what it was.
         let appends = (self.options.projectors > 0).then_some(&APPEND);
-        let points = EFFECTS.iter().chain(appends).flat_map(|effect| ["before", "after"].map(|when| format!("{effect}.{when}")));
+        let points =
+            EFFECTS.iter().chain(appends).flat_map(|effect| ["before", "after"].map(|when| format!("{effect}.{when}")));
         let coordinator = HostSpec { points: points.collect(), files: FILES.to_vec(), ..HostSpec::new(COORDINATOR) };
         let graph = HostSpec { passes: vec![hosts::AFTER_COMMIT.to_owned()], forgets: true, ..HostSpec::new(GRAPH) };
         let projectors = PROJECTORS[..self.options.projectors].iter().map(|name| projection::hosts::spec(name));
@@ -237,9 +238,7 @@ impl System for BiStore {
         match host.name() {
             GRAPH => Box::pin(hosts::graph(host, self.graph.clone(), self.watch.clone(), self.options.clone())),
             COORDINATOR => Box::pin(hosts::coordinator(host, self.options.clone())),
-            name if PROJECTORS.contains(&name) => {
-                Box::pin(projection::hosts::projector(host, self.options.clone()))
-            }
+            name if PROJECTORS.contains(&name) => Box::pin(projection::hosts::projector(host, self.options.clone())),
             name => panic!("{name} is not a host of this system"),
         }
     }

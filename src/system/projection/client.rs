@@ -109,16 +109,11 @@ async fn write(
 
 /// Sends events once, or twice at the same time if a fault says so. Of two answers that differ in more than who came first,
 /// the one is wrong.
-async fn send(
-    client: &ClientHost,
-    coordinator: &Coordinator,
-    order: &events::Append,
-) -> Result<Outcomes, LogError> {
+async fn send(client: &ClientHost, coordinator: &Coordinator, order: &events::Append) -> Result<Outcomes, LogError> {
     if !client.duplicating() {
         return coordinator.append(order).await;
     }
-    let (first, second) =
-        futures_util::future::join(coordinator.append(order), coordinator.append(order)).await;
+    let (first, second) = futures_util::future::join(coordinator.append(order), coordinator.append(order)).await;
     match (first, second) {
         (Ok(Outcomes::New(one) | Outcomes::Repeated(one)), Ok(Outcomes::New(other) | Outcomes::Repeated(other))) => {
             assert_eq!(one, other, "events were placed twice");
@@ -128,7 +123,13 @@ async fn send(
         | (_, Ok(placed @ (Outcomes::New(_) | Outcomes::Repeated(_)))) => Ok(placed),
         (Err(first), Err(second)) => Err(if second.is_unknown() { second } else { first }),
         // What was refused to the one may yet happen by the other.
-        (Err(error), Ok(refused)) | (Ok(refused), Err(error)) => if error.is_unknown() { Err(error) } else { Ok(refused) },
+        (Err(error), Ok(refused)) | (Ok(refused), Err(error)) => {
+            if error.is_unknown() {
+                Err(error)
+            } else {
+                Ok(refused)
+            }
+        }
         (Ok(refused), Ok(_)) => Ok(refused),
     }
 }

@@ -82,7 +82,7 @@ impl Sighting {
     #[cfg(test)]
     pub fn event(&self, at_ms: u64) -> TraceEvent {
         let host = crate::system::GRAPH.to_owned();
-        TraceEvent { at_ms, host, what: What::Effect, text: format!("{CORE} {self:?}") }
+        TraceEvent { at_ms, host, what: What::Effect, text: format!("{CORE} {self:?}"), message: None }
     }
 }
 
@@ -161,14 +161,21 @@ mod tests {
     #[test]
     fn what_is_gone_is_seen_to_go() {
         let before = picture(1, &[]);
-        let sighting = Sighting::between(&before, &Picture { position: 7, ..Picture::default() }, true).expect("it went");
+        let sighting =
+            Sighting::between(&before, &Picture { position: 7, ..Picture::default() }, true).expect("it went");
         assert!(sighting.by_hand);
         assert_eq!(sighting.marks[&id("r1")], Mark::default());
     }
 
     #[test]
     fn other_events_are_no_sightings() {
-        let event = |what, text: &str| TraceEvent { at_ms: 1, host: "graph".to_owned(), what, text: text.to_owned() };
+        let event = |what, text: &str| TraceEvent {
+            at_ms: 1,
+            host: "graph".to_owned(),
+            what,
+            text: text.to_owned(),
+            message: None,
+        };
         assert_eq!(Sighting::read(&event(What::Effect, "lanes Do")), None);
         assert_eq!(Sighting::read(&event(What::Mark, "graph {}")), None);
     }

@@ -76,7 +76,12 @@ pub struct Generator<'w> {
 impl<'w> Generator<'w> {
     /// One that has drawn nothing.
     pub fn new(wish: &'w Wish, retries: u32) -> Generator<'w> {
-        Generator { wish, retries, planned: vec![0; usize::try_from(wish.resources).expect("at most a thousand")], attached: 0 }
+        Generator {
+            wish,
+            retries,
+            planned: vec![0; usize::try_from(wish.resources).expect("at most a thousand")],
+            attached: 0,
+        }
     }
 
     /// The operations that create the resources, all of them with both annotations: whoever comes later finds something.
@@ -266,9 +271,29 @@ mod tests {
             }
         }
         let wanted = [
-            "Annotated", "Archived", "Cloned", "Created", "Edited", "Malformed", "Removed", "Schema", "Tagged",
-            "Unarchived", "Unknown", "Untagged", "Updated", "Word", "a link to itself", "expected", "mend false",
-            "mend true", "rebuild false", "rebuild true", "several links", "status", "view",
+            "Annotated",
+            "Archived",
+            "Cloned",
+            "Created",
+            "Edited",
+            "Malformed",
+            "Removed",
+            "Schema",
+            "Tagged",
+            "Unarchived",
+            "Unknown",
+            "Untagged",
+            "Updated",
+            "Word",
+            "a link to itself",
+            "expected",
+            "mend false",
+            "mend true",
+            "rebuild false",
+            "rebuild true",
+            "several links",
+            "status",
+            "view",
         ];
         assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), wanted);
     }

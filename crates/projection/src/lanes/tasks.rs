@@ -95,7 +95,8 @@ impl Lanes {
             gathered.sequence = sequence;
         }
         lane.heard = lane.heard.max(gathered.sequence);
-        if gathered.sequence == through && (more || events.last().is_some_and(|last| last.position.sequence > through)) {
+        if gathered.sequence == through && (more || events.last().is_some_and(|last| last.position.sequence > through))
+        {
             // The log goes on, and perhaps nobody will tell: a graph that has forgotten what it had is behind a log that was
             // read long ago.
             lane.heard = lane.heard.max(through + 1);

@@ -39,9 +39,9 @@ impl Checker<CoordinatorRecord> for Barrier {
             };
             verdict.checked += 1;
             if let Some((key, expected, actual)) = wrong(&scene, event.at.0, seen) {
-                verdict.violations.push(
-                    Violation::new(self.name(), key).at_step(index as u64).expected(expected).actual(actual),
-                );
+                verdict
+                    .violations
+                    .push(Violation::new(self.name(), key).at_step(index as u64).expected(expected).actual(actual));
             }
         }
         verdict

@@ -105,7 +105,9 @@ impl Tale {
         let id = EntityId::new(format!("{}1", self.cast.annotation)).unwrap();
         match what {
             "created" => Happening::Created("name".to_owned()),
-            "annotated" => Happening::Annotated { id, body: vec![Item::Link(self.name(2)), Item::Text("t".to_owned())] },
+            "annotated" => {
+                Happening::Annotated { id, body: vec![Item::Link(self.name(2)), Item::Text("t".to_owned())] }
+            }
             "edited" => Happening::Edited { id, edits: vec![Edit::Add(Item::Link(self.name(3)))] },
             "remove" | "removed" => Happening::Removed(id),
             "tagged" => Happening::Tagged("T".to_owned()),
@@ -200,10 +202,9 @@ impl Tale {
         if let Some(damage) = self.damage {
             damage(&mut projection);
         }
-        record.dumps.extend(BTreeMap::from([
-            (dump::STORED_EVENTS.to_owned(), log),
-            (dump::PROJECTION.to_owned(), projection),
-        ]));
+        record
+            .dumps
+            .extend(BTreeMap::from([(dump::STORED_EVENTS.to_owned(), log), (dump::PROJECTION.to_owned(), projection)]));
         if let Some((behind, parked)) = self.at_rest {
             let status = super::health::tests::status(self.log.last().unwrap().position - behind, parked);
             record.dumps.insert(dump::PROJECTORS.to_owned(), format!("projector {status}\n"));

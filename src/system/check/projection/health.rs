@@ -148,7 +148,8 @@ pub(super) mod tests {
     fn a_lag_that_is_too_small_is_caught() {
         let claim = |tale: &mut Tale, lag_seconds: f64| {
             let first = tale.first();
-            let append = Append { resource: Some(first.clone()), events: vec![Happening::Updated], ..Append::default() };
+            let append =
+                Append { resource: Some(first.clone()), events: vec![Happening::Updated], ..Append::default() };
             let op = tale.run.invoke(Op::Append(append));
             tale.run.ok(op, Ret::Appended(Box::new(Appended { first: 7, last: 7, position: 99, seen: None })));
             said(tale, json!({ "lag": { "seconds": lag_seconds } }));

@@ -63,7 +63,8 @@ impl Checker<CoordinatorRecord> for MarkSoundness {
 
 /// Whether a graph has all that another has.
 fn has_all(own: &Snapshot, said: &Snapshot) -> bool {
-    said.nodes().iter().all(|node| own.nodes().contains(node)) && said.edges().iter().all(|edge| own.edges().contains(edge))
+    said.nodes().iter().all(|node| own.nodes().contains(node))
+        && said.edges().iter().all(|edge| own.edges().contains(edge))
 }
 
 /// The resources of which something changed.

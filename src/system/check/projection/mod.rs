@@ -117,9 +117,9 @@ impl<'a> Scene<'a> {
         for stored in &log {
             streams.entry(stored.event.position.resource.clone()).or_default().push(stored.event.clone());
         }
-        let moments = (0..).zip(&record.trace).filter_map(|(step, event)| {
-            Some(Moment { at_ms: event.at_ms, step, sighting: Sighting::read(event)? })
-        });
+        let moments = (0..)
+            .zip(&record.trace)
+            .filter_map(|(step, event)| Some(Moment { at_ms: event.at_ms, step, sighting: Sighting::read(event)? }));
         Ok(Scene { record, log, streams, moments: moments.collect(), folds: RefCell::default() })
     }
 

@@ -31,7 +31,8 @@ impl Checker<CoordinatorRecord> for NoEventLost {
         };
         let mut verdict = Verdict { checked: scene.log.len() as u64, ..Verdict::default() };
         verdict.violations.extend(self.disorder(&scene.log));
-        let by_id: BTreeMap<&str, &Stored> = scene.log.iter().map(|stored| (stored.event.id.0.as_str(), stored)).collect();
+        let by_id: BTreeMap<&str, &Stored> =
+            scene.log.iter().map(|stored| (stored.event.id.0.as_str(), stored)).collect();
         for operation in record.history.operations() {
             verdict.checked += 1;
             let wrong = match (operation.op, &operation.outcome) {
@@ -46,11 +47,12 @@ impl Checker<CoordinatorRecord> for NoEventLost {
                         })
                     });
                     let placed = last.is_some_and(|stored| stored.position == appended.position);
-                    (!there || !placed).then_some(("an acknowledged event is not where it was said to be", format!("{appended:?}")))
+                    (!there || !placed)
+                        .then_some(("an acknowledged event is not where it was said to be", format!("{appended:?}")))
                 }
                 (Op::Append(append), Outcome::Ok(Ret::Conflict { .. }) | Outcome::Fail) => {
-                    let written = (0..append.events.len()).map(|nth| event_id(operation.id, nth));
-                    let written = written.filter(|id| by_id.contains_key(id.as_str())).next();
+                    let mut written = (0..append.events.len()).map(|nth| event_id(operation.id, nth));
+                    let written = written.find(|id| by_id.contains_key(id.as_str()));
                     written.map(|id| ("an event was written that was refused", id))
                 }
                 (Op::Submit { operations, .. }, Outcome::Ok(Ret::Committed { .. })) => {
@@ -95,7 +97,12 @@ impl NoEventLost {
         let mut position = 0;
         for (index, stored) in log.iter().enumerate() {
             let wrong = |key: &str, expected: String| {
-                Some(Violation::new(self.name(), key).at_step(index as u64).expected(expected).actual(stored.to_string()))
+                Some(
+                    Violation::new(self.name(), key)
+                        .at_step(index as u64)
+                        .expected(expected)
+                        .actual(stored.to_string()),
+                )
             };
             if stored.position <= position {
                 return wrong("positions do not rise", format!("a position above {position}"));
@@ -104,7 +111,10 @@ impl NoEventLost {
             let place = &stored.event.position;
             let head = heads.entry(&place.resource).or_default();
             if place.sequence != *head + 1 {
-                return wrong("a stream has a gap or a duplicate", format!("event {} of {}", *head + 1, place.resource));
+                return wrong(
+                    "a stream has a gap or a duplicate",
+                    format!("event {} of {}", *head + 1, place.resource),
+                );
             }
             *head = place.sequence;
             if !ids.insert(&stored.event.id) {

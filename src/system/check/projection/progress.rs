@@ -32,7 +32,9 @@ impl Checker<CoordinatorRecord> for Progress {
             let expected = Mark { sequence: *sequence, generation: mark.generation, partial: false, parked };
             let key = match &mark {
                 _ if mark == expected => continue,
-                mark if mark.parked != parked => "a stream is parked where nothing stands in the way, or not where it does",
+                mark if mark.parked != parked => {
+                    "a stream is parked where nothing stands in the way, or not where it does"
+                }
                 mark if mark.partial => "a rebuild was not brought to its end",
                 _ => "a stream was not applied to its end",
             };

@@ -26,7 +26,8 @@ impl Checker<CoordinatorRecord> for Rebuild {
             for (resource, before) in before.marks.iter().filter(|_| !moment.sighting.by_hand) {
                 let mark = &picture.marks[resource];
                 let rebuilt = mark.generation > before.generation || before.partial;
-                if !rebuilt || mark.partial || before.sequence > scene.streams.get(resource).map_or(0, Vec::len) as u64 {
+                if !rebuilt || mark.partial || before.sequence > scene.streams.get(resource).map_or(0, Vec::len) as u64
+                {
                     continue;
                 }
                 verdict.checked += 1;
@@ -63,7 +64,9 @@ impl Rebuild {
         for (index, event) in events.iter().enumerate() {
             let EventKind::Ok(Ret::Ended(done)) = &event.kind else { continue };
             let asked = events[..index].iter().rfind(|before| before.op == event.op);
-            let Some(asked) = asked.filter(|asked| matches!(asked.kind, EventKind::Invoke(Op::Rebuild(_)))) else { continue };
+            let Some(asked) = asked.filter(|asked| matches!(asked.kind, EventKind::Invoke(Op::Rebuild(_)))) else {
+                continue;
+            };
             if done.ended.failed > 0 {
                 continue;
             }

@@ -35,7 +35,9 @@ impl Checker<CoordinatorRecord> for Tombstones {
                         let sequence = node.properties.get("seq").and_then(Value::as_int).unwrap_or(0);
                         removed.insert(node.id.clone(), sequence.unsigned_abs());
                     }
-                    let Some(at) = removed.get(&node.id).filter(|_| node.labels.contains("Annotation")) else { continue };
+                    let Some(at) = removed.get(&node.id).filter(|_| node.labels.contains("Annotation")) else {
+                        continue;
+                    };
                     verdict.checked += 1;
                     let stream = scene.streams.get(resource).map_or(&[][..], Vec::as_slice);
                     let added_again = stream.iter().any(|event| {
