@@ -87,6 +87,7 @@ fn warm_up<S: System>() {
         faults: Vec::new(),
         checks: Vec::new(),
         marks: Vec::new(),
+        reseed: None,
     };
     // Whether the system settles does not matter here; a panic is recorded, not raised.
     let _ = world::run::<S>(&plan, world::Options::default());

@@ -18,6 +18,7 @@ pub mod history;
 pub mod model_check;
 #[cfg(feature = "system")]
 pub mod mutants;
+pub mod pinpoint;
 pub mod plan;
 pub mod record;
 pub mod report;

@@ -4,6 +4,7 @@ mod adopt;
 mod failures;
 mod list;
 mod page;
+mod pinpoint;
 mod progress;
 mod replay;
 mod report;
@@ -91,6 +92,16 @@ pub enum Command {
                             itself failed"
     )]
     Report(ReportArgs),
+    /// Find the moment from which on a failure was hard to avoid
+    #[command(
+        after_help = "The run is kept up to a moment, and all chance after it drawn anew: how long messages take, what a \
+                            power cut leaves, and whether\neach fault that had not struck strikes at all. Where the share \
+                            of runs that still fail jumps is where to look.\n\nExamples:\n  \
+                            squall pinpoint failures/swarm-1f3c5a7b9d0e2468.capsule.json\n\n\
+                            Exit codes: 0 the failure does not show, 1 it does, 2 usage or input, 3 the harness itself \
+                            failed"
+    )]
+    Pinpoint(PinpointArgs),
     /// Turn a capsule into a scenario that `cargo test` runs from then on
     #[command(after_help = "Examples:\n  squall adopt failures/swarm-1f3c5a7b9d0e2468.capsule.json --name lost_ack")]
     Adopt(AdoptArgs),
@@ -212,6 +223,25 @@ pub struct ReportArgs {
     /// A run to put beside it, a capsule's or a scenario's [default: the nearest passing one that shrinking met]
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
+    /// How runs are isolated
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
+/// The arguments of `pinpoint`.
+#[derive(Args, Debug)]
+pub struct PinpointArgs {
+    /// The capsule
+    pub file: PathBuf,
+    /// How many times chance is drawn anew after each moment
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub runs: u64,
+    /// The page with the curve [default: beside the capsule]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How many runs at once [default: one a processor]
+    #[arg(long)]
+    pub jobs: Option<NonZero<usize>>,
     /// How runs are isolated
     #[command(flatten)]
     pub isolation: IsolationArgs,
@@ -381,6 +411,7 @@ pub fn dispatch<S: System>(command: Command) -> Ended {
         Command::Replay(arguments) => replay::replay::<S>(arguments),
         Command::Shrink(arguments) => shrink::command::<S>(arguments),
         Command::Report(arguments) => page::report::<S>(arguments),
+        Command::Pinpoint(arguments) => pinpoint::pinpoint::<S>(arguments),
         Command::Adopt(arguments) => adopt::adopt::<S>(arguments),
         Command::Sweep(arguments) => sweep::sweep::<S>(arguments),
         Command::List(arguments) => list::list::<S>(arguments),

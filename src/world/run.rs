@@ -21,7 +21,7 @@ use super::recorder::Recorder;
 use super::state::{Down, HostId, How, Shared, lock};
 use super::{SETTLER, WORLD};
 use crate::history::{ClientId, History};
-use crate::plan::{Place, Plan, Trigger};
+use crate::plan::{Place, Plan, Reseed, Trigger};
 use crate::record::{Points, REFUSED, Record};
 use crate::stream::Stream;
 use crate::sut::{Exit, System};
@@ -169,13 +169,15 @@ struct World<'a, S: System> {
     busy: Rc<RefCell<BTreeSet<HostId>>>,
     /// How many points each host had passed when all faults were ended.
     points: Points,
+    /// What is still to come of the plan's own.
+    reseed: Option<Reseed>,
 }
 
 impl<'a, S: System> World<'a, S> {
     fn new(system: Arc<S>, plan: &'a Plan<S::Op>, cast: Cast, shared: &'a Arc<Shared>) -> World<'a, S> {
         let engine = Engine::new(shared.clone(), Stream::new(plan.seed, "turmoil").bits(), plan.network.tick_ms);
         let (history, busy) = (Rc::default(), Rc::default());
-        World { system, plan, cast, shared, engine, history, busy, points: Points::new() }
+        World { system, plan, cast, shared, engine, history, busy, points: Points::new(), reseed: plan.reseed }
     }
 
     fn run(mut self) -> Record<S::Op, S::Ret> {
@@ -283,6 +285,9 @@ impl<'a, S: System> World<'a, S> {
         self.engine.collect();
         {
             let mut state = self.shared.state();
+            if let Some(Reseed { seed, .. }) = self.reseed.take_if(|reseed| reseed.at_ms <= now_ms) {
+                state.reseed(seed);
+            }
             state.heal(now_ms);
             state.keep_images(now_ms);
             for fault in state.faults.due(now_ms) {

@@ -104,7 +104,7 @@ impl Shared {
             lifeline: Lifeline::default(),
             disk: None,
             owed: Duration::ZERO,
-            entropy: Stream::new(seed, &format!("entropy/{name}")),
+            entropy: entropy(seed, name),
             damage: Vec::new(),
             forgets: Vec::new(),
             passed: BTreeMap::new(),
@@ -187,7 +187,7 @@ impl Shared {
         if let Some(disk) = &state.hosts[host.0].disk {
             return disk.clone();
         }
-        let disk = Disk::new(Stream::new(state.seed, &format!("disk/{}", self.name(host))).bits());
+        let disk = Disk::new(disk_seed(state.seed, self.name(host)));
         // Weak, since the disk is part of what it refers to.
         let shared = Arc::downgrade(self);
         disk.observe(Box::new(move |operation| {
@@ -203,6 +203,14 @@ impl Shared {
         state.hosts[host.0].disk = Some(disk.clone());
         disk
     }
+}
+
+fn entropy(seed: u64, host: &str) -> Stream {
+    Stream::new(seed, &format!("entropy/{host}"))
+}
+
+fn disk_seed(seed: u64, host: &str) -> u64 {
+    Stream::new(seed, &format!("disk/{host}")).bits()
 }
 
 /// The time since the Unix epoch on a clock that is wrong by so much. There is no time before it.
@@ -351,6 +359,19 @@ impl State {
             self.event(host, format!("{verdict:?}: {kind:?} {path} at {offset}, {len} bytes"), now_ms);
         }
         verdict
+    }
+
+    /// From here on chance is another seed's: all streams, and whether a fault strikes that has not yet.
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+        self.network.reseed(seed);
+        self.faults.reseed(seed);
+        for host in &mut self.hosts {
+            host.entropy = entropy(seed, &host.name);
+            if let Some(disk) = &host.disk {
+                disk.reseed(disk_seed(seed, &host.name));
+            }
+        }
     }
 
     /// Applies a fault.

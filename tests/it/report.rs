@@ -65,3 +65,20 @@ fn a_passing_run_can_be_shown_beside_another() {
     assert_eq!(data["against"]["outcome"], "passes");
     assert!(data["against"]["plan"].as_array().is_some_and(|rows| rows.iter().any(|row| row["left"] != row["right"])));
 }
+
+#[test]
+fn what_a_plan_alone_leads_to_has_no_moment_at_which_it_became_inevitable() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let failures = folder.path().join("failures");
+    let rung = run(&["run", "canary", "--seeds", "0", "--no-report", "--failures", text(&failures)]);
+    let last = rung.stdout.lines().last().expect("it says what to type next");
+    let capsule = last.strip_prefix("squall replay ").expect("it is a command");
+    let page = folder.path().join("curve.html");
+    let pointed = run(&["pinpoint", capsule, "--runs", "4", "-o", text(&page)]);
+    assert_eq!(pointed.code, 1, "{}", pointed.stderr);
+    assert!(pointed.stdout.contains("the plan alone leads there"), "{}", pointed.stdout);
+    let curve = &data(&page)["curve"];
+    assert_eq!((&curve["runs"], &curve["jump"]), (&4.into(), &Value::Null));
+    let points = curve["points"].as_array().expect("points");
+    assert!(!points.is_empty() && points.iter().all(|point| point["failed"] == 4), "{curve}");
+}

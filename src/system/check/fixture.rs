@@ -304,6 +304,7 @@ impl Run {
                 faults: Vec::new(),
                 checks: self.checks.clone(),
                 marks: Vec::new(),
+                reseed: None,
             },
             history: self.history.clone(),
             trace: self.trace.clone(),
