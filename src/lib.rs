@@ -12,8 +12,10 @@ pub mod capsule;
 pub mod chain;
 pub mod check;
 pub mod cli;
+pub mod coverage;
 pub mod divergence;
 pub mod history;
+pub mod hunt;
 #[cfg(feature = "system")]
 pub mod model_check;
 #[cfg(feature = "system")]

@@ -3,6 +3,7 @@
 mod github;
 mod json;
 mod junit;
+mod markdown;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,8 @@ pub enum Format {
     Junit,
     /// The table, and annotations for GitHub's job page
     Github,
+    /// Markdown, for the summary of a job
+    Markdown,
 }
 
 impl Format {
@@ -34,7 +37,7 @@ impl Format {
     pub fn tell(self, text: &str) {
         match self {
             Format::Text | Format::Github => print!("{text}"),
-            Format::Json | Format::Junit => eprint!("{text}"),
+            Format::Json | Format::Junit | Format::Markdown => eprint!("{text}"),
         }
     }
 }
@@ -43,6 +46,8 @@ impl Format {
 pub struct Report {
     /// The system's name.
     pub system: &'static str,
+    /// What they reached of what there is, in a line.
+    pub reached: String,
     /// A row a scenario.
     pub rows: Vec<Row>,
     /// Real time the runs took.
@@ -82,7 +87,7 @@ impl Report {
 
     /// For people: all but the command to type next.
     fn text(&self) -> String {
-        let mut text = render(&self.rows, self.wall);
+        let mut text = render(&self.rows, self.wall) + &self.reached + "\n";
         if self.verified > 0 {
             let runs: u64 = self.rows.iter().map(|row| row.runs).sum();
             text += &format!("{} of {runs} runs verified: {} differences\n", self.verified, self.differences);
@@ -110,6 +115,7 @@ impl Report {
             Format::Github => print!("{}{}{}", self.text(), github::annotations(self), self.last_line()),
             Format::Json => println!("{}", json::document(self)),
             Format::Junit => print!("{}", junit::document(self)),
+            Format::Markdown => print!("{}", markdown::document(self)),
         }
     }
 }

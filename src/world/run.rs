@@ -22,7 +22,7 @@ use super::state::{Down, HostId, How, Shared, lock};
 use super::{SETTLER, WORLD};
 use crate::history::{ClientId, History};
 use crate::plan::{Place, Plan, Reseed, Trigger};
-use crate::record::{Points, REFUSED, Record};
+use crate::record::{Points, REFUSED, Record, Struck};
 use crate::stream::Stream;
 use crate::sut::{Exit, System};
 
@@ -374,6 +374,7 @@ impl<'a, S: System> World<'a, S> {
             fired: state.faults.fired_each(),
             marks: std::mem::take(&mut state.recorder.marks),
             points,
+            struck: struck(plan, &state.faults.fired_each(), &state.stages),
             points_at_crash: std::mem::take(&mut state.points_at_crash),
             exits: std::mem::take(&mut state.recorder.exits),
             refusals: std::mem::take(&mut state.recorder.refusals),
@@ -387,6 +388,16 @@ impl<'a, S: System> World<'a, S> {
             simulated_ms,
         }
     }
+}
+
+/// At which stages the faults took effect that did.
+fn struck<Op>(plan: &Plan<Op>, fired: &[bool], stages: &BTreeMap<usize, String>) -> Struck {
+    let mut struck = Struck::new();
+    for (index, stage) in stages.iter().filter(|(index, _)| fired[**index]) {
+        let kind = plan.faults[*index].fault.name().to_owned();
+        *struck.entry(kind).or_default().entry(stage.clone()).or_default() += 1;
+    }
+    struck
 }
 
 /// The life of one process of a host: the system's software, and what its supervisor does when it ends.

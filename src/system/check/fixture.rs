@@ -312,6 +312,7 @@ impl Run {
             fired: Vec::new(),
             marks: BTreeMap::new(),
             points: BTreeMap::new(),
+            struck: BTreeMap::new(),
             points_at_crash: BTreeMap::new(),
             exits: Vec::new(),
             refusals: Vec::new(),
