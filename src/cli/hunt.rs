@@ -29,8 +29,9 @@ pub fn hunt<S: System>(arguments: HuntArgs) -> Ended {
     let ground = ground::<S>()?;
     let setup = isolation.setup(jobs);
     let mut campaign = Campaign::<S>::start(setup).map_err(Failure::harness)?;
-    println!("hunting for {}; {}", shown(time), campaign.choice().sentence);
+    // Before it says that it has begun: who read that may interrupt it.
     interpose::process::catch_interrupts().map_err(Failure::harness)?;
+    println!("hunting for {}; {}", shown(time), campaign.choice().sentence);
 
     let mut hunt = Hunt::new(seed, sources.len(), Topology::of(&system));
     let mut failed: Vec<(Plan<S::Op>, Verdict)> = Vec::new();

@@ -171,6 +171,9 @@ pub struct RunArgs {
     /// How to tell what came out
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// A file to which the same is added in Markdown, whatever the format: for the page of a job
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
     /// How runs are isolated
     #[command(flatten)]
     pub isolation: IsolationArgs,

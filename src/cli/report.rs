@@ -7,13 +7,16 @@ mod markdown;
 #[cfg(test)]
 mod tests;
 
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
 use super::failures::Failed;
 use super::table::{Row, render};
-use super::{HARNESS, PASSED, VIOLATED};
+use super::{Failure, HARNESS, PASSED, VIOLATED};
 
 /// How `run` tells what came out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -106,6 +109,13 @@ impl Report {
             None if self.exit_code() == PASSED => format!("{}\n", console::style("passed").green().bold()),
             None => String::new(),
         }
+    }
+
+    /// Adds it to a file, in Markdown.
+    pub fn summarise(&self, path: &Path) -> Result<(), Failure> {
+        let file = fs::File::options().create(true).append(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(markdown::document(self).as_bytes()));
+        written.map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
     }
 
     /// Prints it.

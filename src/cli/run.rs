@@ -40,6 +40,7 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
         report: reports,
         no_report,
         format,
+        summary,
         isolation,
     } = arguments;
     let sources: Vec<Source<S>> = find(&scenarios)?;
@@ -105,6 +106,9 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     let reached = coverage.summary(&ground::<S>()?);
     let report = Report { reached, system: S::NAME, rows, wall, verified, differences, differing, missing, failures };
     report.print(format);
+    if let Some(summary) = summary {
+        report.summarise(&summary)?;
+    }
     match report.differing {
         Some(message) => Err(Failure { code: HARNESS, message }),
         None => Ok(report.exit_code()),

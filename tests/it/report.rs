@@ -38,7 +38,11 @@ fn a_failing_run_leaves_a_page_beside_its_capsule_unless_told_not_to() {
     assert!(first["event"].as_u64().is_some_and(|event| event < events as u64), "{first}");
 
     fs::remove_dir_all(&failures).expect("it can be removed");
-    assert_eq!(run(&[&arguments[..], &["--no-report"]].concat()).code, 1);
+    let summary = folder.path().join("summary.md");
+    fs::write(&summary, "before\n").expect("it can be written");
+    assert_eq!(run(&[&arguments[..], &["--no-report", "--summary", text(&summary)]].concat()).code, 1);
+    let summary = fs::read_to_string(&summary).expect("it is there");
+    assert!(summary.starts_with("before\n## squall: failed\n") && summary.contains("squall replay "), "{summary}");
     let mut files = fs::read_dir(&failures).expect("it is there").map(|file| file.expect("a file").path());
     assert!(files.all(|file| text(&file).ends_with(".capsule.json")));
 }
