@@ -10,6 +10,9 @@ use crate::report::{Curve, CurvePoint, Moment, Timeline};
 /// A share that rises by less than one in so many of the runs at once does not jump.
 const JUMP_ONE_IN: u64 = 4;
 
+/// How much of an event's text a line has room for.
+const TEXT_CHARS_MAX: usize = 100;
+
 /// The times up to `event` at which something happened but messages, disk operations and lines of a log. Never more than
 /// `most`: then they are spread evenly.
 pub fn moments(timeline: &Timeline, event: usize, most: usize) -> Vec<u64> {
@@ -38,15 +41,13 @@ fn spread(times: &[u64], most: usize) -> Vec<u64> {
     if times.len() <= most { times.to_vec() } else { (0..most).map(|n| times[step(n)]).collect() }
 }
 
-/// What happened at a time, in a line: of several things the one that matters most.
-pub fn describe(timeline: &Timeline, at_ms: u64) -> String {
+/// What happened at a time: of several things the one that matters most, and a line about it.
+pub fn describe(timeline: &Timeline, at_ms: u64) -> Option<(usize, String)> {
     let events = &timeline.events;
     let here = (0..timeline.len()).filter(|event| events.at_ms[*event] == at_ms);
-    let told = here.filter_map(|event| Some((rank(events.kind[event])?, event))).min();
-    told.map_or_else(String::new, |(_, event)| {
-        let text: String = timeline.texts[events.text[event]].chars().take(100).collect();
-        format!("{} {}", timeline.lanes[events.lane[event]].name, text)
-    })
+    let (_, event) = here.filter_map(|event| Some((rank(events.kind[event])?, event))).min()?;
+    let text: String = timeline.texts[events.text[event]].chars().take(TEXT_CHARS_MAX).collect();
+    Some((event, format!("{} {text}", timeline.lanes[events.lane[event]].name)))
 }
 
 /// Plans that are the same up to a time, that included, and differ by chance from there on. `None` keeps nothing.
@@ -91,7 +92,8 @@ mod tests {
     use super::*;
 
     fn points(failed: &[u64]) -> Vec<CurvePoint> {
-        let point = |(at_ms, failed): (u64, &u64)| CurvePoint { at_ms, failed: *failed, text: String::new() };
+        let point =
+            |(at_ms, failed): (u64, &u64)| CurvePoint { at_ms, event: None, failed: *failed, text: String::new() };
         (0..).step_by(10).zip(failed).map(point).collect()
     }
 
@@ -134,9 +136,10 @@ mod tests {
         assert_eq!(moments(&timeline, 5, 10), [5, 9, 12]);
         assert_eq!(moments(&timeline, 4, 10), [5, 9], "what follows the failure did not lead to it");
         assert_eq!(moments(&timeline, 5, 2), [5, 12]);
-        assert_eq!(describe(&timeline, 5), "a m", "a decision matters more than what led to it");
-        assert_eq!(describe(&timeline, 6), "");
-        let coarse = [(0, 0), (12, 8)].map(|(at_ms, failed)| CurvePoint { at_ms, failed, text: String::new() });
+        assert_eq!(describe(&timeline, 5), Some((2, "a m".to_owned())), "a decision matters more than what led to it");
+        assert_eq!(describe(&timeline, 6), None);
+        let coarse =
+            [(0, 0), (12, 8)].map(|(at_ms, failed)| CurvePoint { at_ms, event: None, failed, text: String::new() });
         assert_eq!(between(&coarse, &timeline, 5, 10), [5, 9]);
         assert_eq!(between(&points(&[3, 3]), &timeline, 5, 10), [] as [u64; 0]);
     }

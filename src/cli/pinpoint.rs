@@ -37,10 +37,14 @@ pub fn pinpoint<S: System>(arguments: PinpointArgs) -> Ended {
     let mut shares = |kept: &[Option<u64>]| -> Result<Vec<CurvePoint>, Failure> {
         let plans: Vec<Plan<S::Op>> = kept.iter().flat_map(|kept| futures(&capsule.plan, *kept, runs)).collect();
         let failed = count::<S>(&mut campaign, &plans, expected.fingerprint)?;
-        let point = |(kept, failed): (&Option<u64>, &[bool])| CurvePoint {
-            at_ms: kept.unwrap_or(0),
-            failed: failed.iter().filter(|failed| **failed).count() as u64,
-            text: kept.map_or_else(|| "nothing is kept but the plan".to_owned(), |at_ms| describe(timeline, at_ms)),
+        let point = |(kept, failed): (&Option<u64>, &[bool])| {
+            let (event, text) = kept.and_then(|at_ms| describe(timeline, at_ms)).unzip();
+            CurvePoint {
+                at_ms: kept.unwrap_or(0),
+                event,
+                failed: failed.iter().filter(|failed| **failed).count() as u64,
+                text: text.unwrap_or_else(|| "nothing is kept but the plan".to_owned()),
+            }
         };
         Ok(kept.iter().zip(failed.chunks(runs as usize)).map(point).collect())
     };
@@ -82,7 +86,7 @@ fn count<S: System>(
 
 fn tell(curve: &Curve) {
     println!("{}   the share of {} runs that still fail, as more of the run is kept", sparkline(curve), curve.runs);
-    for (place, CurvePoint { at_ms, failed, text }) in curve.points.iter().enumerate() {
+    for (place, CurvePoint { at_ms, failed, text, .. }) in curve.points.iter().enumerate() {
         let here = if curve.jump == Some(place) { "  <- here" } else { "" };
         println!("{at_ms:>7} ms {:>4} %  {text}{here}", 100 * failed / curve.runs.max(1));
     }
