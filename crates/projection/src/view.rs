@@ -16,7 +16,7 @@ use std::time::Duration;
 use graph::{EntityId, Millis, Properties, Value};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use stores::{GraphError, GraphStore};
+use stores::{GraphError, GraphStore, Rows};
 
 use crate::executor::projection;
 use crate::fold::{Damage, parse_node_id};
@@ -143,6 +143,9 @@ impl Referrers {
     }
 }
 
+/// How often a resource is read at most until it is seen whole.
+const READS_MAX: usize = 16;
+
 /// What views are read from.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
@@ -155,13 +158,7 @@ impl Reader<'_> {
     /// A resource; nothing where the graph has nothing of it.
     pub async fn resource(&self, id: &EntityId) -> Result<Option<ResourceView>, ReadError> {
         let freshness = Freshness::before(self.operations);
-        let wants = [Want { resource: id.clone(), parts: Parts::All }];
-        let mut calls = statements::load(&wants);
-        let loads = calls.len();
-        calls.extend(statements::read_projection());
-        let mut rows = self.graph.execute(calls, self.limit).await?;
-        let projection = projection(rows.split_off(loads)).map_err(|error| ReadError::Projection(error.to_string()))?;
-        let Some(Found { applied, picture }) = reading::found(&wants, rows)?.pop() else { return Ok(None) };
+        let Some((Found { applied, picture }, projection)) = self.whole(id).await? else { return Ok(None) };
         let Some(mut properties) = picture.node else { return Ok(None) };
         let targets: BTreeSet<EntityId> =
             picture.annotations.values().flat_map(|drawn| &drawn.links).map(|(target, _)| target.clone()).collect();
@@ -178,6 +175,33 @@ impl Reader<'_> {
             annotations: annotations.collect(),
             freshness: freshness(&applied, projection),
             parked: applied.poison,
+        }))
+    }
+
+    /// All that the graph has of a resource, at one moment, and what the projection keeps about itself.
+    ///
+    /// A graph lets others commit between two statements of a transaction. So the mark is read before everything else and
+    /// once more after it: it moves with every change, and if it has not, nothing has.
+    async fn whole(&self, id: &EntityId) -> Result<Option<(Found, Projection)>, ReadError> {
+        let wants = [Want { resource: id.clone(), parts: Parts::All }];
+        for _ in 0..READS_MAX {
+            let mut calls = statements::load(&wants);
+            let loads = calls.len();
+            calls.extend(statements::read_projection());
+            calls.extend(statements::look_up(std::slice::from_ref(id)));
+            let mut rows = self.graph.execute(calls, self.limit).await?;
+            let afterwards = rows.split_off(loads + 1);
+            let itself = projection(rows.split_off(loads));
+            let itself = itself.map_err(|error| ReadError::Projection(error.to_string()))?;
+            let Some(found) = reading::found(&wants, rows)?.pop() else { return Ok(None) };
+            if mark(id, &afterwards)? == found.applied {
+                return Ok(Some((found, itself)));
+            }
+        }
+        Err(ReadError::Graph(GraphError::Refused {
+            code: "Moving".to_owned(),
+            message: format!("{id} changed each of the {READS_MAX} times that it was read"),
+            retryable: true,
         }))
     }
 
@@ -227,9 +251,13 @@ impl Reader<'_> {
 
     /// How far the graph shows a resource.
     pub async fn applied(&self, id: &EntityId) -> Result<Applied, ReadError> {
-        let rows = self.graph.execute(statements::look_up(std::slice::from_ref(id)), self.limit).await?;
-        let damage = || Damage(format!("the mark of {id}"));
-        let mark = rows.get(1).and_then(|marks| marks.first());
-        Ok(mark.map(|row| statements::applied(row).ok_or_else(damage)).transpose()?.unwrap_or_default())
+        mark(id, &self.graph.execute(statements::look_up(std::slice::from_ref(id)), self.limit).await?)
     }
+}
+
+/// The mark of a resource, out of what was looked up of it.
+fn mark(id: &EntityId, rows: &[Rows]) -> Result<Applied, ReadError> {
+    let damage = || Damage(format!("the mark of {id}"));
+    let mark = rows.get(1).and_then(|marks| marks.first());
+    Ok(mark.map(|row| statements::applied(row).ok_or_else(damage)).transpose()?.unwrap_or_default())
 }
