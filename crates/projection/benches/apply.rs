@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use graph::EntityId;
 use projection::fold::{Picture, State, changes, touches};
@@ -23,6 +23,7 @@ use projection::statements::CONSTRAINTS;
 use projection::{reading, statements};
 use stores::GraphStore;
 use support::{LIMIT, MemoryLog, figure, folder, is_smoke, open, project, runtime};
+use tokio::time::Instant;
 
 /// How many events each side applies in a round.
 const EVENTS: usize = 4_000;

@@ -102,7 +102,7 @@ fn content(resource: usize, sequence: usize, resources: usize, parks: bool) -> (
             0 | 2 => {
                 let target = json!({ "source": name(resource) });
                 // Two names, so that no update is of an annotation that is not there.
-                let annotation = if sequence % 4 == 0 { annotation } else { format!("b{}", sequence / 4) };
+                let annotation = if sequence.is_multiple_of(4) { annotation } else { format!("b{}", sequence / 4) };
                 let body = [link(11), link(13)];
                 let annotation = json!({ "id": annotation, "motivation": "linking", "target": target, "body": body });
                 ("annotation.added", json!({ "annotation": annotation }))
