@@ -114,6 +114,7 @@ impl<'a> Tally<'a> {
             ("Outcome ", "outcome"),
             ("Examine ", "examination"),
             ("Repair ", "repair"),
+            ("Append ", "append"),
         ];
         if let Some((_, kind)) = kinds.iter().find(|(name, _)| text.starts_with(name)) {
             let request = within(text, "RequestId(", ")");
@@ -183,6 +184,10 @@ impl<'a> Tally<'a> {
             "examined" => "examined",
             "reviewed" if answer.contains("Reviewed(Agreed)") => "agreed",
             "reviewed" => "left_to_a_person",
+            "appended" if answer.starts_with("Appended(New(") => "appended",
+            "appended" if answer.starts_with("Appended(Repeated(") => "repeated",
+            "appended" if answer.starts_with("Appended(VersionConflict") => "version_conflict",
+            "appended" => "event_id_reused",
             "rejected" if answer.contains("Rejected(Busy)") => "busy",
             "rejected" if answer.contains("Rejected(Halted)") => "halted",
             "rejected" => "unavailable",
@@ -212,6 +217,7 @@ fn within<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use coordinator::commit::{Answer, CommitEffect, Decision, Input, Mark, Rejection, RequestId};
+    use coordinator::events::{Append, Appended};
     use graph::{EntityId, TxId};
 
     use super::super::fixture::{CASTS, Run, caught, passed};
@@ -253,6 +259,23 @@ mod tests {
             let request = RequestId(91);
             run.told(Input::Read { request, entity: EntityId::new("x").unwrap() });
             run.did(CommitEffect::Reply { request, answer: Answer::Rejected(Rejection::Busy) });
+        });
+    }
+
+    #[test]
+    fn an_append_is_counted_by_its_answer() {
+        let append = |run: &mut Run, counted: &str| {
+            let request = RequestId(92);
+            let stream = run.alice.clone();
+            let append = Append { stream, expected: Some(7), events: Vec::new() };
+            run.told(Input::Append { request, append });
+            let answer = Answer::Appended(Appended::VersionConflict { actual: 3 });
+            run.did(CommitEffect::Reply { request, answer });
+            run.counters += counted;
+        };
+        caught(&Metrics, DIFFERS, |run| append(run, ""));
+        passed(&Metrics, |run| {
+            append(run, "coordinator_requests_total{request=\"append\",answer=\"version_conflict\"} 1\n");
         });
     }
 

@@ -169,12 +169,9 @@ mod tests {
 
     #[test]
     fn other_events_are_no_sightings() {
-        let event = |what, text: &str| TraceEvent {
-            at_ms: 1,
-            host: "graph".to_owned(),
-            what,
-            text: text.to_owned(),
-            message: None,
+        let event = |what, text: &str| {
+            let (host, text) = ("graph".to_owned(), text.to_owned());
+            TraceEvent { at_ms: 1, host, what, text, message: None }
         };
         assert_eq!(Sighting::read(&event(What::Effect, "lanes Do")), None);
         assert_eq!(Sighting::read(&event(What::Mark, "graph {}")), None);
