@@ -227,6 +227,7 @@ fn reader_on_the_wrong_side(seed: u64) -> Plan<Op<u64>> {
         ],
         checks: Vec::new(),
         marks: vec!["saw_disagreement".to_owned()],
+        reseed: None,
     }
 }
 

@@ -87,6 +87,7 @@ fn warm_up<S: System>() {
         faults: Vec::new(),
         checks: Vec::new(),
         marks: Vec::new(),
+        reseed: None,
     };
     // Whether the system settles does not matter here; a panic is recorded, not raised.
     let _ = world::run::<S>(&plan, world::Options::default());
@@ -201,21 +202,5 @@ fn stuck<Op>(plan: &Plan<Op>, watchdog: Duration) -> Verdict {
     let violation = Violation::new(WATCHDOG, "simulated time stands still")
         .expected(format!("the run ends within {} s of real time", watchdog.as_secs()))
         .actual("it was killed: some task never awaits");
-    Verdict {
-        scenario: plan.scenario.clone(),
-        seed: plan.seed,
-        violations: vec![violation],
-        checked: Default::default(),
-        operations: Default::default(),
-        faults: Default::default(),
-        fired: Vec::new(),
-        marks: Default::default(),
-        points: Default::default(),
-        points_at_crash: Default::default(),
-        digest: String::new(),
-        byte_digest: String::new(),
-        chain: Vec::new(),
-        simulated_ms: 0,
-        story: None,
-    }
+    Verdict { scenario: plan.scenario.clone(), seed: plan.seed, violations: vec![violation], ..Verdict::default() }
 }

@@ -12,12 +12,15 @@ pub mod capsule;
 pub mod chain;
 pub mod check;
 pub mod cli;
+pub mod coverage;
 pub mod divergence;
 pub mod history;
+pub mod hunt;
 #[cfg(feature = "system")]
 pub mod model_check;
 #[cfg(feature = "system")]
 pub mod mutants;
+pub mod pinpoint;
 pub mod plan;
 pub mod record;
 pub mod report;

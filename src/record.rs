@@ -11,6 +11,13 @@ use crate::plan::{Plan, PointKind};
 /// How many points of each kind each host passed: what [`Trigger::Ordinal`](crate::plan::Trigger::Ordinal) counts by.
 pub type Points = BTreeMap<String, BTreeMap<PointKind, u64>>;
 
+/// How often each kind of fault took effect at each stage: the last named point that its host had reached when it was
+/// applied, or [`BEFORE_THE_FIRST`].
+pub type Struck = BTreeMap<String, BTreeMap<String, u64>>;
+
+/// The stage of a host that has reached no named point.
+pub const BEFORE_THE_FIRST: &str = "start";
+
 /// The mark of a process that refused to work on the stores that it found.
 pub const REFUSED: &str = "refused_to_work";
 
@@ -31,6 +38,9 @@ pub struct Record<Op, Ret> {
     pub marks: BTreeMap<String, u64>,
     /// How many points each host passed while faults could strike.
     pub points: Points,
+    /// For each kind of fault: how often it took effect at which stage of the host that it struck.
+    #[serde(default)]
+    pub struck: Struck,
     /// How many of them it had passed when the last planned crash took effect; empty when none did.
     pub points_at_crash: Points,
     /// Processes that ended by themselves: when, host, why.

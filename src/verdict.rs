@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::chain::Link;
 use crate::check::{Violation, normalise};
 use crate::history::{Event, EventKind, History};
-use crate::record::{Points, Record, TraceEvent};
+use crate::record::{Points, Record, Struck, TraceEvent};
 use crate::sut::System;
 
 /// The name under which a panic of simulated software is reported.
 pub const NO_PANIC: &str = "no-panic";
 
 /// What came of one run, small enough to be kept for each of thousands.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Verdict {
     /// The scenario that was run.
     pub scenario: String,
@@ -35,6 +35,9 @@ pub struct Verdict {
     pub marks: BTreeMap<String, u64>,
     /// How many points each host passed while faults could strike.
     pub points: Points,
+    /// For each kind of fault: how often it took effect at which stage of the host that it struck.
+    #[serde(default)]
+    pub struck: Struck,
     /// How many of them it had passed when the last planned crash took effect; empty when none did.
     pub points_at_crash: Points,
     /// Digest over core inputs, effects and marks.
@@ -124,6 +127,7 @@ pub fn judge<S: System>(system: &S, record: &Record<S::Op, S::Ret>, tell: bool) 
         fired: record.fired.clone(),
         marks: record.marks.clone(),
         points: record.points.clone(),
+        struck: record.struck.clone(),
         points_at_crash: record.points_at_crash.clone(),
         digest: record.digest.clone(),
         byte_digest: record.byte_digest.clone(),

@@ -125,7 +125,7 @@ async fn work(env: Env, steps: Vec<ClientStep<Op>>, operation: Rc<Cell<u64>>, an
             }
             Op::Read { entity } => drop(client.read(&entity).await?),
             Op::Peek { entity } => drop(client.read_eventual(&entity).await?),
-            other => unreachable!("the random workload has no {other:?}"),
+            op => unreachable!("the random workload has no {op:?}"),
         }
         answered.set(answered.get() + 1);
     }

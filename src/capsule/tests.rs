@@ -109,7 +109,7 @@ fn truncated_files() {
 fn broken_files() {
     insta::assert_snapshot!(refusal("{\n  \"format\": 1,\n  oops\n}"), @r#"it.capsule.json:3:3: the capsule is broken: key must be a string"#);
     let text = serde_json::to_string_pretty(&capsule(1)).unwrap();
-    insta::assert_snapshot!(refusal(&text.replacen("\"digest\"", "\"digset\"", 1)), @r#"it.capsule.json:9:10: the capsule is broken: unknown field `digset`, expected one of `format`, `squall_version`, `system`, `expected`, `digest`, `plan`"#);
+    insta::assert_snapshot!(refusal(&text.replacen("\"digest\"", "\"digset\"", 1)), @r#"it.capsule.json:9:10: the capsule is broken: unknown field `digset`, expected one of `format`, `squall_version`, `system`, `expected`, `digest`, `plan`, `passing`, `decisions`"#);
     insta::assert_snapshot!(refusal(&text.replacen("\"seed\": 1,", "\"seed\": -1,", 1)), @r#"it.capsule.json:13:14: the capsule is broken: invalid value: integer `-1`, expected u64"#);
     insta::assert_snapshot!(refusal(&text.replacen("\"create\"", "\"crate\"", 1)), @r#"it.capsule.json:29:21: the capsule is broken: unknown variant `crate`, expected one of `create`, `batch`, `scale`, `link`, `read`, `stop`"#);
     insta::assert_snapshot!(refusal(&text.replacen("\"fingerprint\": \"", "\"fingerprint\": \"z", 1)), @r#"it.capsule.json:8:3: the capsule is broken: invalid digit found in string"#);

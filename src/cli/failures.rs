@@ -4,6 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Failure;
 use super::page::{self, AT_LENGTH};
@@ -52,6 +53,8 @@ pub struct Shrinking {
     pub to: Size,
     /// How many runs it took.
     pub runs: u64,
+    /// How long it took, in real time.
+    pub wall: Duration,
     /// Whether nothing more can be taken away.
     pub minimal: bool,
     /// Failures of kinds that were not known before and that smaller plans had, each with the file that replays it.
@@ -75,7 +78,7 @@ impl fmt::Display for Failed {
 
 impl fmt::Display for Shrinking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shrinking { from, to, runs, minimal, others } = self;
+        let Shrinking { from, to, runs, wall: _, minimal, others } = self;
         let rest = if *minimal { "nothing more can be taken away" } else { "the time was over" };
         writeln!(f, "  shrunk from {from}\n      to {to} in {runs} runs: {rest}")?;
         for (violation, capsule) in others {
@@ -135,10 +138,12 @@ pub fn keep<S: System>(
     shrinker: Option<&mut Shrinker<S>>,
 ) -> Result<Failed, Failure> {
     let fingerprint = violation.fingerprint();
+    let started = interpose::real_monotonic();
     let small = match shrinker {
         Some(shrinker) => Some(shrinker.shrink(plan, fingerprint, &violation.property)?),
         None => None,
     };
+    let wall = interpose::real_monotonic() - started;
     let smallest = small.as_ref().map_or(plan, |shrunk| &shrunk.plan);
     // Once more and at length: the decisions belong into the capsule.
     let told = once::<S>(smallest, AT_LENGTH, Setup::new())?;
@@ -159,7 +164,7 @@ pub fn keep<S: System>(
                 let capsule = Capsule::new::<S>(other.plan, Some(expected), String::new());
                 beside.push((other.violation, capsule.save(folder).map_err(Failure::harness)?));
             }
-            Some(Shrinking { from: Size::of(plan), to: Size::of(&small), runs, minimal, others: beside })
+            Some(Shrinking { from: Size::of(plan), to: Size::of(&small), runs, wall, minimal, others: beside })
         }
     };
     let path = capsule.save(folder).map_err(Failure::harness)?;

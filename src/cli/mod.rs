@@ -1,9 +1,12 @@
 //! The program: what [`squall::main!`](crate::main) runs.
 
 mod adopt;
+mod coverage;
 mod failures;
+mod hunt;
 mod list;
 mod page;
+mod pinpoint;
 mod progress;
 mod replay;
 mod report;
@@ -18,6 +21,7 @@ use std::num::NonZero;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -91,6 +95,16 @@ pub enum Command {
                             itself failed"
     )]
     Report(ReportArgs),
+    /// Find the moment from which on a failure was hard to avoid
+    #[command(
+        after_help = "The run is kept up to a moment, and all chance after it drawn anew: how long messages take, what a \
+                            power cut leaves, and whether\neach fault that had not struck strikes at all. Where the share \
+                            of runs that still fail jumps is where to look.\n\nExamples:\n  \
+                            squall pinpoint failures/swarm-1f3c5a7b9d0e2468.capsule.json\n\n\
+                            Exit codes: 0 the failure does not show, 1 it does, 2 usage or input, 3 the harness itself \
+                            failed"
+    )]
+    Pinpoint(PinpointArgs),
     /// Turn a capsule into a scenario that `cargo test` runs from then on
     #[command(after_help = "Examples:\n  squall adopt failures/swarm-1f3c5a7b9d0e2468.capsule.json --name lost_ack")]
     Adopt(AdoptArgs),
@@ -106,6 +120,20 @@ pub enum Command {
                             not covered, 2 usage or\ninput, 3 the harness itself failed"
     )]
     Sweep(SweepArgs),
+    /// Run ever new plans until the time is over: new seeds, and variations of what reached something new
+    #[command(
+        after_help = "New is a mark of a core, or a fault at a stage of its host at which none of its kind has struck. \
+                            Ctrl-C ends a hunt early;\nwhat it came to is told all the same.\n\nExamples:\n  \
+                            squall hunt --for 10m\n  squall hunt scenarios/swarm.toml --for 8h --corpus corpus\n\n\
+                            Exit codes: 0 nothing failed, 1 violation found, 2 usage or input, 3 the harness itself failed"
+    )]
+    Hunt(HuntArgs),
+    /// Say what the scenarios reach: marks, faults in each stage, crashes, and what none of them does
+    #[command(
+        after_help = "Exit codes: 0 every mark is reached, 1 one is not, or a run broke a promise, 2 usage or input, \
+                            3 the harness itself failed"
+    )]
+    Coverage(CoverageArgs),
     /// List scenarios, checks, marks, points and profiles
     List(ListArgs),
 }
@@ -143,6 +171,9 @@ pub struct RunArgs {
     /// How to tell what came out
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// A file to which the same is added in Markdown, whatever the format: for the page of a job
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
     /// How runs are isolated
     #[command(flatten)]
     pub isolation: IsolationArgs,
@@ -217,6 +248,25 @@ pub struct ReportArgs {
     pub isolation: IsolationArgs,
 }
 
+/// The arguments of `pinpoint`.
+#[derive(Args, Debug)]
+pub struct PinpointArgs {
+    /// The capsule
+    pub file: PathBuf,
+    /// How many times chance is drawn anew after each moment
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub runs: u64,
+    /// The page with the curve [default: beside the capsule]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How many runs at once [default: one a processor]
+    #[arg(long)]
+    pub jobs: Option<NonZero<usize>>,
+    /// How runs are isolated
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
 /// The arguments of `adopt`.
 #[derive(Args, Debug)]
 pub struct AdoptArgs {
@@ -263,6 +313,53 @@ pub struct SweepArgs {
     pub isolation: IsolationArgs,
 }
 
+/// The arguments of `hunt`.
+#[derive(Args, Debug)]
+pub struct HuntArgs {
+    /// Scenario files, folders of them, or names of scenarios written in Rust [default: scenarios/ and all in Rust]
+    pub scenarios: Vec<PathBuf>,
+    /// How long, in real time: 90s, 10m or 2h
+    #[arg(long = "for", value_parser = hunt::time, default_value = "10m", value_name = "TIME")]
+    pub time: Duration,
+    /// The seed to begin with: hunts with other seeds go other ways
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// A folder with the plans that reached something new: run first, and added to
+    #[arg(long, value_name = "DIR")]
+    pub corpus: Option<PathBuf>,
+    /// Where capsules and reports of failures are written
+    #[arg(long, default_value = "failures", value_name = "DIR")]
+    pub failures: PathBuf,
+    /// Go on after a failure
+    #[arg(long)]
+    pub keep_going: bool,
+    /// How many runs at once [default: one a processor]
+    #[arg(long)]
+    pub jobs: Option<NonZero<usize>>,
+    /// How long to shrink each failure, in real time
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub shrink_seconds: u64,
+    /// How runs are isolated
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
+/// The arguments of `coverage`.
+#[derive(Args, Debug)]
+pub struct CoverageArgs {
+    /// Scenario files, folders of them, or names of scenarios written in Rust [default: scenarios/ and all in Rust]
+    pub scenarios: Vec<PathBuf>,
+    /// The seeds to run each scenario with, FROM..TO without TO
+    #[arg(long, value_parser = seeds, default_value = "0..20", value_name = "FROM..TO")]
+    pub seeds: Range<u64>,
+    /// How many runs at once [default: one a processor]
+    #[arg(long)]
+    pub jobs: Option<NonZero<usize>>,
+    /// How runs are isolated
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
 /// The arguments of `list`.
 #[derive(Args, Debug)]
 pub struct ListArgs {
@@ -285,7 +382,7 @@ impl IsolationArgs {
     fn setup(self, jobs: Option<NonZero<usize>>) -> Setup {
         let mut setup = Setup::new();
         setup.jobs = jobs.unwrap_or(setup.jobs);
-        setup.watchdog = std::time::Duration::from_secs(self.watchdog);
+        setup.watchdog = Duration::from_secs(self.watchdog);
         if self.no_fork {
             setup.isolation = Isolation::None;
         }
@@ -381,6 +478,9 @@ pub fn dispatch<S: System>(command: Command) -> Ended {
         Command::Replay(arguments) => replay::replay::<S>(arguments),
         Command::Shrink(arguments) => shrink::command::<S>(arguments),
         Command::Report(arguments) => page::report::<S>(arguments),
+        Command::Pinpoint(arguments) => pinpoint::pinpoint::<S>(arguments),
+        Command::Hunt(arguments) => hunt::hunt::<S>(arguments),
+        Command::Coverage(arguments) => coverage::coverage::<S>(arguments),
         Command::Adopt(arguments) => adopt::adopt::<S>(arguments),
         Command::Sweep(arguments) => sweep::sweep::<S>(arguments),
         Command::List(arguments) => list::list::<S>(arguments),

@@ -55,22 +55,34 @@ pub fn of_capsule<S: System>(
     verdict: &Verdict,
     folder: &Path,
 ) -> Result<PathBuf, Failure> {
-    let about = capsule.expected.as_ref().map(|Expected { fingerprint, .. }| *fingerprint);
-    let run = (&capsule.plan, verdict);
-    let data = data::<S>(run, replay(saved), about, nearest(capsule.passing.clone()), Setup::new())?;
     let path = folder.join(page_name(&capsule.file_name()));
-    write(&path, &data)?;
+    write(&path, &of_run::<S>(capsule, saved, verdict, Setup::new())?)?;
     Ok(path)
+}
+
+/// What the page of a saved capsule shows. The verdict has its story.
+pub fn of_run<S: System>(
+    capsule: &Capsule<S::Op>,
+    saved: &Path,
+    verdict: &Verdict,
+    setup: Setup,
+) -> Result<Data, Failure> {
+    let about = capsule.expected.as_ref().map(|Expected { fingerprint, .. }| *fingerprint);
+    data::<S>((&capsule.plan, verdict), replay(saved), about, nearest(capsule.passing.clone()), setup)
+}
+
+/// The page that belongs to a capsule's file.
+pub fn beside(capsule: &Path) -> PathBuf {
+    capsule.with_file_name(page_name(&capsule.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 fn subject<S: System>(file: &Path, seed: u64) -> Result<Subject<S::Op>, Failure> {
     if file.extension().is_some_and(|extension| extension == "json") {
         let capsule = Capsule::<S::Op>::load::<S>(file).map_err(Failure::usage)?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
         return Ok(Subject {
             about: capsule.expected.map(|Expected { fingerprint, .. }| fingerprint),
             replay: replay(file),
-            page: file.with_file_name(page_name(&name)),
+            page: beside(file),
             plan: capsule.plan,
             passing: capsule.passing,
         });
@@ -118,7 +130,8 @@ fn story(verdict: &Verdict) -> Result<&Story, Failure> {
     verdict.story.as_ref().ok_or_else(|| Failure::usage("the run never ended, so there is nothing to show"))
 }
 
-fn write(path: &Path, data: &Data) -> Result<(), Failure> {
+/// Writes a page, and the folder it goes to where there is none.
+pub fn write(path: &Path, data: &Data) -> Result<(), Failure> {
     let failed = |error| Failure::usage(format!("cannot write {}: {error}", path.display()));
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(failed)?;

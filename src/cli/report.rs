@@ -3,16 +3,20 @@
 mod github;
 mod json;
 mod junit;
+mod markdown;
 #[cfg(test)]
 mod tests;
 
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
 use super::failures::Failed;
 use super::table::{Row, render};
-use super::{HARNESS, PASSED, VIOLATED};
+use super::{Failure, HARNESS, PASSED, VIOLATED};
 
 /// How `run` tells what came out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -26,6 +30,8 @@ pub enum Format {
     Junit,
     /// The table, and annotations for GitHub's job page
     Github,
+    /// Markdown, for the summary of a job
+    Markdown,
 }
 
 impl Format {
@@ -34,7 +40,7 @@ impl Format {
     pub fn tell(self, text: &str) {
         match self {
             Format::Text | Format::Github => print!("{text}"),
-            Format::Json | Format::Junit => eprint!("{text}"),
+            Format::Json | Format::Junit | Format::Markdown => eprint!("{text}"),
         }
     }
 }
@@ -43,6 +49,8 @@ impl Format {
 pub struct Report {
     /// The system's name.
     pub system: &'static str,
+    /// What they reached of what there is, in a line.
+    pub reached: String,
     /// A row a scenario.
     pub rows: Vec<Row>,
     /// Real time the runs took.
@@ -82,7 +90,7 @@ impl Report {
 
     /// For people: all but the command to type next.
     fn text(&self) -> String {
-        let mut text = render(&self.rows, self.wall);
+        let mut text = render(&self.rows, self.wall) + &self.reached + "\n";
         if self.verified > 0 {
             let runs: u64 = self.rows.iter().map(|row| row.runs).sum();
             text += &format!("{} of {runs} runs verified: {} differences\n", self.verified, self.differences);
@@ -103,6 +111,13 @@ impl Report {
         }
     }
 
+    /// Adds it to a file, in Markdown.
+    pub fn summarise(&self, path: &Path) -> Result<(), Failure> {
+        let file = fs::File::options().create(true).append(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(markdown::document(self).as_bytes()));
+        written.map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+    }
+
     /// Prints it.
     pub fn print(&self, format: Format) {
         match format {
@@ -110,6 +125,7 @@ impl Report {
             Format::Github => print!("{}{}{}", self.text(), github::annotations(self), self.last_line()),
             Format::Json => println!("{}", json::document(self)),
             Format::Junit => print!("{}", junit::document(self)),
+            Format::Markdown => print!("{}", markdown::document(self)),
         }
     }
 }

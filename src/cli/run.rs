@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use super::coverage::ground;
 use super::failures::{self, Folders};
 use super::progress;
 use super::report::{Missing, Report};
@@ -13,6 +14,7 @@ use super::table::{Row, render};
 use super::verify::{elsewhere, explain};
 use super::{Ended, Failure, HARNESS, RunArgs};
 use crate::campaign::{Campaign, Detail, Setup};
+use crate::coverage::Coverage;
 use crate::plan::Plan;
 use crate::sut::System;
 use crate::verdict::Verdict;
@@ -38,6 +40,7 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
         report: reports,
         no_report,
         format,
+        summary,
         isolation,
     } = arguments;
     let sources: Vec<Source<S>> = find(&scenarios)?;
@@ -59,11 +62,13 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     let mut rows: Vec<Row> = sources.iter().map(row).collect();
     let mut verdicts: BTreeMap<usize, Verdict> = BTreeMap::new();
     let mut broken = Vec::new();
+    let mut coverage = Coverage::default();
     let ran = campaign.run(&plans, Detail::default(), |index, result| {
         progress.inc(1);
         match result {
             Ok(verdict) => {
                 rows[owners[index]].add(&verdict);
+                coverage.add(&verdict);
                 verdicts.insert(index, verdict);
             }
             Err(error) => broken.push(format!("{} with seed {}: {error}", plans[index].scenario, plans[index].seed)),
@@ -98,8 +103,12 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     let reports = reports.as_deref().unwrap_or(&capsules);
     let folders = Folders { capsules: &capsules, reports: (!no_report).then_some(reports) };
     let failures = failures::collect::<S>(runs, folders, shrinker.as_mut())?;
-    let report = Report { system: S::NAME, rows, wall, verified, differences, differing, missing, failures };
+    let reached = coverage.summary(&ground::<S>()?);
+    let report = Report { reached, system: S::NAME, rows, wall, verified, differences, differing, missing, failures };
     report.print(format);
+    if let Some(summary) = summary {
+        report.summarise(&summary)?;
+    }
     match report.differing {
         Some(message) => Err(Failure { code: HARNESS, message }),
         None => Ok(report.exit_code()),

@@ -10,6 +10,7 @@
 
 mod patch;
 mod report;
+mod shrinking;
 mod suite;
 mod tree;
 
@@ -42,11 +43,14 @@ pub struct MutantsArgs {
     /// Go on after a mutant that survived or could not be tried
     #[arg(long)]
     keep_going: bool,
+    /// Make what each is caught by as small as it can be, in an optimised build, and print a table in Markdown of that
+    #[arg(long)]
+    shrink: bool,
 }
 
 /// Tries mutants of the tree around the current folder; their checks are those of `S`.
 pub fn mutants<S: System>(arguments: MutantsArgs) -> Ended {
-    let MutantsArgs { names, seeds, jobs, keep_going } = arguments;
+    let MutantsArgs { names, seeds, jobs, keep_going, shrink } = arguments;
     let mut tree = Tree::open()?;
     let mutants = chosen(patch::load(&tree.origin().join("mutants"), &checks::<S>()?)?, &names)?;
     let commands: BTreeMap<&str, Command> =
@@ -56,7 +60,10 @@ pub fn mutants<S: System>(arguments: MutantsArgs) -> Ended {
 
     tell("copying the tree".to_owned());
     tree.copy()?;
-    let program = Program::new(&tree, jobs);
+    let program = Program::new(&tree, jobs, shrink);
+    if shrink {
+        return shrunk(&mut tree, &program, &mutants, &commands, &spinner);
+    }
     tell("building the unchanged tree".to_owned());
     program.build()?.map_err(|errors| Failure::harness(format!("the unchanged tree does not build:\n{errors}")))?;
     let mut passed: Vec<&Command> = Vec::new();
@@ -86,6 +93,44 @@ pub fn mutants<S: System>(arguments: MutantsArgs) -> Ended {
     }
     spinner.finish_and_clear();
     conclude(&table, mutants.len())
+}
+
+/// Builds each mutant and prints how small the failure becomes that it is caught by.
+fn shrunk(
+    tree: &mut Tree,
+    program: &Program,
+    mutants: &[Mutant],
+    commands: &BTreeMap<&str, Command>,
+    spinner: &ProgressBar,
+) -> Ended {
+    let mut table = shrinking::Table::default();
+    let mut code = PASSED;
+    spinner.suspend(|| println!("{}", shrinking::Table::header()));
+    for (index, mutant) in mutants.iter().enumerate() {
+        let place = format!("{}/{} {}", index + 1, mutants.len(), mutant.name);
+        spinner.set_message(format!("{place}: building"));
+        let failed = |why: String| Failure::harness(format!("mutants/{}.patch: {why}", mutant.name));
+        let applied = tree.apply(mutant)?.map_err(|hunk| failed(format!("does not apply: {hunk}")))?;
+        let built = program.build();
+        let command = &commands[mutant.name.as_str()];
+        spinner.set_message(format!("{place}: {command}"));
+        let printed = if matches!(built, Ok(Ok(()))) { Some(program.shrink(command)) } else { None };
+        applied.reverse()?;
+        built?.map_err(|errors| failed(format!("it does not build:\n{errors}")))?;
+        let printed = printed.expect("it was built")?;
+        let found = shrinking::read(&printed, &mutant.checks).map_err(|why| failed(format!("{why}:\n{printed}")))?;
+        let line = match found {
+            Some((property, shrunk)) => table.add(&mutant.name, &property, shrunk),
+            None => {
+                code = VIOLATED;
+                format!("| `{}` | nothing | | | | | |", mutant.name)
+            }
+        };
+        spinner.suspend(|| println!("{line}"));
+    }
+    spinner.finish_and_clear();
+    println!("\n{}", table.medians());
+    Ok(code)
 }
 
 /// Builds and runs one mutant; whatever comes of it, the copy is as before.

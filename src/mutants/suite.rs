@@ -102,22 +102,28 @@ pub struct Program {
     target: PathBuf,
     failures: PathBuf,
     jobs: Option<NonZero<usize>>,
+    optimised: bool,
 }
 
 impl Program {
     /// The program that is built from the tree's copy.
-    pub fn new(tree: &Tree, jobs: Option<NonZero<usize>>) -> Program {
+    pub fn new(tree: &Tree, jobs: Option<NonZero<usize>>, optimised: bool) -> Program {
         let under = |name| tree.base().join(name);
-        Program { source: tree.copy_folder().to_owned(), target: under("target"), failures: under("failures"), jobs }
+        let (target, failures) = (under("target"), under("failures"));
+        Program { source: tree.copy_folder().to_owned(), target, failures, jobs, optimised }
     }
 
     /// Builds it. The inner error is what the compiler said.
     ///
-    /// Without optimisation of our own crates: a few seeds find each mutant, and compiling takes most of the time.
+    /// Without optimisation of our own crates, unless it is asked for: a few seeds find each mutant, and compiling takes
+    /// most of the time.
     pub fn build(&self) -> Result<Result<(), String>, Failure> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = process::Command::new(cargo);
         command.args(["build", "--quiet", "--package", "squall", "--bin", "squall", "--target-dir"]).arg(&self.target);
+        if self.optimised {
+            command.arg("--release");
+        }
         if let Some(jobs) = self.jobs {
             command.args(["--jobs", &jobs.to_string()]);
         }
@@ -132,14 +138,27 @@ impl Program {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unwritable(error)),
             _ => {}
         }
-        let mut process = process::Command::new(self.target.join("debug").join("squall"));
-        process.args(command.arguments()).args(["--no-shrink", "--verify", "none", "--failures"]).arg(&self.failures);
-        let output = output(process.current_dir(&self.source))?;
+        let output = self.output(command, &["--no-shrink"])?;
         Ok(Ran {
             code: output.status.code(),
             found: found(&self.failures)?,
             output: text(&output.stdout) + &text(&output.stderr),
         })
+    }
+}
+
+impl Program {
+    /// Runs a command of it, makes small what it finds, and returns what it printed as JSON.
+    pub fn shrink(&self, command: &Command) -> Result<String, Failure> {
+        Ok(text(&self.output(command, &["--format", "json"])?.stdout))
+    }
+
+    fn output(&self, command: &Command, more: &[&str]) -> Result<process::Output, Failure> {
+        let profile = if self.optimised { "release" } else { "debug" };
+        let mut process = process::Command::new(self.target.join(profile).join("squall"));
+        process.args(command.arguments()).args(more);
+        process.args(["--no-report", "--verify", "none", "--failures"]).arg(&self.failures);
+        output(process.current_dir(&self.source))
     }
 }
 

@@ -50,6 +50,7 @@ pub fn expand<S: System>(scenario: &Scenario<S::Op>, system: &S, seed: u64) -> R
         faults: explicit.chain(drawn).collect(),
         checks: scenario.checks.clone(),
         marks: scenario.expect.marks.clone(),
+        reseed: None,
     })
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn plan() -> Plan<Op> {
         faults: Vec::new(),
         checks: Vec::new(),
         marks: Vec::new(),
+        reseed: None,
     }
 }
 

@@ -59,6 +59,20 @@ pub struct Plan<Op> {
     /// Marks that some seed of the scenario must reach.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<String>,
+    /// From when on chance is another: to see how much of a failure is left to it. No scenario says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reseed: Option<Reseed>,
+}
+
+/// Another chance for the rest of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reseed {
+    /// From this simulated time on, it included: every labelled stream is another seed's, and each fault that has not
+    /// struck does so with even odds.
+    pub at_ms: u64,
+    /// The seed.
+    pub seed: u64,
 }
 
 /// How quickly messages travel.

@@ -113,9 +113,11 @@ pub struct Curve {
 pub struct CurvePoint {
     /// Up to here the run was kept, in simulated milliseconds.
     pub at_ms: u64,
+    /// What happened then; none where nothing was kept.
+    pub event: Option<usize>,
     /// How many of the runs with another rest failed in the same way.
     pub failed: u64,
-    /// What happened then, in words.
+    /// The same in words.
     pub text: String,
 }
 

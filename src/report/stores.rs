@@ -58,7 +58,17 @@ impl Store {
 
 impl Line {
     fn new(sign: Sign, text: &str) -> Line {
-        Line { sign, text: text.to_owned(), changes: Vec::new() }
+        Line { sign, text: shortened(text), changes: Vec::new() }
+    }
+}
+
+/// How much of an element's text a page is given.
+const TEXT_CHARS_MAX: usize = 1_000;
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(TEXT_CHARS_MAX) {
+        Some((end, _)) => format!("{} … ({} bytes more)", &text[..end], text.len() - end),
+        None => text.to_owned(),
     }
 }
 
@@ -117,7 +127,7 @@ impl Element {
         let changed = names.into_iter().filter_map(|name| {
             let (expected, found) = (self.properties.get(name), other.properties.get(name));
             (expected != found)
-                .then(|| format!("{name}: {} where {} should be", or_nothing(found), or_nothing(expected)))
+                .then(|| shortened(&format!("{name}: {} where {} should be", or_nothing(found), or_nothing(expected))))
         });
         changed.collect()
     }
@@ -158,6 +168,14 @@ mod tests {
     fn an_element_that_is_there_twice_is_too_much_once() {
         let other = r#"node alice :Entity {"kind":"person","value":3}"#;
         assert_eq!(signs(&[ALICE], &[other, ALICE]), [(Sign::Extra, vec![]), (Sign::Same, vec![])]);
+    }
+
+    #[test]
+    fn a_large_element_is_compared_in_full_and_shown_in_part() {
+        let large = |last: &str| format!("node a {{\"x\":\"{}{last}\"}}", "x".repeat(2_000));
+        let store = Store::new("graph", &large("a"), Some(&large("b")));
+        assert_eq!(store.lines[0].sign, Sign::Different);
+        assert!(store.lines[0].text.ends_with("bytes more)") && store.lines[0].changes[0].len() < 1_100);
     }
 
     #[test]

@@ -11,7 +11,10 @@ use crate::verdict::{Story, Words};
 use crate::world::SETTLER;
 
 /// How much of one event's text the page gets: a store's content may travel in an event, again and again.
-const TEXT_CHARS_MAX: usize = 2_000;
+const TEXT_CHARS_MAX: usize = 1_000;
+
+/// How many events a page is given at most, as far as leaving out disk operations, and then messages, can do it.
+const EVENTS_MAX: usize = 150_000;
 
 /// What happened.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -26,6 +29,8 @@ pub struct Timeline {
     pub operations: Vec<Operation>,
     /// When something was wrong or down.
     pub spans: Vec<Span>,
+    /// How many disk operations and messages were left out, because the run is too long for a page.
+    pub left_out: usize,
 }
 
 /// One value an event in each column.
@@ -227,8 +232,15 @@ impl Builder<'_> {
     fn merge(&mut self, trace: &[TraceEvent], history: &History<Words, Words>) {
         let events = history.events();
         let mut next = 0;
-        // A message is written down when it is collected, a step after it was sent.
+        let all = trace.len();
         let mut trace: Vec<&TraceEvent> = trace.iter().collect();
+        for minor in [What::Disk, What::Network] {
+            if trace.len() > EVENTS_MAX {
+                trace.retain(|event| event.what != minor);
+            }
+        }
+        self.timeline.left_out = all - trace.len();
+        // A message is written down when it is collected, a step after it was sent.
         trace.sort_by_key(|event| event.at_ms);
         for event in trace {
             let sends = event.what == What::Network && event.text.starts_with("sent ");

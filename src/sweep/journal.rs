@@ -168,6 +168,7 @@ mod tests {
             faults: Vec::new(),
             checks: Vec::new(),
             marks: Vec::new(),
+            reseed: None,
         }
     }
 

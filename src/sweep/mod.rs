@@ -116,20 +116,10 @@ mod tests {
     fn verdict(passed: Points, at_crash: Points, faults: &[(&str, u64)]) -> Verdict {
         Verdict {
             scenario: "story".to_owned(),
-            seed: 0,
-            violations: Vec::new(),
-            checked: BTreeMap::new(),
-            operations: Default::default(),
             faults: faults.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
-            fired: Vec::new(),
-            marks: BTreeMap::new(),
             points: passed,
             points_at_crash: at_crash,
-            digest: String::new(),
-            byte_digest: String::new(),
-            chain: Vec::new(),
-            simulated_ms: 0,
-            story: None,
+            ..Verdict::default()
         }
     }
 

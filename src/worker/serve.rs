@@ -98,6 +98,8 @@ impl Request {
 
 /// Serves jobs until the pool closes the stream.
 fn serve(program: Program, request: Request) -> ! {
+    // Ctrl-C reaches every process of the terminal: the pool decides what it means, and its end is the workers'.
+    process::ignore_interrupts();
     let (aslr, about_addresses) = settle_addresses(&request);
     job::note_panics();
     if let Err(error) = interpose::install() {

@@ -58,6 +58,10 @@ pub(super) enum Arrival {
     Lost,
 }
 
+fn draws(seed: u64, fault: usize) -> Stream {
+    Stream::new(seed, &format!("fault/{fault}"))
+}
+
 impl Target {
     fn concerns(self, from: HostId, to: HostId) -> bool {
         match self {
@@ -86,9 +90,20 @@ impl Faults {
             phase: Phase::Waiting,
             fired: false,
             times: 0,
-            random: Stream::new(plan.seed, &format!("fault/{index}")),
+            random: draws(plan.seed, index),
         });
         Faults(planned.collect())
+    }
+
+    /// Draws are another seed's from here on, and a fault that still waits is over with even odds.
+    pub fn reseed(&mut self, seed: u64) {
+        for (index, planned) in self.0.iter_mut().enumerate() {
+            planned.random = draws(seed, index);
+            let strikes = Stream::new(seed, &format!("fault/{index}/strikes")).percent(50);
+            if planned.phase == Phase::Waiting && !strikes {
+                planned.phase = Phase::Over;
+            }
+        }
     }
 
     /// The fault with its target.

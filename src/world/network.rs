@@ -89,6 +89,12 @@ impl Network {
         }
     }
 
+    /// Latencies are another seed's from here on; what is under way keeps its own.
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+        self.latencies.clear();
+    }
+
     /// Adds a link. Called in the order in which turmoil makes its own, since both are known by their index.
     pub fn add_link(&mut self) {
         self.links.push(Link { flights: Vec::new(), chosen: false });

@@ -21,8 +21,8 @@ use super::recorder::Recorder;
 use super::state::{Down, HostId, How, Shared, lock};
 use super::{SETTLER, WORLD};
 use crate::history::{ClientId, History};
-use crate::plan::{Place, Plan, Trigger};
-use crate::record::{Points, REFUSED, Record};
+use crate::plan::{Place, Plan, Reseed, Trigger};
+use crate::record::{Points, REFUSED, Record, Struck};
 use crate::stream::Stream;
 use crate::sut::{Exit, System};
 
@@ -169,13 +169,15 @@ struct World<'a, S: System> {
     busy: Rc<RefCell<BTreeSet<HostId>>>,
     /// How many points each host had passed when all faults were ended.
     points: Points,
+    /// What is still to come of the plan's own.
+    reseed: Option<Reseed>,
 }
 
 impl<'a, S: System> World<'a, S> {
     fn new(system: Arc<S>, plan: &'a Plan<S::Op>, cast: Cast, shared: &'a Arc<Shared>) -> World<'a, S> {
         let engine = Engine::new(shared.clone(), Stream::new(plan.seed, "turmoil").bits(), plan.network.tick_ms);
         let (history, busy) = (Rc::default(), Rc::default());
-        World { system, plan, cast, shared, engine, history, busy, points: Points::new() }
+        World { system, plan, cast, shared, engine, history, busy, points: Points::new(), reseed: plan.reseed }
     }
 
     fn run(mut self) -> Record<S::Op, S::Ret> {
@@ -283,6 +285,9 @@ impl<'a, S: System> World<'a, S> {
         self.engine.collect();
         {
             let mut state = self.shared.state();
+            if let Some(Reseed { seed, .. }) = self.reseed.take_if(|reseed| reseed.at_ms <= now_ms) {
+                state.reseed(seed);
+            }
             state.heal(now_ms);
             state.keep_images(now_ms);
             for fault in state.faults.due(now_ms) {
@@ -369,6 +374,7 @@ impl<'a, S: System> World<'a, S> {
             fired: state.faults.fired_each(),
             marks: std::mem::take(&mut state.recorder.marks),
             points,
+            struck: struck(plan, &state.faults.fired_each(), &state.stages),
             points_at_crash: std::mem::take(&mut state.points_at_crash),
             exits: std::mem::take(&mut state.recorder.exits),
             refusals: std::mem::take(&mut state.recorder.refusals),
@@ -382,6 +388,16 @@ impl<'a, S: System> World<'a, S> {
             simulated_ms,
         }
     }
+}
+
+/// At which stages the faults took effect that did.
+fn struck<Op>(plan: &Plan<Op>, fired: &[bool], stages: &BTreeMap<usize, String>) -> Struck {
+    let mut struck = Struck::new();
+    for (index, stage) in stages.iter().filter(|(index, _)| fired[**index]) {
+        let kind = plan.faults[*index].fault.name().to_owned();
+        *struck.entry(kind).or_default().entry(stage.clone()).or_default() += 1;
+    }
+    struck
 }
 
 /// The life of one process of a host: the system's software, and what its supervisor does when it ends.

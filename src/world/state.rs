@@ -14,7 +14,7 @@ use super::network::Network;
 use super::recorder::Recorder;
 use super::{EPOCH_MS, WORLD};
 use crate::plan::{Fault, PointKind};
-use crate::record::{Points, What};
+use crate::record::{BEFORE_THE_FIRST, Points, What};
 use crate::stream::Stream;
 
 /// A host, by its place in the list of all.
@@ -42,6 +42,8 @@ pub(super) struct State {
     pub recorder: Recorder,
     /// How many points had been passed when the last planned crash took effect.
     pub points_at_crash: Points,
+    /// The stage at which each fault was applied.
+    pub stages: BTreeMap<usize, String>,
     /// What disks held when a fault will want them to have come back to, by the fault.
     pub images: BTreeMap<usize, Image>,
     seed: u64,
@@ -65,6 +67,8 @@ pub(super) struct HostState {
     pub forgets: Vec<(usize, u64)>,
     passed: BTreeMap<PointKind, u64>,
     named: BTreeMap<String, u64>,
+    /// The last named point that it reached, in this life or an earlier one; empty before the first.
+    stage: String,
 }
 
 /// Whether a host's process runs.
@@ -104,11 +108,12 @@ impl Shared {
             lifeline: Lifeline::default(),
             disk: None,
             owed: Duration::ZERO,
-            entropy: Stream::new(seed, &format!("entropy/{name}")),
+            entropy: entropy(seed, name),
             damage: Vec::new(),
             forgets: Vec::new(),
             passed: BTreeMap::new(),
             named: BTreeMap::new(),
+            stage: String::new(),
         };
         let hosts = names.iter().map(host).collect();
         Arc::new(Shared {
@@ -123,6 +128,7 @@ impl Shared {
                 faults,
                 recorder,
                 points_at_crash: Points::new(),
+                stages: BTreeMap::new(),
                 images: BTreeMap::new(),
                 seed,
                 operation: None,
@@ -187,7 +193,7 @@ impl Shared {
         if let Some(disk) = &state.hosts[host.0].disk {
             return disk.clone();
         }
-        let disk = Disk::new(Stream::new(state.seed, &format!("disk/{}", self.name(host))).bits());
+        let disk = Disk::new(disk_seed(state.seed, self.name(host)));
         // Weak, since the disk is part of what it refers to.
         let shared = Arc::downgrade(self);
         disk.observe(Box::new(move |operation| {
@@ -203,6 +209,14 @@ impl Shared {
         state.hosts[host.0].disk = Some(disk.clone());
         disk
     }
+}
+
+fn entropy(seed: u64, host: &str) -> Stream {
+    Stream::new(seed, &format!("entropy/{host}"))
+}
+
+fn disk_seed(seed: u64, host: &str) -> u64 {
+    Stream::new(seed, &format!("disk/{host}")).bits()
 }
 
 /// The time since the Unix epoch on a clock that is wrong by so much. There is no time before it.
@@ -296,6 +310,8 @@ impl State {
         *nth += 1;
         let mut struck = self.faults.at_ordinal(host, kind, *nth);
         if let Some(point) = named {
+            state.stage.clear();
+            state.stage.push_str(point);
             // Not `entry`: a point is reached much more often than for the first time.
             let nth = match state.named.get_mut(point) {
                 Some(nth) => {
@@ -353,11 +369,28 @@ impl State {
         verdict
     }
 
+    /// From here on chance is another seed's: all streams, and whether a fault strikes that has not yet.
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+        self.network.reseed(seed);
+        self.faults.reseed(seed);
+        for host in &mut self.hosts {
+            host.entropy = entropy(seed, &host.name);
+            if let Some(disk) = &host.disk {
+                disk.reseed(disk_seed(seed, &host.name));
+            }
+        }
+    }
+
     /// Applies a fault.
     pub fn strike(&mut self, index: usize, now_ms: u64) {
         let (fault, target) = self.faults.get(index);
         let (fault, Target::Host(host) | Target::Link { from: host, .. }) = (fault.clone(), target);
         self.event(host, format!("applied: {fault}"), now_ms);
+        // Of a link the end at which there are stages: clients have none.
+        let other = if let Target::Link { to, .. } = target { to } else { host };
+        let stage = [host, other].map(|host| &self.hosts[host.0].stage).into_iter().find(|stage| !stage.is_empty());
+        self.stages.insert(index, stage.cloned().unwrap_or_else(|| BEFORE_THE_FIRST.to_owned()));
         let ends_ms = now_ms + fault.lasts_ms();
         let how = match fault {
             Fault::Kill { .. } => How::Kill,

@@ -5,6 +5,7 @@ mod cli;
 mod determinism;
 mod docs;
 mod golden;
+mod hunt;
 mod program;
 mod report;
 mod scenarios;

@@ -38,7 +38,11 @@ fn a_failing_run_leaves_a_page_beside_its_capsule_unless_told_not_to() {
     assert!(first["event"].as_u64().is_some_and(|event| event < events as u64), "{first}");
 
     fs::remove_dir_all(&failures).expect("it can be removed");
-    assert_eq!(run(&[&arguments[..], &["--no-report"]].concat()).code, 1);
+    let summary = folder.path().join("summary.md");
+    fs::write(&summary, "before\n").expect("it can be written");
+    assert_eq!(run(&[&arguments[..], &["--no-report", "--summary", text(&summary)]].concat()).code, 1);
+    let summary = fs::read_to_string(&summary).expect("it is there");
+    assert!(summary.starts_with("before\n## squall: failed\n") && summary.contains("squall replay "), "{summary}");
     let mut files = fs::read_dir(&failures).expect("it is there").map(|file| file.expect("a file").path());
     assert!(files.all(|file| text(&file).ends_with(".capsule.json")));
 }
@@ -64,4 +68,21 @@ fn a_passing_run_can_be_shown_beside_another() {
     assert!(spans.iter().any(|span| span["kind"] == "down" && span["to"].is_u64()), "{spans:?}");
     assert_eq!(data["against"]["outcome"], "passes");
     assert!(data["against"]["plan"].as_array().is_some_and(|rows| rows.iter().any(|row| row["left"] != row["right"])));
+}
+
+#[test]
+fn what_a_plan_alone_leads_to_has_no_moment_at_which_it_became_inevitable() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let failures = folder.path().join("failures");
+    let rung = run(&["run", "canary", "--seeds", "0", "--no-report", "--failures", text(&failures)]);
+    let last = rung.stdout.lines().last().expect("it says what to type next");
+    let capsule = last.strip_prefix("squall replay ").expect("it is a command");
+    let page = folder.path().join("curve.html");
+    let pointed = run(&["pinpoint", capsule, "--runs", "4", "-o", text(&page)]);
+    assert_eq!(pointed.code, 1, "{}", pointed.stderr);
+    assert!(pointed.stdout.contains("the plan alone leads there"), "{}", pointed.stdout);
+    let curve = &data(&page)["curve"];
+    assert_eq!((&curve["runs"], &curve["jump"]), (&4.into(), &Value::Null));
+    let points = curve["points"].as_array().expect("points");
+    assert!(!points.is_empty() && points.iter().all(|point| point["failed"] == 4), "{curve}");
 }

@@ -145,6 +145,7 @@ fn plan(leak: &str, seed: u64) -> Plan<u64> {
         faults: Vec::new(),
         checks: Vec::new(),
         marks: Vec::new(),
+        reseed: None,
     }
 }
 

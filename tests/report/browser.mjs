@@ -1,9 +1,10 @@
 // Opens a report from its file in a browser and does what a reader does. The first argument is the report of a run that
-// failed; further ones are opened, looked at for errors and timed.
+// failed; further ones are opened, looked at for errors and timed, and so is the last one repeated to 100,000 events.
 //
-//   node browser.mjs FAILED.html [OTHER.html ...] [--shots DIR] [--limit-ms N]
+//   node browser.mjs FAILED.html [OTHER.html ...] [--shots DIR]
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
@@ -140,7 +141,35 @@ for (const [name, options] of [["dark", { scheme: "dark" }], ["narrow", { width:
   }
   await page.close();
 }
-for (const file of pages) {
+
+// A page of the same run, again and again, until it has so many events.
+function lengthened(file, wanted, folder) {
+  const [before, rest] = readFileSync(file, "utf8").split('id="data">');
+  const end = rest.indexOf("</script>");
+  const data = JSON.parse(rest.slice(0, end));
+  const { timeline } = data;
+  const { events } = timeline;
+  const [count, time] = [events.at_ms.length, events.at_ms.at(-1) + 50];
+  const messages = events.message.reduce((most, number) => Math.max(most, number), 0);
+  const times = Math.ceil(wanted / count);
+  const round = [...Array(times).keys()];
+  timeline.events = {
+    ...Object.fromEntries(["lane", "kind", "text"].map((column) => [column, round.flatMap(() => events[column])])),
+    at_ms: round.flatMap((n) => events.at_ms.map((at) => at + n * time)),
+    message: round.flatMap((n) => events.message.map((number) => number && number + n * messages)),
+  };
+  timeline.operations = round.flatMap((n) => timeline.operations.map((operation) => ({
+    ...operation, id: operation.id + n * 1e6, invoked: operation.invoked + n * count,
+    ended: operation.ended === null ? null : operation.ended + n * count,
+  })));
+  data.simulated_ms = times * time;
+  const page = path.join(folder, "lengthened.html");
+  writeFileSync(page, `${before}id="data">${JSON.stringify(data).replaceAll("<", "\\u003c")}${rest.slice(end)}`);
+  return page;
+}
+
+const scratch = mkdtempSync(path.join(tmpdir(), "report-"));
+for (const file of [...pages, lengthened(pages.at(-1), 100_000, scratch)]) {
   const { page, errors } = await open(file);
   const [ready, events] = await page.evaluate(() => [document.documentElement.dataset.ready, document.getElementById("spoken") && count]);
   const frame = await page.evaluate(async () => {
@@ -155,5 +184,6 @@ for (const file of pages) {
   assert.deepEqual(errors, []);
   await page.close();
 }
+rmSync(scratch, { recursive: true });
 await browser.close();
 console.log("passed");

@@ -53,6 +53,11 @@ impl Disk {
         Disk { shared: Arc::new_cyclic(|shared| Shared::new(seed, Registration::new(shared.clone()))) }
     }
 
+    /// What is drawn from here on is another seed's.
+    pub fn reseed(&self, seed: u64) {
+        self.shared.state().seed = seed;
+    }
+
     /// The name to open SQLite connections with. No two disks that exist at the same time share it.
     pub fn vfs_name(&self) -> &str {
         self.shared.registration.name()

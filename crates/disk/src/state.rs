@@ -155,7 +155,7 @@ pub(crate) struct File {
 
 /// Everything that a disk is.
 pub(crate) struct State {
-    seed: u64,
+    pub seed: u64,
     pub directories: Directories,
     files: BTreeMap<FileId, File>,
     next_file: u64,

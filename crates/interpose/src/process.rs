@@ -5,9 +5,10 @@
 //! [`io::ErrorKind::Unsupported`].
 
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
+use std::{io, mem, ptr};
 
 use crate::real_monotonic;
 
@@ -137,6 +138,40 @@ impl Drop for Child {
             let _ = self.reap();
         }
     }
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From here on the first Ctrl-C does nothing but be remembered, for [`interrupted`]; the second ends the process.
+///
+/// # Errors
+///
+/// When the system refuses.
+pub fn catch_interrupts() -> io::Result<()> {
+    extern "C" fn remember(_: libc::c_int) {
+        INTERRUPTED.store(true, Relaxed);
+    }
+    // SAFETY: all zeroes is a valid `sigaction`.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    let handler: extern "C" fn(libc::c_int) = remember;
+    action.sa_sigaction = handler as libc::sighandler_t;
+    action.sa_flags = libc::SA_RESTART | libc::SA_RESETHAND;
+    // SAFETY: the handler stores to an atomic, which is all that a handler may do.
+    match unsafe { libc::sigaction(libc::SIGINT, &raw const action, ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether somebody pressed Ctrl-C since [`catch_interrupts`].
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Relaxed)
+}
+
+/// Ctrl-C is somebody else's business: neither this process nor those that it makes end by it.
+pub fn ignore_interrupts() {
+    // SAFETY: no handler of ours is installed that could be in the middle of something.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
 }
 
 /// Waits until one of the descriptors can be read or is at its end, and

@@ -137,3 +137,78 @@ fn sometimes() -> Vec<Property> {
         }),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    //! Every property that should always hold is broken by hand, so that none is blind.
+
+    use std::sync::Arc;
+
+    use graph::TxId;
+    use stateright::Model;
+
+    use super::super::{Bounds, Entry, Event};
+    use super::*;
+
+    const TX: TxId = TxId { incarnation: 1, serial: 1 };
+
+    #[track_caller]
+    fn broken_by(name: &'static str, change: impl FnOnce(&mut State)) {
+        let model = AppendModel::new(Bounds::SMALL);
+        let mut state = model.init_states().remove(0);
+        let condition = model.property(name).condition;
+        assert!(condition(&model, &state), "{name} does not even hold in the beginning");
+        change(&mut state);
+        assert!(!condition(&model, &state), "{name} still holds");
+    }
+
+    /// Puts an event into the stream at this position.
+    fn put(state: &mut State, position: u64, sequence: u64, id: &str, tx: Option<TxId>) {
+        let (stream, id) = ("s".parse().unwrap(), id.parse().unwrap());
+        Arc::make_mut(&mut state.ledger).events.insert(position, Event { stream, sequence, id, tx });
+    }
+
+    fn log(state: &mut State, outcome: Option<Decision>) {
+        Arc::make_mut(&mut state.ledger).log.insert(TX, Entry { slot: 1, position: None, outcome });
+    }
+
+    #[test]
+    fn no_property_is_blind() {
+        broken_by("the core never panics", |state| state.wrongs.panicked = Some("at the disco".to_owned()));
+        let numbers = "the numbers of a stream are from 1, without a gap, each once";
+        broken_by(numbers, |state| put(state, 1, 2, "a", None));
+        broken_by(numbers, |state| {
+            put(state, 1, 1, "a", None);
+            put(state, 2, 1, "b", None);
+        });
+        broken_by("an id names one event", |state| {
+            put(state, 1, 1, "a", None);
+            put(state, 2, 2, "a", None);
+        });
+        let outcome = "a transaction has its event if and only if it is committed";
+        broken_by(outcome, |state| log(state, Some(Decision::Committed)));
+        broken_by(outcome, |state| {
+            log(state, None);
+            put(state, 1, 1, "t", Some(TX));
+        });
+        let acknowledged = "what was acknowledged is there, where it was said to be";
+        broken_by(acknowledged, |state| state.clients[0].told = Told::There(None));
+        broken_by(acknowledged, |state| {
+            put(state, 1, 1, "a", None);
+            state.clients[1].told = Told::Repeated(2);
+        });
+        for told in [Told::IdTaken, Told::Aborted, Told::Rejected] {
+            broken_by("what was refused is not there", |state| {
+                put(state, 1, 1, "a", None);
+                state.clients[1].told = told;
+            });
+        }
+        broken_by("a reader has passed no event by", |state| {
+            put(state, 1, 1, "a", None);
+            state.reader.through = 1;
+        });
+        broken_by("nobody is answered twice", |state| state.wrongs.untrue = true);
+        broken_by("every transaction has an outcome at quiescence", |state| log(state, None));
+        broken_by("whoever waits is served", |state| state.clients[1].waiting = true);
+    }
+}

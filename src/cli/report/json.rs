@@ -3,9 +3,27 @@
 use serde_json::{Value, json};
 
 use super::Report;
+use crate::cli::failures::Shrinking;
+use crate::shrink::Size;
 
 /// The version of the document's form.
 const FORMAT: u32 = 1;
+
+/// What shrinking came to.
+fn shrunk(Shrinking { from, to, runs, wall, minimal, others }: &Shrinking) -> Value {
+    let size = |size: &Size| json!({ "clients": size.clients, "operations": size.operations, "faults": size.faults });
+    let others = others.iter().map(|(violation, capsule)| {
+        json!({ "property": violation.property, "fingerprint": violation.fingerprint(), "capsule": capsule })
+    });
+    json!({
+        "from": size(from),
+        "to": size(to),
+        "runs": runs,
+        "seconds": wall.as_secs_f64(),
+        "minimal": minimal,
+        "others": others.collect::<Vec<_>>(),
+    })
+}
 
 /// The document. Keys are only ever added while `format` stays the same.
 pub fn document(report: &Report) -> Value {
@@ -37,6 +55,7 @@ pub fn document(report: &Report) -> Value {
             "capsule": failed.capsule,
             "report": failed.report,
             "replay": failed.command(),
+            "shrunk": failed.shrunk.as_ref().map(shrunk),
         })
     });
     let missing = report.missing.iter().map(|missing| json!({ "scenario": missing.scenario, "what": missing.what }));
@@ -46,6 +65,7 @@ pub fn document(report: &Report) -> Value {
         "exit_code": report.exit_code(),
         "runs": report.rows.iter().map(|row| row.runs).sum::<u64>(),
         "seconds": report.wall.as_secs_f64(),
+        "reached": report.reached,
         "verified": report.verified,
         "differences": report.differences,
         "nondeterminism": report.differing,

@@ -23,6 +23,7 @@ fn report() -> Report {
         .details(["alice".to_owned()]);
     Report {
         system: "coordinator",
+        reached: "reached 3 of 4 marks".to_owned(),
         rows: vec![row("calm", 0), row("storm", 2)],
         wall: Duration::from_millis(2_500),
         verified: 2,
@@ -48,6 +49,15 @@ fn json_has_everything() {
 #[test]
 fn junit_has_a_case_for_each_check_and_escapes_what_has_to_be() {
     insta::assert_snapshot!(junit::document(&report()));
+}
+
+#[test]
+fn markdown_tells_what_matters_first_and_escapes_what_has_to_be() {
+    insta::assert_snapshot!(markdown::document(&report()));
+    let mut passed = report();
+    passed.failures.clear();
+    passed.missing.clear();
+    assert!(markdown::document(&passed).starts_with("## squall: passed\n"));
 }
 
 #[test]

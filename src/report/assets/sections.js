@@ -74,7 +74,7 @@ function showCurve() {
   const dots = curve.points.map((point, place) => {
     const dot = svg("circle", { cx: x(point), cy: y(point), r: place === curve.jump ? 6 : 3.5, class: place === curve.jump ? "jump" : "dot", tabindex: 0, role: "button", "aria-label": `${point.at_ms} ms: ${point.failed} of ${curve.runs} fail. ${point.text}` });
     dot.append(svg("title", {}, `${point.at_ms} ms: ${point.failed} of ${curve.runs} fail\n${point.text}`));
-    const go = () => { select(Math.max(0, firstFrom(events.at_ms.map((_, event) => event), point.at_ms, (event) => events.at_ms[event])), { centre: true }); byId("diagram").scrollIntoView(); };
+    const go = () => { select(point.event ?? 0, { centre: true }); byId("diagram").scrollIntoView(); };
     dot.addEventListener("click", go);
     dot.addEventListener("keydown", (press) => { if (press.key === "Enter") go(); });
     return dot;

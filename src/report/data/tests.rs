@@ -34,16 +34,8 @@ fn run(decided: &str, violations: Vec<Violation>) -> (Plan<Op>, Verdict, Story) 
         violations,
         checked: [("atomicity".to_owned(), 1)].into(),
         operations: Operations { ok: 1, fail: 0, info: 0 },
-        faults: BTreeMap::new(),
-        fired: Vec::new(),
-        marks: BTreeMap::new(),
-        points: BTreeMap::new(),
-        points_at_crash: BTreeMap::new(),
-        digest: String::new(),
-        byte_digest: String::new(),
-        chain: Vec::new(),
         simulated_ms: 10,
-        story: None,
+        ..Verdict::default()
     };
     (plan, verdict, story)
 }

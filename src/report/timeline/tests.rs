@@ -104,6 +104,20 @@ fn what_was_wrong_ends_when_it_was_healed_or_the_host_restarted() {
 }
 
 #[test]
+fn of_a_run_that_is_too_long_what_is_decided_is_kept() {
+    let (plan, mut story) = story();
+    let (network, others) = (6, 7);
+    story.trace.extend((0..EVENTS_MAX).map(|_| event(30, "graph", What::Disk, "Write", None)));
+    let timeline = Timeline::new(&plan, &[], &story);
+    // Of the story's own events one is a disk operation; its client saw three things.
+    assert_eq!((timeline.left_out, timeline.len()), (EVENTS_MAX + 1, network + others - 1 + 3));
+    story.trace.extend((0..EVENTS_MAX).map(|_| event(30, "graph", What::Network, "sent to alice: FIN", None)));
+    assert!(
+        Timeline::new(&plan, &[], &story).events.kind.iter().all(|kind| !matches!(kind, Moment::Disk | Moment::Sent))
+    );
+}
+
+#[test]
 fn a_text_is_kept_once_and_a_long_one_in_part() {
     let (plan, mut story) = story();
     story.trace.push(event(30, "graph", What::Disk, "Write", None));

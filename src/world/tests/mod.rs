@@ -39,6 +39,7 @@ fn plan(clients: &[&[(u64, Op)]]) -> Plan<Op> {
         faults: Vec::new(),
         checks: Vec::new(),
         marks: Vec::new(),
+        reseed: None,
     }
 }
 

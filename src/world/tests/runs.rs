@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::plan::Reseed;
 use crate::world::RunError;
 
 fn refused(plan: &Plan<Op>) -> RunError {
@@ -108,4 +109,26 @@ fn a_coarser_tick_keeps_what_was_promised() {
     assert_eq!((outcomes(&record), record.settled), (vec!["ok"; 10], Ok(())));
     let record = coarse(vec![at_point("append.after", 3, kill(40)), at_ms(150, power_cut(40))]);
     assert_eq!((record.faults.values().sum::<u64>(), lost(&record), record.settled), (2, vec![], Ok(())));
+}
+
+#[test]
+fn a_run_with_another_chance_is_the_same_until_then_and_its_later_faults_may_not_strike() {
+    // The first strikes before, the other after it.
+    let faults = vec![at_ms(30, power_cut(5)), at_ms(90, kill(20))];
+    let plan = with_faults(patient(appends(6)), faults);
+    let before = |record: &Record| {
+        let mut trace = record.trace.clone();
+        trace.retain(|event| event.at_ms < 60);
+        trace
+    };
+    let told = ran(&plan);
+    let future = |seed| ran(&Plan { reseed: Some(Reseed { at_ms: 60, seed }), ..plan.clone() });
+    let futures: Vec<_> = (0..8).map(future).collect();
+    for record in &futures {
+        assert_eq!(before(record), before(&told));
+        assert!(record.byte_digest != told.byte_digest, "what follows is another chance's");
+    }
+    assert_eq!(future(3).byte_digest, futures[3].byte_digest, "which is as good as the first");
+    let struck = futures.iter().filter(|record| fired(record, "kill") == 1).count();
+    assert!((1..8).contains(&struck), "{struck} of 8");
 }

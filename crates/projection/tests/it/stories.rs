@@ -9,7 +9,7 @@ use projection::lanes::{Action, Answer, Config, Input, Lanes, LanesEffect, Mark,
 use projection::statements;
 use serde_json::{Value, json};
 
-use crate::world::{LIMIT, World};
+use crate::world::{LIMIT, TIGHT, World};
 
 fn event(resource: &str, sequence: u64, kind: &str, payload: &Value) -> Arc<Event> {
     let envelope = json!({
@@ -195,6 +195,28 @@ async fn a_hole_is_never_passed() {
     world.write_all();
     world.settle().await;
     world.check().await;
+}
+
+/// However much there is to read and however slow the graph is: beyond so many lanes the log waits, and a lane with nothing
+/// to do is none.
+#[tokio::test]
+async fn the_lanes_in_memory_are_bounded_and_the_idle_ones_forgotten() {
+    let resources: Vec<String> = (0..200).map(|number| format!("r{number}")).collect();
+    let log = resources.iter().map(|resource| created(resource)).collect();
+    let mut world = World::in_memory(TIGHT, log).await;
+    world.write_all();
+    let mut most = 0;
+    while world.core.status().read < resources.len() as u64 {
+        // The log is always read first, as far as the lanes will.
+        let next = at(&world, |action| matches!(action, Action::Feed { .. })).unwrap_or(0);
+        world.execute(next).await;
+        most = most.max(world.core.status().lanes);
+    }
+    let bound = (TIGHT.lanes_max - 1 + TIGHT.page) as u64;
+    assert!((TIGHT.lanes_max as u64..=bound).contains(&most), "{most} lanes; the bound is {bound}");
+    world.settle().await;
+    world.check().await;
+    assert_eq!(world.core.status().lanes, 0);
 }
 
 #[test]

@@ -1,0 +1,174 @@
+//! What a hunt runs next: new seeds of scenarios, and variations of plans that reached something new.
+//!
+//! Feedback as in AFL (Zalewski, 2013), with marks and pairs of a fault and the stage that it struck in the place of
+//! branches: a plan that reaches one for the first time is kept, and is where the next ones come from.
+
+mod mutate;
+
+use crate::coverage::Coverage;
+use crate::plan::{Plan, Topology};
+use crate::stream::Stream;
+use crate::verdict::Verdict;
+
+pub use mutate::mutate;
+
+/// How many in a hundred plans are variations of kept ones, once there are any.
+const VARIED_PERCENT: u64 = 60;
+/// How much more often a parent is chosen for each new thing that its last child reached.
+const GAIN_WEIGHT: u64 = 4;
+
+/// Where a plan came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parent {
+    /// A scenario, by its place.
+    Scenario(usize),
+    /// A kept plan, by its place.
+    Kept(usize),
+}
+
+/// What to run next, by what has been reached so far.
+pub struct Hunt<Op> {
+    random: Stream,
+    topology: Topology,
+    /// Of each scenario: the next seed, and how much its last run reached that was new.
+    scenarios: Vec<(u64, u64)>,
+    kept: Vec<(Plan<Op>, u64)>,
+    coverage: Coverage,
+    /// For each run that reached something new: how many there had been, and how much it was.
+    gains: Vec<(u64, u64)>,
+    runs: u64,
+}
+
+impl<Op: Clone> Hunt<Op> {
+    /// A hunt over so many scenarios, whose seeds begin with `seed`.
+    pub fn new(seed: u64, scenarios: usize, topology: Topology) -> Hunt<Op> {
+        Hunt {
+            random: Stream::new(seed, "hunt"),
+            topology,
+            scenarios: vec![(seed, 0); scenarios],
+            kept: Vec::new(),
+            coverage: Coverage::default(),
+            gains: Vec::new(),
+            runs: 0,
+        }
+    }
+
+    /// The next plan and its parent. `expand` makes the plan of a scenario, by its place, for a seed.
+    pub fn next<E>(&mut self, expand: impl FnOnce(usize, u64) -> Result<Plan<Op>, E>) -> Result<(Parent, Plan<Op>), E> {
+        if !self.kept.is_empty() && self.random.percent(VARIED_PERCENT) {
+            let parent = weighted(&mut self.random, self.kept.iter().map(|(_, gain)| *gain));
+            let other = self.random.below(self.kept.len() as u64) as usize;
+            let (plan, other) = (&self.kept[parent].0, &self.kept[other].0);
+            return Ok((Parent::Kept(parent), mutate(plan, other, &self.topology, &mut self.random)));
+        }
+        let scenario = weighted(&mut self.random, self.scenarios.iter().map(|(_, gain)| *gain));
+        let seed = self.scenarios[scenario].0;
+        self.scenarios[scenario].0 += 1;
+        Ok((Parent::Scenario(scenario), expand(scenario, seed)?))
+    }
+
+    /// Learns what a run reached. Returns whether that was something new: then the plan is kept.
+    pub fn learn(&mut self, parent: Option<Parent>, plan: &Plan<Op>, verdict: &Verdict) -> bool {
+        self.runs += 1;
+        let gain = self.coverage.add(verdict) as u64;
+        match parent {
+            Some(Parent::Scenario(place)) => self.scenarios[place].1 = gain,
+            Some(Parent::Kept(place)) => self.kept[place].1 = gain,
+            None => {}
+        }
+        if gain > 0 {
+            self.kept.push((plan.clone(), gain));
+            self.gains.push((self.runs, gain));
+        }
+        gain > 0
+    }
+
+    /// What has been reached.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// How many runs there have been.
+    pub fn runs(&self) -> u64 {
+        self.runs
+    }
+
+    /// How much the last quarter of the runs reached that those before had not.
+    pub fn growth(&self) -> u64 {
+        let from = self.runs - self.runs / 4;
+        self.gains.iter().filter(|(run, _)| *run > from).map(|(_, gain)| gain).sum()
+    }
+}
+
+/// A place, the more often the higher its gain.
+fn weighted(random: &mut Stream, gains: impl Iterator<Item = u64>) -> usize {
+    let weights: Vec<u64> = gains.map(|gain| 1 + GAIN_WEIGHT * gain).collect();
+    let mut left = random.below(weights.iter().sum());
+    for (place, weight) in weights.iter().enumerate() {
+        match left.checked_sub(*weight) {
+            Some(rest) => left = rest,
+            None => return place,
+        }
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coverage::tests::verdict;
+    use crate::plan::fake::{self, Fake, Op};
+
+    fn hunt(scenarios: usize) -> Hunt<Op> {
+        Hunt::new(5, scenarios, Topology::of(&Fake))
+    }
+
+    fn expand(scenario: usize, seed: u64) -> Result<Plan<Op>, ()> {
+        Ok(Plan { seed, scenario: scenario.to_string(), ..fake::plan() })
+    }
+
+    #[test]
+    fn scenarios_come_with_ever_new_seeds() {
+        let mut hunt = hunt(3);
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..30 {
+            let (parent, plan) = hunt.next(expand).unwrap();
+            assert!(matches!(parent, Parent::Scenario(place) if plan.scenario == place.to_string()));
+            assert!(plan.seed >= 5 && seen.insert((plan.scenario, plan.seed)));
+        }
+        let scenarios: std::collections::BTreeSet<_> = seen.into_iter().map(|(scenario, _)| scenario).collect();
+        assert_eq!(scenarios.len(), 3);
+    }
+
+    #[test]
+    fn what_reached_something_new_is_kept_and_varied() {
+        let mut hunt = hunt(1);
+        let plan = fake::plan();
+        let first = verdict(&["fenced"], &[]);
+        assert!(hunt.learn(Some(Parent::Scenario(0)), &plan, &first));
+        assert!(!hunt.learn(Some(Parent::Scenario(0)), &plan, &first), "it is not new any more");
+        let parents: Vec<_> = (0..40).map(|_| hunt.next(expand).unwrap().0).collect();
+        assert!(parents.contains(&Parent::Kept(0)) && parents.contains(&Parent::Scenario(0)));
+        assert_eq!((hunt.coverage().reached(), hunt.runs()), (1, 2));
+    }
+
+    #[test]
+    fn who_found_something_is_asked_more_often() {
+        let mut random = Stream::new(1, "test");
+        let chosen = (0..1_000).filter(|_| weighted(&mut random, [0, 1].into_iter()) == 1).count();
+        assert!((750..900).contains(&chosen), "5 of 6 are 833: {chosen}");
+    }
+
+    #[test]
+    fn growth_is_what_the_last_quarter_found() {
+        let mut hunt = hunt(1);
+        let plan = fake::plan();
+        hunt.learn(None, &plan, &verdict(&["fenced"], &[]));
+        for _ in 0..6 {
+            hunt.learn(None, &plan, &verdict(&["fenced"], &[]));
+        }
+        assert_eq!(hunt.growth(), 0);
+        hunt.learn(None, &plan, &verdict(&["committed"], &[("kill", "start", 1)]));
+        assert_eq!(hunt.growth(), 2);
+    }
+}
