@@ -7,7 +7,7 @@ use squall::campaign::program;
 use squall::cli::{self, Ended};
 use squall::model_check::{self, CheckArgs, ExploreArgs};
 use squall::mutants::{MutantsArgs, mutants};
-use squall::system::BiStore;
+use squall::system::{BiStore, check_names};
 use squall::worker::serve_if_asked;
 
 /// Breaks a system in simulation, deterministically, and says which of its promises it kept
@@ -51,6 +51,6 @@ fn dispatch(command: Command) -> Ended {
         Command::Any(command) => cli::dispatch::<BiStore>(command),
         Command::Check(arguments) => model_check::check(arguments),
         Command::Explore(arguments) => model_check::explore(arguments),
-        Command::Mutants(arguments) => mutants::<BiStore>(arguments),
+        Command::Mutants(arguments) => mutants(arguments, check_names()),
     }
 }

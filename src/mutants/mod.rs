@@ -27,7 +27,6 @@ use self::report::{Fate, Table};
 use self::suite::{Command, Program};
 use self::tree::Tree;
 use crate::cli::{Ended, Failure, HARNESS, PASSED, VIOLATED};
-use crate::sut::System;
 
 /// The arguments of `mutants`.
 #[derive(Args, Debug)]
@@ -48,11 +47,11 @@ pub struct MutantsArgs {
     shrink: bool,
 }
 
-/// Tries mutants of the tree around the current folder; their checks are those of `S`.
-pub fn mutants<S: System>(arguments: MutantsArgs) -> Ended {
+/// Tries mutants of the tree around the current folder. `checks` are the names of the checks that may catch them.
+pub fn mutants(arguments: MutantsArgs, checks: Vec<String>) -> Ended {
     let MutantsArgs { names, seeds, jobs, keep_going, shrink } = arguments;
     let mut tree = Tree::open()?;
-    let mutants = chosen(patch::load(&tree.origin().join("mutants"), &checks::<S>()?)?, &names)?;
+    let mutants = chosen(patch::load(&tree.origin().join("mutants"), &reportable(checks))?, &names)?;
     let commands: BTreeMap<&str, Command> =
         mutants.iter().map(|mutant| (mutant.name.as_str(), mutant.command.with(seeds.clone(), jobs))).collect();
     let spinner = spinner();
@@ -196,11 +195,9 @@ fn conclude(table: &Table, all: usize) -> Ended {
 }
 
 /// The names under which a run can report a violation.
-fn checks<S: System>() -> Result<Vec<String>, Failure> {
-    let system = S::new(&serde_json::Value::Null).map_err(Failure::harness)?;
-    let mut names: Vec<String> = system.checks().iter().map(|check| check.name().to_owned()).collect();
-    names.extend([crate::verdict::NO_PANIC, crate::campaign::WATCHDOG].map(str::to_owned));
-    Ok(names)
+fn reportable(mut checks: Vec<String>) -> Vec<String> {
+    checks.extend([crate::verdict::NO_PANIC, crate::campaign::WATCHDOG].map(str::to_owned));
+    checks
 }
 
 fn chosen(all: Vec<Mutant>, names: &[String]) -> Result<Vec<Mutant>, Failure> {
@@ -228,4 +225,16 @@ fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
     relative.unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headers_of_all_planted_bugs_name_checks_that_exist() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("mutants");
+        let all = patch::load(&folder, &reportable(crate::system::check_names()));
+        assert!(all.unwrap_or_else(|failure| panic!("{}", failure.message)).len() > 50);
+    }
 }

@@ -187,6 +187,11 @@ pub struct BiStore {
     counters: Arc<OnceLock<String>>,
 }
 
+/// The names of all checks, whatever options a scenario has.
+pub fn check_names() -> Vec<String> {
+    check::all().iter().chain(&check::projection::all()).map(|check| check.name().to_owned()).collect()
+}
+
 /// The idempotency key of a client's operation, by its number in the history.
 fn key(operation: u64) -> String {
     format!("op-{operation}")
