@@ -14,6 +14,10 @@ pub const SYSTEM_STREAM: &str = "__system__";
 /// The longest id of an event, name of a user, time stamp or correlation id, in bytes.
 pub const EVENT_TEXT_BYTES_MAX: usize = 200;
 
+/// How deep the lists and objects of a payload may be nested. Readers of JSON have limits of their own, 128 and less, and what
+/// a payload travels in is nested as well.
+pub const PAYLOAD_DEPTH_MAX: usize = 64;
+
 /// The stream that the events of a resource are in, or those of none.
 pub fn stream_of(resource: Option<&EntityId>) -> EntityId {
     resource.cloned().unwrap_or_else(|| EntityId::new(SYSTEM_STREAM).expect("the name of the system stream is an id"))
@@ -73,6 +77,26 @@ impl Json {
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// How deep lists and objects are nested in it: 0 where there is none.
+    pub fn depth(&self) -> usize {
+        let (mut depth, mut deepest) = (0_usize, 0);
+        let (mut quoted, mut escaped) = (false, false);
+        for byte in self.0.bytes() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = quoted,
+                b'"' => quoted = !quoted,
+                b'[' | b'{' if !quoted => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b']' | b'}' if !quoted => depth -= 1,
+                _ => {}
+            }
+        }
+        deepest
     }
 }
 
@@ -148,6 +172,9 @@ pub enum EventProblem {
     /// A payload longer than [`TEXT_BYTES_MAX`](crate::TEXT_BYTES_MAX).
     #[error("the payload has {0} bytes: keep at most {TEXT_BYTES_MAX} and store the rest elsewhere")]
     LongPayload(usize),
+    /// A payload nested deeper than [`PAYLOAD_DEPTH_MAX`].
+    #[error("the payload is nested {0} deep: at most {PAYLOAD_DEPTH_MAX}, for whoever reads it back")]
+    DeepPayload(usize),
 }
 
 impl NewEvent {
@@ -163,7 +190,11 @@ impl NewEvent {
             text.as_ref().map_or(Ok(()), |text| check_text(field, text, EVENT_TEXT_BYTES_MAX))?;
         }
         match self.payload.as_str().len() {
-            bytes if bytes > TEXT_BYTES_MAX => Err(EventProblem::LongPayload(bytes)),
+            bytes if bytes > TEXT_BYTES_MAX => return Err(EventProblem::LongPayload(bytes)),
+            _ => {}
+        }
+        match self.payload.depth() {
+            depth if depth > PAYLOAD_DEPTH_MAX => Err(EventProblem::DeepPayload(depth)),
             _ => Ok(()),
         }
     }

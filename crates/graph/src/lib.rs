@@ -21,7 +21,9 @@ mod value;
 
 pub use diff::{Alteration, Change, Copies, Diff, Element, ElementId};
 pub use element::{Edge, Node, Snapshot};
-pub use event::{EVENT_TEXT_BYTES_MAX, EventId, EventProblem, Json, NewEvent, SYSTEM_STREAM, stream_of};
+pub use event::{
+    EVENT_TEXT_BYTES_MAX, EventId, EventProblem, Json, NewEvent, PAYLOAD_DEPTH_MAX, SYSTEM_STREAM, stream_of,
+};
 pub use id::{EntityId, IdError, Kind, TxId};
 pub use json::{JsonError, from_json};
 pub use key::{CanonicalKey, KEY_BYTES_MAX, KeyError};

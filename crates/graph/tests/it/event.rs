@@ -1,5 +1,6 @@
 use graph::{
-    EventId, EventProblem, Json, NewEvent, Operation, Patch, SYSTEM_STREAM, Snapshot, TEXT_BYTES_MAX, TxId, stream_of,
+    EventId, EventProblem, Json, NewEvent, Operation, PAYLOAD_DEPTH_MAX, Patch, SYSTEM_STREAM, Snapshot,
+    TEXT_BYTES_MAX, TxId, stream_of,
 };
 use serde_json::json;
 
@@ -45,6 +46,19 @@ fn payloads_of_one_content_are_one_text() {
 }
 
 #[test]
+fn the_depth_of_a_payload_is_that_of_its_lists_and_objects() {
+    let depth = |text: &str| serde_json::from_str::<Json>(text).unwrap().depth();
+    assert_eq!(depth("1"), 0);
+    assert_eq!(depth(r#""[[{""#), 0, "what a text says is no nesting");
+    assert_eq!(depth(r#""\"[\\""#), 0);
+    assert_eq!(depth(r#"{"a":[],"b":[{"c":"]}"},1]}"#), 3);
+}
+
+fn said_of(payload: Json) -> Option<String> {
+    NewEvent { payload, ..event("e") }.validate().err().map(|problem| problem.to_string())
+}
+
+#[test]
 fn an_event_has_texts_of_bounded_length_without_control_characters() {
     assert_eq!(Patch { operations: vec![append(None, "e")] }.validate(), Ok(()));
     let wrong = |change: &dyn Fn(&mut NewEvent)| {
@@ -56,6 +70,10 @@ fn an_event_has_texts_of_bounded_length_without_control_characters() {
     insta::assert_snapshot!(wrong(&|event| event.user_id = "u".repeat(201)), @"operations[0]: event: `userId` has 1 to 200 bytes, this one has 201");
     insta::assert_snapshot!(wrong(&|event| event.timestamp = Some("a\nb".to_owned())), @"operations[0]: event: `timestamp` must not contain control characters");
     insta::assert_snapshot!(wrong(&|event| event.payload = json!("x".repeat(TEXT_BYTES_MAX)).into()), @"operations[0]: event: the payload has 1048578 bytes: keep at most 1048576 and store the rest elsewhere");
+    let nested = |depth: usize| serde_json::from_str::<Json>(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+    assert_eq!(said_of(nested(PAYLOAD_DEPTH_MAX).unwrap()), None);
+    let deep = nested(PAYLOAD_DEPTH_MAX + 1).unwrap();
+    insta::assert_snapshot!(said_of(deep).unwrap(), @"the payload is nested 65 deep: at most 64, for whoever reads it back");
     assert!(matches!(EventId::new("a\u{7f}"), Err(EventProblem::Control(_))));
 }
 
