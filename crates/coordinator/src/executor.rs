@@ -119,8 +119,13 @@ impl CommitExecutor {
             Action::Append(append) => {
                 let now = self.now();
                 let appended = self.write(move |sql| ledger::append(sql, &append, now)).await?;
-                if let Appended::New(placed) = &appended {
-                    self.feed.announce(placed.position);
+                match &appended {
+                    Appended::New(placed) => self.feed.announce(placed.position),
+                    Appended::Damaged(damaged) => {
+                        tracing::error!("an append cannot be told from a repetition: {damaged}");
+                        self.operations.damaged_event_met();
+                    }
+                    Appended::Repeated(_) | Appended::VersionConflict { .. } | Appended::EventIdReused(_) => {}
                 }
                 Ok(Report::Appended(appended))
             }

@@ -184,6 +184,7 @@ pub struct Coordinator {
     pub(crate) graph_limit: Duration,
     halted: watch::Receiver<Option<String>>,
     pub(crate) feed: Feed,
+    pub(crate) store_id: Arc<str>,
     findings: Arc<[Finding]>,
     pub(crate) isolated: Isolated,
 }
@@ -199,6 +200,7 @@ impl Coordinator {
         let commit = Config { jitter_seed: u64::from_le_bytes(seed), ..options.commit };
         let (core, first) = Commit::recover(commit, opened.incarnation, opened.unresolved)?;
         let feed = Feed::new(opened.last_position, options.waiting_readers_max);
+        let store_id = opened.store_id.into();
         let sound = opened.findings.is_empty();
         let operations = Arc::new(Operations::new(options.alerts, &core, sound, feed.clone()));
         operations.report_check(START_CHECK, start_check(&opened.findings));
@@ -269,6 +271,7 @@ impl Coordinator {
             graph_limit,
             halted,
             feed,
+            store_id,
             findings,
             isolated,
         })

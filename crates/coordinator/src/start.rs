@@ -58,6 +58,8 @@ pub(crate) struct Opened {
     pub running: Millis,
     /// The position of the last event of the event store.
     pub last_position: u64,
+    /// The id that the ledger shares with its graph.
+    pub store_id: String,
     pub findings: Vec<Finding>,
     /// The records of the log that are damaged and left to a person.
     pub damaged: Vec<DamagedRecord>,
@@ -104,7 +106,7 @@ pub(crate) async fn open(env: &Env, options: &Options, graph: &dyn GraphStore) -
         tracing::error!("{finding}");
     }
     let unresolved = read(&ledger, ledger::unresolved).await?;
-    Ok(Opened { ledger, incarnation, unresolved, running, last_position, findings, damaged })
+    Ok(Opened { ledger, incarnation, unresolved, running, last_position, store_id, findings, damaged })
 }
 
 /// What the ledger says about its earlier starts.

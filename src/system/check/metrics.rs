@@ -187,6 +187,7 @@ impl<'a> Tally<'a> {
             "appended" if answer.starts_with("Appended(New(") => "appended",
             "appended" if answer.starts_with("Appended(Repeated(") => "repeated",
             "appended" if answer.starts_with("Appended(VersionConflict") => "version_conflict",
+            "appended" if answer.starts_with("Appended(Damaged") => "event_damaged",
             "appended" => "event_id_reused",
             "rejected" if answer.contains("Rejected(Busy)") => "busy",
             "rejected" if answer.contains("Rejected(Halted)") => "halted",

@@ -99,6 +99,9 @@ async fn write(
                 });
             }
             Ok(Outcomes::EventIdReused(id)) => return Err(Outcome::Fail(format!("event {id} is another one"))),
+            Ok(Outcomes::Damaged(damaged)) => {
+                return Err(unknown.map_or(Outcome::Fail(damaged.to_string()), Outcome::Info));
+            }
             Err(error) if error.is_unknown() => unknown = Some(error.to_string()),
             Err(error) if attempt == retries && unknown.is_none() => return Err(Outcome::Fail(error.to_string())),
             Err(_) => {}

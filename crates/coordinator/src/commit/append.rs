@@ -67,7 +67,9 @@ impl Commit {
         step.marks.push(match appended {
             Appended::New(_) => Mark::Appended(request),
             Appended::Repeated(_) => Mark::AppendRepeated(request),
-            Appended::VersionConflict { .. } | Appended::EventIdReused(_) => Mark::AppendRefused(request),
+            Appended::VersionConflict { .. } | Appended::EventIdReused(_) | Appended::Damaged(_) => {
+                Mark::AppendRefused(request)
+            }
         });
         self.end_append(request, Answer::Appended(appended), step);
     }

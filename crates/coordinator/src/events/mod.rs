@@ -37,7 +37,16 @@
 //! # What is damaged is not passed by
 //!
 //! Every event has a checksum, and sequences and positions are followed one by one. A reader gets
-//! what is before a damaged or missing event, and from there on [`ReadError::Damaged`].
+//! what is before a damaged or missing event, and from there on [`ReadError::Damaged`]. One that keeps account of each stream
+//! by itself, and so misses nothing where it is told that something is missing, may follow the feed past such events: it asks
+//! to be told of them ([`OnDamage::Tell`]), each with its place as far as that can still be read.
+//!
+//! # Another store
+//!
+//! Nothing that was once read changes, but a store may be replaced: by a backup of it, which is shorter and may go on
+//! differently, or by a new one. Positions mean something in one store alone. So the feed says which it is
+//! ([`EventStore::store`]) and up to where it goes ([`Fed::last`]), and a reader that finds another id, or has come further than
+//! the store has, begins anew.
 
 mod envelope;
 mod feed;
@@ -173,6 +182,9 @@ pub enum Appended {
     /// There is an event of this id, and not all is as it was when that was appended: its
     /// content, its stream or the events beside it. Nothing was appended.
     EventIdReused(EventId),
+    /// Whether the events are there cannot be told: one that may be theirs is damaged, and will be until a person
+    /// has dealt with it. Nothing was appended.
+    Damaged(DamagedEvent),
 }
 
 /// Why an append has no answer of the store.
@@ -216,8 +228,44 @@ pub struct Page<T> {
 pub struct Fed {
     /// They.
     pub events: Vec<StoredEvent>,
+    /// Positions at which there are no events that could be read; none unless they were [asked for](OnDamage::Tell).
+    pub damaged: Vec<DamagedPosition>,
     /// There are no others up to this position, nor ever will be.
     pub through: u64,
+    /// The last position that was given in the store: where it is [`through`](Self::through), there is nothing more.
+    pub last: u64,
+}
+
+/// What the feed does at an event that is damaged or missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDamage {
+    /// It ends before the event, and refuses whoever asks for what follows.
+    #[default]
+    Stop,
+    /// It goes on behind it, and says so.
+    Tell,
+}
+
+/// A position of the feed whose event is damaged or missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedPosition {
+    /// The position.
+    pub position: u64,
+    /// The stream that the event says it is of, and its number there: not to be relied on, for they may be what is damaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Claim>,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// Where a damaged event says that it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The stream.
+    pub stream: EntityId,
+    /// Its number there, from 1.
+    pub sequence: u64,
 }
 
 /// Why nothing was read.
@@ -236,7 +284,7 @@ pub enum ReadError {
 }
 
 /// An event that is not what was written.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[error("the event {place} is damaged: {why}; restore the data folder from a backup, or repair the event by hand")]
 pub struct DamagedEvent {
     /// Where it is: a stream and a sequence number, or a position.
@@ -247,6 +295,9 @@ pub struct DamagedEvent {
 
 /// A store of events.
 pub trait EventStore: Send + Sync {
+    /// Which store it is: a restored one has another id than the one that was backed up.
+    fn store(&self) -> &str;
+
     /// Appends events, and answers when they are durable.
     ///
     /// # Errors
@@ -266,12 +317,19 @@ pub trait EventStore: Send + Sync {
         limit: u32,
     ) -> BoxFuture<'a, Result<Page<StoredEvent>, ReadError>>;
 
-    /// Up to `limit` events of all streams after this position. Waits up to `wait` while there is none.
+    /// Up to `limit` events of all streams after this position. Waits up to `wait` while there is none, unless the store
+    /// ends before the position.
     ///
     /// # Errors
     ///
     /// See [`ReadError`].
-    fn feed(&self, after: u64, limit: u32, wait: Duration) -> BoxFuture<'_, Result<Fed, ReadError>>;
+    fn feed(
+        &self,
+        after: u64,
+        limit: u32,
+        wait: Duration,
+        on_damage: OnDamage,
+    ) -> BoxFuture<'_, Result<Fed, ReadError>>;
 
     /// Up to `limit` streams that have events, after this one, sorted by name.
     ///

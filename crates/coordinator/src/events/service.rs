@@ -7,13 +7,17 @@ use graph::EntityId;
 use rusqlite::Connection;
 use stores::batch::BatchError;
 
-use super::{Append, AppendFailure, Appended, EventStore, Fed, Page, ReadError, StoredEvent, WAIT_MAX};
+use super::{Append, AppendFailure, Appended, EventStore, Fed, OnDamage, Page, ReadError, StoredEvent, WAIT_MAX};
 use crate::access;
 use crate::commit::{Answer, Input};
 use crate::ledger::{self, LedgerError};
 use crate::service::Coordinator;
 
 impl EventStore for Coordinator {
+    fn store(&self) -> &str {
+        &self.store_id
+    }
+
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendFailure>> {
         Box::pin(async move {
             append.validate()?;
@@ -37,11 +41,17 @@ impl EventStore for Coordinator {
         Box::pin(self.read_events(move |sql| ledger::stream_after(sql, &stream, after, limit)))
     }
 
-    fn feed(&self, after: u64, limit: u32, wait: Duration) -> BoxFuture<'_, Result<Fed, ReadError>> {
+    fn feed(
+        &self,
+        after: u64,
+        limit: u32,
+        wait: Duration,
+        on_damage: OnDamage,
+    ) -> BoxFuture<'_, Result<Fed, ReadError>> {
         Box::pin(async move {
-            let read = move |sql: &Connection| ledger::feed_after(sql, after, limit);
-            let fed = self.read_events(read).await?;
-            if !fed.events.is_empty() || wait.is_zero() {
+            let fed = self.read_feed(after, limit, on_damage).await?;
+            // Whoever has come further than the store waits for nothing that it means.
+            if fed.through != after || wait.is_zero() {
                 return Ok(fed);
             }
             let Some(_place) = self.feed.admit() else {
@@ -49,7 +59,7 @@ impl EventStore for Coordinator {
                 return Err(ReadError::Overloaded);
             };
             self.feed.wait(after, wait.min(WAIT_MAX)).await;
-            self.read_events(read).await
+            self.read_feed(after, limit, on_damage).await
         })
     }
 
@@ -69,6 +79,15 @@ impl Coordinator {
         self.feed.end();
     }
 
+    async fn read_feed(&self, after: u64, limit: u32, on_damage: OnDamage) -> Result<Fed, ReadError> {
+        let fed = self.read_events(move |sql| ledger::feed_after(sql, after, limit, on_damage)).await?;
+        for damaged in &fed.damaged {
+            tracing::error!(position = damaged.position, "a damaged event is passed by: {}", damaged.why);
+            self.operations().damaged_event_met();
+        }
+        Ok(fed)
+    }
+
     async fn read_events<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
@@ -76,7 +95,7 @@ impl Coordinator {
         access::read(&self.ledger, read).await.map_err(|error| match error {
             BatchError::Refused(LedgerError::DamagedEvent(damaged)) => {
                 tracing::error!("{damaged}");
-                self.operations().damaged_event_refused();
+                self.operations().damaged_event_met();
                 ReadError::Damaged(damaged)
             }
             error => ReadError::Unavailable(error.to_string()),

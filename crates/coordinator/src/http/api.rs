@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commit::{AbortReason, EntityView, IdempotencyKey, LinkView, Status};
 use crate::damage::DamagedRecord;
+use crate::events::DamagedPosition;
 use crate::ledger::AuditEntry;
 use crate::neighbourhood::{Neighbour, Place};
 use crate::operations::{Alert, Freshness, InDoubt};
@@ -110,10 +111,17 @@ pub struct Placement {
 /// reads an [`Envelope`](crate::events::Envelope).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedPage<E> {
+    /// Which store they are of: positions of another one mean something else. It is another one after a restore.
+    pub store: String,
     /// They.
     pub events: Vec<Positioned<E>>,
+    /// Positions whose events are damaged or missing; only if they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedPosition>,
     /// There are no others up to this position, nor ever will be. It is what to ask for as `after` next.
     pub through: u64,
+    /// The last position that was given in the store: there is more as long as it is above `through`.
+    pub last: u64,
 }
 
 /// An event and its position.

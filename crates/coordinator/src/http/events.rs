@@ -19,7 +19,7 @@ use super::answers;
 use super::api::{FeedPage, NewEvents, Placement, Positioned};
 use super::routes::{Service, place};
 use crate::events::{
-    Append, AppendError, AppendFailure, Appended, EventStore, Fed, PAGE, PAGE_MAX, Page, Placed, ReadError,
+    Append, AppendError, AppendFailure, Appended, EventStore, Fed, OnDamage, PAGE, PAGE_MAX, Page, Placed, ReadError,
     StoredEvent, WAIT_MAX, is_system,
 };
 use crate::problem::{At, Problem, ProblemType};
@@ -86,6 +86,11 @@ pub(super) async fn append(
             let problem = Problem::new(ProblemType::EventIdReused, detail);
             Err(Box::new(Problem { event: Some(id), ..problem }))
         }
+        Ok(Appended::Damaged(damaged)) => {
+            let detail =
+                format!("whether these events were appended before cannot be told, and nothing was: {damaged}");
+            Err(Problem::new(ProblemType::EventDamaged, detail).into())
+        }
         Err(AppendFailure::Malformed(error)) => Err(invalid(&error)),
         Err(AppendFailure::Rejected(rejection)) => Err(answers::rejected(&rejection)),
         Err(failure @ AppendFailure::Unknown) => {
@@ -116,16 +121,20 @@ struct FeedQuery {
     limit: Limit,
     #[serde(default)]
     wait_ms: Wait,
+    #[serde(default)]
+    on_damage: OnDamage,
 }
 
 pub(super) async fn feed(
     State(service): State<Service>,
     uri: Uri,
 ) -> Result<Json<FeedPage<Box<RawValue>>>, Box<Problem>> {
-    let FeedQuery { after, limit, wait_ms } = query(&uri)?;
-    let Fed { events, through } = service.coordinator.feed(after, limit.0, wait_ms.0).await.map_err(unread)?;
+    let FeedQuery { after, limit, wait_ms, on_damage } = query(&uri)?;
+    let fed = service.coordinator.feed(after, limit.0, wait_ms.0, on_damage).await;
+    let Fed { events, damaged, through, last } = fed.map_err(unread)?;
     let positioned = |event: StoredEvent| Positioned { position: event.position, event: event.envelope };
-    Ok(Json(FeedPage { events: events.into_iter().map(positioned).collect(), through }))
+    let events = events.into_iter().map(positioned).collect();
+    Ok(Json(FeedPage { store: service.coordinator.store().to_owned(), events, damaged, through, last }))
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,10 @@ use serde_json::value::RawValue;
 use super::audit::{self, AuditAction};
 use super::checksum::Checksum;
 use super::{LedgerError, Moment, Record};
-use crate::events::{Append, Appended, DamagedEvent, Envelope, Fed, Page, Placed, StoredEvent, content_hash};
+use crate::events::{
+    Append, Appended, Claim, DamagedEvent, DamagedPosition, Envelope, Fed, OnDamage, Page, Placed, StoredEvent,
+    content_hash,
+};
 
 /// How many bytes of events are read at once; one event is read however large it is.
 const PAGE_BYTES_MAX: usize = 4 << 20;
@@ -95,7 +98,10 @@ impl Stored {
 /// Appends events that belong to no transaction, or says why not.
 pub fn append(sql: &Connection, append: &Append, now: Moment) -> Result<Appended, LedgerError> {
     let Append { stream, expected, events } = append;
-    let standing = events.iter().map(|event| by_id(sql, &event.id)).collect::<Result<Vec<_>, _>>()?;
+    let standing = match events.iter().map(|event| by_id(sql, &event.id)).collect::<Result<Vec<_>, _>>() {
+        Err(LedgerError::DamagedEvent(damaged)) => return Ok(Appended::Damaged(damaged)),
+        standing => standing?,
+    };
     if standing.iter().any(Option::is_some) {
         return Ok(compared(append, &standing));
     }
@@ -221,23 +227,48 @@ pub fn stream_after(
 ///
 /// # Errors
 ///
-/// As for [`stream_after`].
-pub fn feed_after(sql: &Connection, after: u64, limit: u32) -> Result<Fed, LedgerError> {
-    let query = format!("SELECT {COLUMNS} FROM stored_event WHERE position > ?1 ORDER BY position");
+/// As for [`stream_after`], unless damage is to be told.
+pub fn feed_after(sql: &Connection, after: u64, limit: u32, on_damage: OnDamage) -> Result<Fed, LedgerError> {
+    let last = last_position(sql)?;
+    if last <= after {
+        return Ok(Fed { events: Vec::new(), damaged: Vec::new(), through: last, last });
+    }
+    let query = format!("SELECT {COLUMNS} FROM stored_event WHERE position > ?1 AND position <= ?2 ORDER BY position");
     let mut events = sql.prepare_cached(&query)?;
-    let mut rows = events.query([column(after)])?;
+    let mut rows = events.query([column(after), column(last)])?;
     let mut run = Run::new(after, limit);
+    let mut damage = Vec::new();
     let place = |position| format!("at position {position}");
+    let number = |stored: &Stored| Some(stored.position);
     while let Some(row) = rows.next()? {
-        if !run.take(row, place, |stored| Some(stored.position))? {
-            return Ok(Fed { through: run.last, events: run.events });
+        if on_damage == OnDamage::Stop {
+            if !run.take(row, place, number)? {
+                break;
+            }
+            continue;
+        }
+        let position = unsigned(row, 0)?;
+        run.pass_missing(position - 1, &mut damage);
+        if run.is_full() {
+            break;
+        }
+        match run.read(row, place, number) {
+            Ok(event) => run.push(event),
+            Err(LedgerError::DamagedEvent(DamagedEvent { why, .. })) => {
+                run.pass();
+                damage.push(DamagedPosition { position, claims: claim(row), why });
+            }
+            Err(error) => return Err(error),
         }
     }
-    let last = last_position(sql)?;
-    if run.events.is_empty() && last > after {
-        return Err(damaged(place(after + 1), "it is missing"));
+    if on_damage == OnDamage::Tell {
+        // The end may be what is missing.
+        run.pass_missing(last, &mut damage);
     }
-    Ok(Fed { through: if run.events.is_empty() { last } else { run.last }, events: run.events })
+    if run.last == after {
+        return Err(damaged(place(after + 1), MISSING));
+    }
+    Ok(Fed { through: run.last, events: run.events, damaged: damage, last })
 }
 
 /// Up to `limit` streams after this one, sorted.
@@ -252,24 +283,32 @@ pub fn streams_after(sql: &Connection, after: Option<&EntityId>, limit: u32) -> 
         if items.len() as u64 >= u64::from(limit) {
             return Ok(Page { items, more: true });
         }
-        let id = EntityId::new(stream.clone())
-            .map_err(|error| damaged(format!("of the stream {stream:?}"), error.to_string()))?;
-        items.push(id);
+        // Nobody can ask for a stream whose name is none: the feed says what is damaged of it.
+        items.extend(EntityId::new(stream.clone()));
         after = stream;
     }
 }
+
+/// What is wrong where there is nothing.
+const MISSING: &str = "it is missing";
 
 /// Events read one after the other, without a gap.
 struct Run {
     last: u64,
     limit: u32,
+    /// How many places were read, or passed.
+    places: u32,
     bytes: usize,
     events: Vec<StoredEvent>,
 }
 
 impl Run {
     fn new(after: u64, limit: u32) -> Run {
-        Run { last: after, limit, bytes: 0, events: Vec::new() }
+        Run { last: after, limit, places: 0, bytes: 0, events: Vec::new() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.places >= self.limit || self.bytes >= PAGE_BYTES_MAX
     }
 
     /// Takes one more event; false if it is one too many, or behind one that cannot be read.
@@ -279,19 +318,12 @@ impl Run {
         place: impl Fn(u64) -> String,
         number: impl Fn(&Stored) -> Option<u64>,
     ) -> Result<bool, LedgerError> {
-        if self.events.len() as u64 >= u64::from(self.limit) || self.bytes >= PAGE_BYTES_MAX {
+        if self.is_full() {
             return Ok(false);
         }
-        let next = self.last + 1;
-        let read = Stored::checked(row).and_then(|stored| match number(&stored) {
-            Some(found) if found == next => stored.read(),
-            _ => Err(damaged(place(next), "it is missing")),
-        });
-        match read {
+        match self.read(row, place, number) {
             Ok(event) => {
-                self.last = next;
-                self.bytes += event.envelope.get().len();
-                self.events.push(event);
+                self.push(event);
                 Ok(true)
             }
             // Whoever asks for what follows hears of it.
@@ -299,6 +331,44 @@ impl Run {
             Err(error) => Err(error),
         }
     }
+
+    /// The event of a row, if it is the next one and sound.
+    fn read(
+        &self,
+        row: &Row<'_>,
+        place: impl Fn(u64) -> String,
+        number: impl Fn(&Stored) -> Option<u64>,
+    ) -> Result<StoredEvent, LedgerError> {
+        let (stored, next) = (Stored::checked(row)?, self.last + 1);
+        if number(&stored) == Some(next) { stored.read() } else { Err(damaged(place(next), MISSING)) }
+    }
+
+    fn push(&mut self, event: StoredEvent) {
+        self.pass();
+        self.bytes += event.envelope.get().len();
+        self.events.push(event);
+    }
+
+    /// Goes on behind the next place.
+    fn pass(&mut self) {
+        self.last += 1;
+        self.places += 1;
+    }
+
+    /// Goes on behind positions that have no row, up to this one.
+    fn pass_missing(&mut self, through: u64, damage: &mut Vec<DamagedPosition>) {
+        while self.last < through && !self.is_full() {
+            self.pass();
+            damage.push(DamagedPosition { position: self.last, claims: None, why: MISSING.to_owned() });
+        }
+    }
+}
+
+/// Where the row of a damaged event says that it stands, if it says so.
+fn claim(row: &Row<'_>) -> Option<Claim> {
+    let stream = EntityId::new(row.get::<_, String>(2).ok()?).ok()?;
+    let sequence = unsigned(row, 3).ok().filter(|sequence| *sequence > 0)?;
+    Some(Claim { stream, sequence })
 }
 
 /// The event of this id.

@@ -95,7 +95,7 @@ fn streams(page: &mut Page, state: &State, feed: &Feed) {
     page.counter(
         "damaged_event_reads_total",
         state.damaged_events,
-        "Reads that ended at an event which is not what was written.",
+        "How often a read, or an append that was repeated, met an event which is not what was written.",
     );
 }
 

@@ -101,7 +101,7 @@ struct State {
     postponed: u64,
     /// Requests that were refused because too many were open.
     overloaded: u64,
-    /// Reads that ended at a damaged event.
+    /// How often somebody met a damaged event.
     damaged_events: u64,
     checks: BTreeMap<&'static str, Check>,
     /// Where something was seen to differ between the stores, outside of a check.
@@ -196,8 +196,8 @@ impl Operations {
         self.state().overloaded += 1;
     }
 
-    /// Says that a reader was refused a damaged event.
-    pub(crate) fn damaged_event_refused(&self) {
+    /// Says that somebody who reads or appends has met a damaged event.
+    pub(crate) fn damaged_event_met(&self) {
         self.state().damaged_events += 1;
     }
 

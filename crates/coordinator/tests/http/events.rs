@@ -253,8 +253,73 @@ async fn a_damaged_event_is_said_and_counted_and_stops_nobody_else() {
         assert!(problem.detail.contains("at position 2 is damaged"), "{}", problem.detail);
     }
     assert!(client.metrics().await.unwrap().contains("\ncoordinator_damaged_event_reads_total 3\n"));
+    let told = server.get("/events?on_damage=tell").await.json();
+    assert_eq!((&told["through"], &told["last"], told["events"].as_array().unwrap().len()), (&json!(3), &json!(3), 2));
+    assert_eq!(told["damaged"][0]["position"], 2);
+    assert_eq!(told["damaged"][0]["claims"], json!({ "stream": "s", "sequence": 2 }));
+    assert!(client.metrics().await.unwrap().contains("\ncoordinator_damaged_event_reads_total 4\n"));
     assert!(matches!(client.append(&append("s", &["d"])).await.unwrap(), Appended::New(_)));
     assert_eq!(ids(&client.feed(2, 9, Duration::ZERO).await.unwrap()), ["c", "d"]);
+}
+
+/// It is no passing trouble, so nobody is asked to come back.
+#[tokio::test]
+async fn an_append_that_meets_a_damaged_event_is_told_where_and_what_to_do() {
+    let server = Server::start().await;
+    let client = server.client();
+    client.append(&append("s", &["a", "b"])).await.unwrap();
+    let sql = rusqlite::Connection::open(server.data.path().join("ledger.db")).unwrap();
+    sql.execute_batch("UPDATE stored_event SET hash = 'x' WHERE position = 2").unwrap();
+    let Err(ClientError::Refused(problem)) = client.append(&append("s", &["b"])).await else { panic!("it is damaged") };
+    assert_eq!((problem.kind, problem.status), (ProblemType::EventDamaged, 500));
+    assert!(problem.detail.contains("the event at position 2 is damaged: its checksum"), "{}", problem.detail);
+    assert!(problem.detail.contains("restore the data folder from a backup"), "{}", problem.detail);
+    let metrics = client.metrics().await.unwrap();
+    for line in [
+        r#"requests_total{request="append",answer="event_damaged"} 1"#,
+        r#"requests_total{request="append",answer="unavailable"} 0"#,
+        "damaged_event_reads_total 1",
+    ] {
+        assert!(metrics.contains(&format!("\ncoordinator_{line}\n")), "{line} in {metrics}");
+    }
+    assert!(matches!(client.append(&append("s", &["c"])).await.unwrap(), Appended::New(_)), "others go on");
+}
+
+/// What is taken can be read back, by itself and with what it travels in.
+#[tokio::test]
+async fn a_payload_is_nested_no_deeper_than_readers_can_read() {
+    let server = Server::start().await;
+    let client = server.client();
+    let nested = |id: &str, depth: usize| {
+        let payload = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{"events": [{{"id": "{id}", "type": "t", "userId": "u", "version": 1, "payload": {payload}}}]}}"#)
+    };
+    assert_eq!(server.post_to("/events", &nested("a", 64)).await.status, 201);
+    for depth in [65, 123, 124] {
+        let problem = server.post_to("/events", &nested("b", depth)).await.problem();
+        assert_eq!((problem.kind, problem.status), (ProblemType::MalformedRequest, 400));
+        assert_eq!(problem.at, Some(At::Pointer("/events/0".to_owned())));
+        assert!(problem.detail.contains(&format!("the payload is nested {depth} deep")), "{}", problem.detail);
+    }
+    assert_eq!(ids(&client.feed(0, 9, Duration::ZERO).await.unwrap()), ["a"]);
+}
+
+/// Positions mean something in one store alone, so the feed says in which.
+#[tokio::test]
+async fn the_feed_says_whose_it_is_and_up_to_where_it_goes() {
+    let server = Server::start().await;
+    let client = server.client();
+    client.append(&append("s", &["a", "b", "c"])).await.unwrap();
+    let page = client.feed(0, 2, Duration::ZERO).await.unwrap();
+    assert_eq!((page.through, page.last), (2, 3));
+    let end = client.feed(2, 2, Duration::ZERO).await.unwrap();
+    assert_eq!((end.through, end.last), (3, 3));
+    assert_eq!(page.store, end.store);
+    // Nobody waits for a store to come as far as another one was.
+    let beyond = client.feed(9, 2, WAIT_MAX).await.unwrap();
+    assert_eq!((beyond.through, beyond.last), (3, 3));
+    let other = Server::start().await;
+    assert_ne!(other.client().feed(0, 2, Duration::ZERO).await.unwrap().store, page.store);
 }
 
 #[tokio::test]

@@ -313,6 +313,7 @@ impl World {
             }
             Answer::Appended(Appended::VersionConflict { .. }) => panic!("nobody expected a version"),
             Answer::Appended(Appended::EventIdReused(_)) => {}
+            Answer::Appended(Appended::Damaged(_)) => panic!("nothing damages events"),
             Answer::NoSuchTransaction(_) | Answer::Unknown(_) | Answer::Rejected(_) => {}
             Answer::KeyReused(_) | Answer::Status(_) | Answer::Examined(_) | Answer::Reviewed(_) => {
                 panic!("nobody asked for {answer:?}")

@@ -4,7 +4,7 @@ use graph::{NewEvent, Refusal};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::events::{Append, Appended, Page, Placed, StoredEvent};
+use crate::events::{Append, Appended, Claim, OnDamage, Page, Placed, StoredEvent};
 
 fn event(id: &str) -> NewEvent {
     NewEvent {
@@ -40,7 +40,7 @@ fn transaction(serial: u64, appends: &[(Option<&str>, &str)]) -> Intent {
 }
 
 fn feed(sql: &Connection) -> Vec<StoredEvent> {
-    feed_after(sql, 0, 99).unwrap().events
+    feed_after(sql, 0, 99, OnDamage::Stop).unwrap().events
 }
 
 fn places(events: &[StoredEvent]) -> Vec<(u64, String, u64)> {
@@ -155,13 +155,13 @@ fn pages_go_on_where_the_last_one_ended() {
     assert_eq!((numbers(&page(u64::MAX - 1, 3)), page(9, 3).more), (vec![], false));
 
     let fed = |after, limit| {
-        let fed = feed_after(&sql, after, limit).unwrap();
-        (fed.events.iter().map(|event| event.position).collect::<Vec<_>>(), fed.through)
+        let fed = feed_after(&sql, after, limit, OnDamage::Stop).unwrap();
+        (fed.events.iter().map(|event| event.position).collect::<Vec<_>>(), fed.through, fed.last)
     };
-    assert_eq!(fed(0, 2), (vec![1, 2], 2));
-    assert_eq!(fed(2, 9), (vec![3, 4, 5], 5));
-    assert_eq!(fed(5, 9), (vec![], 5));
-    assert_eq!(fed(7, 9), (vec![], 5), "a store that is behind its reader says how far it is");
+    assert_eq!(fed(0, 2), (vec![1, 2], 2, 5));
+    assert_eq!(fed(2, 9), (vec![3, 4, 5], 5, 5));
+    assert_eq!(fed(5, 9), (vec![], 5, 5));
+    assert_eq!(fed(7, 9), (vec![], 5, 5), "a store that is behind its reader says how far it is");
 
     let streams = |after: Option<&str>, limit| {
         let page = streams_after(&sql, after.map(stream).as_ref(), limit).unwrap();
@@ -179,8 +179,8 @@ fn a_page_is_bounded_in_bytes_and_never_empty_for_it() {
         large.events[0].payload = json!("x".repeat(1 << 20)).into();
         append(&sql, &large, at(0)).unwrap();
     }
-    let fed = feed_after(&sql, 0, 99).unwrap();
-    assert_eq!((fed.events.len(), fed.through), (4, 4));
+    let fed = feed_after(&sql, 0, 99, OnDamage::Stop).unwrap();
+    assert_eq!((fed.events.len(), fed.through, fed.last), (4, 4, 6), "and says that it is not the end");
     let page = stream_after(&sql, &stream("s"), 4, 99).unwrap();
     assert_eq!((page.items.len(), page.more), (2, false));
 }
@@ -203,10 +203,10 @@ fn a_damaged_event_is_refused_and_never_passed() {
         let sql = ledger();
         append(&sql, &plain("s", &["a", "b", "c"]), at(0)).unwrap();
         sql.execute_batch(change).unwrap();
-        let fed = feed_after(&sql, 0, 99).unwrap();
-        assert_eq!((fed.events.len(), fed.through), (1, 1), "{change}");
+        let fed = feed_after(&sql, 0, 99, OnDamage::Stop).unwrap();
+        assert_eq!((fed.events.len(), fed.through, fed.last), (1, 1, 3), "{change}");
         let refused = [
-            feed_after(&sql, 1, 99).map(|fed| fed.through).unwrap_err(),
+            feed_after(&sql, 1, 99, OnDamage::Stop).map(|fed| fed.through).unwrap_err(),
             stream_after(&sql, &stream("s"), 1, 99).map(|page| page.more).unwrap_err(),
         ];
         for error in refused {
@@ -217,16 +217,59 @@ fn a_damaged_event_is_refused_and_never_passed() {
     }
 }
 
+/// The same changes, for a reader that asks to be told: it misses that one event and no other.
+#[test]
+fn whoever_asks_to_be_told_goes_on_behind_a_damaged_event() {
+    let claims = |stream_: &str, sequence| Some(Claim { stream: stream(stream_), sequence });
+    for (change, claims) in [
+        ("UPDATE stored_event SET id = 'y' WHERE position = 2", claims("s", 2)),
+        ("UPDATE stored_event SET resource = 'r' WHERE position = 2", claims("r", 2)),
+        ("UPDATE stored_event SET resource = char(1) WHERE position = 2", None),
+        ("UPDATE stored_event SET sequence = 7 WHERE position = 2", claims("s", 7)),
+        ("UPDATE stored_event SET body = '' WHERE position = 2", claims("s", 2)),
+        ("UPDATE stored_event SET position = 9 WHERE position = 2", None),
+        ("DELETE FROM stored_event WHERE position = 2", None),
+    ] {
+        let sql = ledger();
+        append(&sql, &plain("s", &["a", "b", "c"]), at(0)).unwrap();
+        sql.execute_batch(change).unwrap();
+        let fed = |after, limit| feed_after(&sql, after, limit, OnDamage::Tell).unwrap();
+        let all = fed(0, 99);
+        assert_eq!(places(&all.events), [(1, "s".to_owned(), 1), (3, "s".to_owned(), 3)], "{change}");
+        assert_eq!((all.through, all.last), (3, 3), "{change}");
+        let [damaged] = all.damaged.as_slice() else { panic!("{change}: {:?}", all.damaged) };
+        assert_eq!((damaged.position, &damaged.claims), (2, &claims), "{change}: {}", damaged.why);
+        // It counts like any other where pages are cut.
+        assert_eq!((fed(0, 2).events.len(), fed(0, 2).damaged.len(), fed(0, 2).through), (1, 1, 2), "{change}");
+        assert_eq!((fed(1, 1).events.len(), fed(1, 1).damaged.len(), fed(1, 1).through), (0, 1, 2), "{change}");
+    }
+}
+
+#[test]
+fn a_stream_without_a_name_hides_no_other() {
+    let sql = ledger();
+    append(&sql, &plain("a", &["1"]), at(0)).unwrap();
+    append(&sql, &plain("b", &["2"]), at(0)).unwrap();
+    append(&sql, &plain("c", &["3"]), at(0)).unwrap();
+    sql.execute_batch("UPDATE stored_event SET resource = 'b\u{1}' WHERE position = 2").unwrap();
+    let page = streams_after(&sql, None, 9).unwrap();
+    assert_eq!((page.items, page.more), (vec![stream("a"), stream("c")], false));
+}
+
 #[test]
 fn the_last_event_is_missed_as_well() {
     let sql = ledger();
     append(&sql, &plain("s", &["a", "b"]), at(0)).unwrap();
     sql.execute_batch("DELETE FROM stored_event WHERE position = 2").unwrap();
-    assert_eq!(feed_after(&sql, 0, 99).unwrap().through, 1);
-    let error = feed_after(&sql, 1, 99).unwrap_err();
+    assert_eq!(feed_after(&sql, 0, 99, OnDamage::Stop).unwrap().through, 1);
+    let error = feed_after(&sql, 1, 99, OnDamage::Stop).unwrap_err();
     assert!(error.to_string().contains("at position 2 is damaged: it is missing"), "{error}");
     append(&sql, &plain("r", &["c"]), at(0)).unwrap();
-    assert!(feed_after(&sql, 1, 99).is_err(), "its position is not given to another");
+    assert!(feed_after(&sql, 1, 99, OnDamage::Stop).is_err(), "its position is not given to another");
+    sql.execute_batch("DELETE FROM stored_event WHERE position = 3").unwrap();
+    let told = feed_after(&sql, 0, 99, OnDamage::Tell).unwrap();
+    let missing: Vec<u64> = told.damaged.iter().map(|damaged| damaged.position).collect();
+    assert_eq!((told.events.len(), missing, told.through), (1, vec![2, 3], 3));
 }
 
 #[test]
@@ -234,5 +277,7 @@ fn a_repetition_of_a_damaged_event_is_not_answered() {
     let sql = ledger();
     append(&sql, &plain("s", &["a"]), at(0)).unwrap();
     sql.execute_batch("UPDATE stored_event SET hash = 'x'").unwrap();
-    assert!(matches!(append(&sql, &plain("s", &["a"]), at(0)), Err(LedgerError::DamagedEvent(_))));
+    let Appended::Damaged(damaged) = append(&sql, &plain("s", &["a"]), at(0)).unwrap() else { panic!("it is damaged") };
+    assert_eq!(damaged.place, "at position 1");
+    assert_eq!(append(&sql, &plain("s", &["b"]), at(0)).unwrap(), Appended::New(placed("s", 2, 2, 2)), "others go on");
 }
