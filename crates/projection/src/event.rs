@@ -21,6 +21,7 @@ pub use payload::{
     Annotation, BodyItem, BodyOperation, Created, EntityType, Job, Json, Moved, Payload, Representation, Schema,
     SpecificResource, Target, TextualBody, Updated,
 };
+pub use wire::Illegible;
 
 /// The stream of what belongs to no resource.
 pub const SYSTEM: &str = "__system__";

@@ -11,7 +11,7 @@ use stores::{Datum, GraphError, GraphStore, Rows};
 use crate::lanes::{
     Action, Answer, EffectId, Failure, Input, Lanes, LanesEffect, Listing, Projection, Report, RequestId,
 };
-use crate::log::{EventLog, Fed, LogError, Page};
+use crate::log::{EventLog, LogError, LogId, Page};
 use crate::{reading, statements};
 
 /// Who hears what the lanes have to say.
@@ -80,14 +80,17 @@ impl LanesExecutor {
                     self.log.stream(&resource, after, limit).await.map_err(log_failure)?;
                 Ok(Report::Fetched { events, more })
             }
-            Action::Feed { after, limit } => {
-                let Fed { events, through } = self.log.feed(after, limit).await.map_err(log_failure)?;
-                Ok(Report::Fed { events, through })
+            Action::Feed { after, limit } => Ok(Report::Fed(self.log.feed(after, limit).await.map_err(log_failure)?)),
+            Action::Checkpoint { since, position } => {
+                let calls = statements::checkpoint(since, position);
+                let rows = self.graph.execute(calls, self.graph_limit).await.map_err(graph_failure)?;
+                let since = first_number(&rows).ok_or_else(|| refused(format!("{id:?} returned no generation")))?;
+                Ok(Report::Checkpointed { since })
             }
-            Action::Checkpoint { position } => {
-                let calls = statements::checkpoint(position);
-                self.graph.execute(calls, self.graph_limit).await.map_err(graph_failure)?;
-                Ok(Report::Checkpointed)
+            Action::Turn { was, since, log } => {
+                let calls = statements::turn(was.as_ref(), since, &log);
+                let rows = self.graph.execute(calls, self.graph_limit).await;
+                Ok(Report::Turned(projection(rows.map_err(graph_failure)?)?))
             }
             Action::List { listing: Listing::Log, after, limit } => {
                 let Page { items: resources, more } =
@@ -97,9 +100,7 @@ impl LanesExecutor {
             Action::List { listing, after, limit } => self.list(listing, after.as_ref(), limit).await,
             Action::Raise => {
                 let rows = self.graph.execute(statements::raise_generation(), self.graph_limit).await;
-                let rows = rows.map_err(graph_failure)?;
-                let generation = rows.first().and_then(|rows| rows.first()?.first()?.as_int());
-                let generation = generation.and_then(|generation| u64::try_from(generation).ok());
+                let generation = first_number(&rows.map_err(graph_failure)?);
                 generation.map(Report::Raised).ok_or_else(|| refused(format!("{id:?} returned no generation")))
             }
             Action::Close { generation } => {
@@ -132,14 +133,25 @@ impl LanesExecutor {
 /// What the projection keeps about itself, from the rows of [`statements::read_projection`].
 pub(crate) fn projection(rows: Vec<Rows>) -> Result<Projection, Failure> {
     let Some(row) = rows.into_iter().flatten().next() else { return Ok(Projection::default()) };
-    let number = |datum: &Datum| datum.as_int().and_then(|int| u64::try_from(int).ok());
-    let [generation, rebuilding, position] = row.as_slice() else {
+    let [generation, rebuilding, position, log, since] = row.as_slice() else {
         return Err(refused("the projection's own node is none".to_owned()));
     };
-    let numbers = number(generation).zip(number(position));
-    let (generation, position) =
-        numbers.ok_or_else(|| refused("what the projection keeps about itself is damaged".to_owned()))?;
-    Ok(Projection { generation, position, rebuilding: *rebuilding == Datum::Bool(true) })
+    // Earlier releases knew of one log only.
+    let since = if *since == Datum::Null { Some(0) } else { number(since) };
+    let log = log.as_text().map(|log| LogId(log.to_owned()));
+    let (Some(generation), Some(position), Some(since)) = (number(generation), number(position), since) else {
+        return Err(refused("what the projection keeps about itself is damaged".to_owned()));
+    };
+    Ok(Projection { generation, rebuilding: *rebuilding == Datum::Bool(true), position, log, since })
+}
+
+fn number(datum: &Datum) -> Option<u64> {
+    datum.as_int().and_then(|int| u64::try_from(int).ok())
+}
+
+/// The number that a statement returns alone.
+fn first_number(rows: &[Rows]) -> Option<u64> {
+    number(rows.first()?.first()?.first()?)
 }
 
 fn refused(reason: String) -> Failure {
@@ -147,7 +159,9 @@ fn refused(reason: String) -> Failure {
 }
 
 fn log_failure(error: LogError) -> Failure {
-    Failure::Refused { reason: error.to_string(), retryable: true }
+    // A damaged event is as damaged when it is asked for again.
+    let retryable = matches!(error, LogError::Unreached(_));
+    Failure::Refused { reason: error.to_string(), retryable }
 }
 
 fn graph_failure(error: GraphError) -> Failure {

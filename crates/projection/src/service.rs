@@ -188,16 +188,19 @@ impl Projector {
         // The graph itself has the last word; where it has none, nobody can promise anything.
         let mark = self.reader().applied(id).await;
         self.contacted_graph(&mark);
-        let Applied { sequence: shown, poison, .. } = match mark {
-            Ok(mark) => mark,
-            Err(_) => return Ok(Barrier { applied: false, degraded: true, sequence: None, poison: None }),
+        let Ok((mark, projection)) = mark else {
+            return Ok(Barrier { applied: false, degraded: true, sequence: None, poison: None });
         };
-        let applied = shown >= sequence;
+        // What a mark says of another log is no answer.
+        let is_known = projection.trusts(&mark);
+        let Applied { sequence: shown, poison, .. } = mark;
+        let applied = is_known && shown >= sequence;
         Ok(Barrier { applied, degraded: !applied, sequence: Some(shown), poison: poison.filter(|_| !applied) })
     }
 
     /// Tells it of events that somebody heard of elsewhere, on a bus for example: in whatever order, however often, and
-    /// perhaps not all of them. That makes it faster and nothing else: the log is read all the same.
+    /// perhaps not all of them. That makes it faster and nothing else: the log is read all the same. They have to be of the
+    /// log that is read now: whoever tells of events stops when the log is replaced.
     pub fn hear(&self, events: Vec<Arc<Event>>) {
         self.core.send(Input::Deliver { events });
     }
@@ -235,10 +238,15 @@ impl Projector {
 
     async fn make_sure_of(&self, resource: &EntityId) -> Result<(), AskError> {
         let rows = self.graph.execute(statements::look_up(std::slice::from_ref(resource)), self.graph_limit).await?;
-        if rows.iter().all(Vec::is_empty) && self.log.stream(resource, 0, 1).await?.items.is_empty() {
-            return Err(AskError::NoSuchResource(resource.clone()));
+        if !rows.iter().all(Vec::is_empty) {
+            return Ok(());
         }
-        Ok(())
+        match self.log.stream(resource, 0, 1).await {
+            Ok(page) if page.items.is_empty() => Err(AskError::NoSuchResource(resource.clone())),
+            // Something is there.
+            Ok(_) | Err(LogError::Damaged(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// How the lanes are.
@@ -296,11 +304,14 @@ impl Projector {
         Ok(stubs)
     }
 
-    /// The last sequence of a stream, and whether an event up to this one creates the resource.
+    /// The last sequence of a stream, as far as it can be read, and whether an event up to this one creates the resource.
     async fn story(&self, resource: &EntityId, through: u64) -> Result<(u64, bool), AskError> {
         let (mut last, mut creates) = (0, false);
         loop {
-            let page = self.log.stream(resource, last, PAGE_MAX).await?;
+            let page = match self.log.stream(resource, last, PAGE_MAX).await {
+                Err(LogError::Damaged(_)) => return Ok((last, creates)),
+                page => page?,
+            };
             for event in &page.items {
                 last = event.position.sequence;
                 let created =
@@ -342,7 +353,7 @@ impl Projector {
     async fn marks(&self, ids: &[EntityId]) -> Result<Vec<Applied>, AskError> {
         let mut marks = Vec::new();
         for id in ids {
-            marks.push(self.reader().applied(id).await?);
+            marks.push(self.reader().applied(id).await?.0);
         }
         Ok(marks)
     }

@@ -2,7 +2,8 @@
 //!
 //! [`fold::Picture`](crate::fold::Picture) has the shape of what it writes, beside which there are a
 //! node `(:Applied {resource, seq, generation})` for each resource, with `partial`, `parked` and
-//! `why` where they apply, and one node `(:Projection {key, generation, rebuilding, position})`.
+//! `why` where they apply, and one node
+//! `(:Projection {key, generation, rebuilding, position, log, since})`.
 //! No label of the coordinator's is among them, and nothing else is touched.
 //!
 //! Each statement exists twice, as Cypher and as an interpretation of it. The Cypher is what Neo4j
@@ -28,6 +29,7 @@ use stores::{Call, Datum, Expect, GraphFault, NodeHandle, Params, PropertyGraph,
 use crate::event::system;
 use crate::fold::{Change, Part, node_id};
 use crate::lanes::{Applied, Parts, Want, Write};
+use crate::log::LogId;
 
 pub use edges::{ANNOTATION_LINKS, ANNOTATION_OWNERS, LIST_REFERRERS, REFERENCED, TOMBSTONE_OWNERS};
 pub use edges::{COLLECT_STUBS, CUT_ANNOTATIONS, DISOWN_ANNOTATIONS, DISOWN_TOMBSTONES, LINK, UNLINK};
@@ -35,7 +37,7 @@ pub use lists::{
     COUNT_STUBS, DUMP_ANNOTATIONS, DUMP_MARKS, DUMP_OWNERS, DUMP_REFERENCES, DUMP_RESOURCES, DUMP_TOMBSTONES,
     DUMP_VOCABULARY, LIST_PARKED, LIST_STUBS,
 };
-pub use marks::{ADVANCE_MARKS, CHECKPOINT, CLOSE_REBUILD, RAISE_GENERATION, READ_MARKS, READ_PROJECTION};
+pub use marks::{ADVANCE_MARKS, CHECKPOINT, CLOSE_REBUILD, RAISE_GENERATION, READ_MARKS, READ_PROJECTION, TURN};
 pub use nodes::{
     ALL_WORDS, DROP_ANNOTATIONS, DROP_TOMBSTONES, DROP_WORDS, OWNED_ANNOTATIONS, OWNED_TOMBSTONES, PUT_ANNOTATIONS,
     PUT_RESOURCES, PUT_TOMBSTONES, PUT_WORDS, READ_ANNOTATIONS, READ_RESOURCES, READ_TOMBSTONES, READ_WORDS,
@@ -49,6 +51,7 @@ pub static ALL: &[&Statement] = &[
     &CHECKPOINT,
     &RAISE_GENERATION,
     &CLOSE_REBUILD,
+    &TURN,
     &PUT_RESOURCES,
     &PUT_ANNOTATIONS,
     &PUT_TOMBSTONES,
@@ -241,9 +244,18 @@ pub fn read_projection() -> Vec<Call> {
     vec![call(&READ_PROJECTION, [])]
 }
 
-/// The statement that writes down how far the log was read.
-pub fn checkpoint(position: u64) -> Vec<Call> {
-    vec![call(&CHECKPOINT, [("position", int(position))])]
+/// The statement that writes down how far the log was read that was begun in this generation.
+pub fn checkpoint(since: u64, position: u64) -> Vec<Call> {
+    vec![call(&CHECKPOINT, [("since", int(since)), ("position", int(position))])]
+}
+
+/// The statement that gives the graph to a log, if it is still the one of another log that was begun in this generation;
+/// or of none so far.
+pub fn turn(was: Option<&LogId>, since: u64, log: &LogId) -> Vec<Call> {
+    let (known, was) = (was.is_some(), was.map_or("", |was| was.0.as_str()));
+    let params =
+        [("known", Datum::Bool(known)), ("was", was.into()), ("since", int(since)), ("log", log.0.as_str().into())];
+    vec![call(&TURN, params)]
 }
 
 /// The statement that raises the generation of all.

@@ -59,12 +59,14 @@ impl Freshness {
     /// Of what is read from the graph after this call.
     fn before(operations: &Operations) -> impl FnOnce(&Applied, Projection) -> Freshness + use<> {
         let (lag, complete) = (operations.lag(), operations.is_complete());
-        move |applied, projection| {
+        move |applied, projection: Projection| {
             let rebuilding = applied.partial || projection.rebuilding && applied.generation < projection.generation;
             Freshness {
                 indexed_up_to: applied.sequence,
                 delay: lag.shown,
-                complete: complete.map(|complete| complete && applied.poison.is_none() && !applied.partial),
+                complete: complete.map(|complete| {
+                    complete && applied.poison.is_none() && !applied.partial && projection.trusts(applied)
+                }),
                 generation: applied.generation,
                 rebuilding,
             }
@@ -249,9 +251,14 @@ impl Reader<'_> {
         }))
     }
 
-    /// How far the graph shows a resource.
-    pub async fn applied(&self, id: &EntityId) -> Result<Applied, ReadError> {
-        mark(id, &self.graph.execute(statements::look_up(std::slice::from_ref(id)), self.limit).await?)
+    /// How far the graph shows a resource, and what the projection keeps about itself.
+    pub async fn applied(&self, id: &EntityId) -> Result<(Applied, Projection), ReadError> {
+        let mut calls = statements::look_up(std::slice::from_ref(id));
+        let own = calls.len();
+        calls.extend(statements::read_projection());
+        let mut rows = self.graph.execute(calls, self.limit).await?;
+        let itself = projection(rows.split_off(own)).map_err(|error| ReadError::Projection(error.to_string()))?;
+        Ok((mark(id, &rows)?, itself))
     }
 }
 

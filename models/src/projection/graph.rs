@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use graph::{Edge, EntityId, Kind, Node, Properties, Snapshot, Value};
 use projection::fold::{Change, Drawn, Part, Picture, node_id};
 use projection::lanes::{Applied, Failure, Found, Parts, Projection, Report, Want, Write};
+use projection::log::LogId;
 
 /// An annotation or its tombstone: the resource, and the name within it.
 type Name = (EntityId, EntityId);
@@ -27,6 +28,11 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// With nothing in it, for a log.
+    pub fn of_log(log: LogId) -> Graph {
+        Graph { projection: Projection { log: Some(log), ..Projection::default() }, ..Graph::default() }
+    }
+
     /// What is read of a resource.
     pub fn load(&self, want: &Want) -> Found {
         let resource = &want.resource;

@@ -9,7 +9,8 @@
 //! - A graph transaction is atomic; a write takes effect only where all of its marks are where it
 //!   expects them. It is executed at most once, at any time after it was sent, even after its sender is gone; or
 //!   never, in which case it stays among the strays: a state with a stray stands for both.
-//! - The log does not change, and can be read in its own order and stream by stream.
+//! - There is one log, which the graph is of from the beginning. It does not change, and can be read in its own order and
+//!   stream by stream.
 //!
 //! What keeps the model small without hiding anything:
 //!
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use ::graph::{EntityId, Millis, Snapshot};
 use ::projection::event::Event;
 use ::projection::lanes::{Action as Asked, Config, EffectId, Lanes, OnUnknown};
+use ::projection::log::LogId;
 use stateright::{Model, Property};
 
 pub use self::graph::Graph;
@@ -89,6 +91,9 @@ impl ProjectionModel {
             backoff_ms_max: Millis::ZERO,
             barrier_timeout_ms: Millis::ZERO,
             checkpoint_period_ms: Millis::ZERO,
+            revive_period_ms: Millis::ZERO,
+            left_out_period_ms: Millis::ZERO,
+            attempts_max: 1,
         };
         let log = script::log(bounds.events);
         let events: Vec<Event> = log.iter().map(|event| (**event).clone()).collect();
@@ -109,6 +114,11 @@ impl ProjectionModel {
     }
 }
 
+/// The one log that there is.
+fn log() -> LogId {
+    LogId(String::new())
+}
+
 /// What belongs to one resource.
 fn own(graph: &Snapshot, resource: &EntityId) -> Snapshot {
     let name = resource.as_str();
@@ -125,7 +135,7 @@ impl Model for ProjectionModel {
     fn init_states(&self) -> Vec<State> {
         let mut state = State {
             process: None,
-            graph: Arc::default(),
+            graph: Arc::new(Graph::of_log(log())),
             strays: Vec::new(),
             rebuilds: 0,
             left: self.bounds.budget,

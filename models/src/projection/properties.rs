@@ -43,7 +43,7 @@ fn is_done(model: &ProjectionModel, state: &State) -> bool {
         let mark = state.graph.marks.get(resource).cloned().unwrap_or_default();
         mark.sequence as usize + 1 == prefixes.len() && !mark.partial
     });
-    let projection = state.graph.projection;
+    let projection = &state.graph.projection;
     applied && projection.position == model.log.len() as u64 && !projection.rebuilding
 }
 

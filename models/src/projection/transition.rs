@@ -10,12 +10,13 @@ use projection::fold;
 use projection::lanes::{
     Action as Asked, EffectId, Failure, Input, LanesEffect, Listing, Mark, Report, RequestId, Scope, Write,
 };
+use projection::log::Fed;
 
 use super::action::Action;
 use super::flaw::Flaw;
 use super::graph::Graph;
 use super::state::{Effect, Process, State};
-use super::{ProjectionModel, name, started};
+use super::{ProjectionModel, log, name, started};
 
 /// No time passes in the model.
 const NOW: Millis = Millis::ZERO;
@@ -121,7 +122,7 @@ impl ProjectionModel {
 
     fn execute(&self, state: &mut State, action: &Asked) -> Result<Report, Failure> {
         Ok(match action {
-            Asked::Open => Report::Opened(state.graph.projection),
+            Asked::Open => Report::Opened(state.graph.projection.clone()),
             Asked::Load { wants } => Report::Loaded(wants.iter().map(|want| state.graph.load(want)).collect()),
             Asked::Apply { writes } => return self.write(state, writes),
             Asked::Fetch { resource, after, limit } => {
@@ -134,13 +135,16 @@ impl ProjectionModel {
                 let all = (1..).zip(self.log.iter().cloned());
                 let events: Vec<(u64, Arc<Event>)> = all.filter(|(at, _)| at > after).take(*limit).collect();
                 let through = events.last().map_or(*after, |(at, _)| *at);
-                Report::Fed { events, through }
+                let (log, last) = (log(), self.log.len() as u64);
+                Report::Fed(Fed { log, events, unread: Vec::new(), through, last })
             }
-            Asked::Checkpoint { position } => {
+            Asked::Checkpoint { since, position } => {
                 let projection = &mut Arc::make_mut(&mut state.graph).projection;
+                assert_eq!(*since, projection.since, "there is one log");
                 projection.position = projection.position.max(*position);
-                Report::Checkpointed
+                Report::Checkpointed { since: *since }
             }
+            Asked::Turn { .. } => panic!("there is one log"),
             Asked::List { listing, after, .. } => {
                 let of_the_log = self.log.iter().map(|event| event.position.resource.clone());
                 let of_the_graph = state.graph.marks.keys().chain(state.graph.nodes.keys()).cloned();

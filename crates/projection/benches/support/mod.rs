@@ -137,7 +137,7 @@ impl EventLog for MemoryLog {
                 sleep(WAIT).await;
             }
             let through = events.last().map_or(after, |(position, _)| *position);
-            Ok(Fed { events, through })
+            Ok(Fed { events, through, last: self.events.len() as u64, ..Fed::default() })
         })
     }
 

@@ -1,5 +1,7 @@
 //! Events as JSON.
 
+use std::num::NonZero;
+
 use graph::EntityId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,57 @@ struct Metadata {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("event {0} has the sequence number 0; they count from 1")]
 pub(super) struct NoPlace(EventId);
+
+/// An event that cannot be read, and does not say where it stands either.
+#[derive(Debug, thiserror::Error)]
+#[error("it cannot be read: {0}")]
+pub struct Illegible(#[from] serde_json::Error);
+
+/// Where an event stands, and nothing else of it: what it says may be anything, however deeply nested.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Place {
+    resource_id: Option<EntityId>,
+    metadata: Sequence,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sequence {
+    sequence_number: NonZero<u64>,
+}
+
+impl Event {
+    /// Reads an event as it is sent and kept. One that says where it stands and cannot be read otherwise is
+    /// [malformed](Content::Malformed), and its stream stops there.
+    ///
+    /// # Errors
+    ///
+    /// It does not say where it stands.
+    pub fn decode(json: &str) -> Result<Event, Illegible> {
+        serde_json::from_str(json).or_else(|error| {
+            let Place { resource_id, metadata } = serde_json::from_str(json)?;
+            let resource = resource_id.unwrap_or_else(system);
+            let position = Position { resource, sequence: metadata.sequence_number.get() };
+            Ok(Event::illegible(position, &error.into()))
+        })
+    }
+
+    /// What stands at this place, and cannot be read.
+    pub fn illegible(position: Position, error: &Illegible) -> Event {
+        let content =
+            Content::Malformed { kind: String::new(), payload: Json("null".to_owned()), why: error.to_string() };
+        Event {
+            id: EventId(String::new()),
+            position,
+            timestamp: String::new(),
+            user: String::new(),
+            version: 0,
+            correlation: None,
+            content,
+        }
+    }
+}
 
 impl TryFrom<Envelope> for Event {
     type Error = NoPlace;

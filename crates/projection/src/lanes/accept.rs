@@ -7,28 +7,25 @@ use graph::{EntityId, Millis};
 
 use super::core::{Barrier, Lanes, LanesStep, StepExt, Timer};
 use super::messages::{Answer, EffectId, Mark, Projection, RequestId};
-use crate::event::Event;
+use crate::event::{Event, Position};
 
 impl Lanes {
     /// What the projection keeps about itself was read: everything else begins now.
     pub(super) fn opened(&mut self, projection: Projection, step: &mut LanesStep) {
-        self.projection = Some(projection);
         self.read = projection.position;
         self.reviving = Some(None);
         if projection.rebuilding {
             step.marks.push(Mark::Resumed(projection.generation));
             self.resume(projection.generation);
         }
+        self.projection = Some(projection);
     }
 
     /// An event was heard of; `position` says where it stands in the log, if it came from there.
     pub(super) fn accept(&mut self, now: Millis, event: &Arc<Event>, position: Option<u64>, step: &mut LanesStep) {
         let resource = &event.position.resource;
         let sequence = event.position.sequence;
-        if self.parked.contains_key(resource) {
-            // It is behind what stands in the way; whoever clears that asks the log.
-            return;
-        }
+        // Where the resource was parked the mark is read again: somebody else may have cleared it.
         let lane = self.lanes.entry(resource.clone()).or_default();
         lane.heard = lane.heard.max(sequence);
         if lane.applied.as_ref().is_some_and(|applied| sequence <= applied.sequence) {
@@ -54,13 +51,47 @@ impl Lanes {
         self.advance(now, resource, step);
     }
 
-    /// Tries once more what an earlier process could not apply.
-    pub(super) fn revive(&mut self, now: Millis, resource: &EntityId, step: &mut LanesStep) {
+    /// An event that cannot be read may stand there; the stream says.
+    pub(super) fn accept_unread(&mut self, now: Millis, place: Position, position: u64, step: &mut LanesStep) {
+        let Position { resource, sequence } = place;
+        let lane = self.lanes.entry(resource.clone()).or_default();
+        if lane.applied.as_ref().is_none_or(|applied| applied.sequence < sequence) {
+            lane.heard = lane.heard.max(sequence);
+            lane.curious = true;
+            lane.hold(position, sequence);
+            self.note_hold(&resource);
+        }
+        self.advance(now, &resource, step);
+    }
+
+    /// Some of the resources that are parked: what is not among them is parked no more.
+    pub(super) fn listed_parked(&mut self, now: Millis, resources: Vec<EntityId>, more: bool, step: &mut LanesStep) {
+        let after = self.reviving.take().flatten();
+        let last = resources.last().filter(|_| more).cloned();
+        let listed = |resource: &EntityId| {
+            after.as_ref().is_none_or(|after| resource > after) && last.as_ref().is_none_or(|last| resource <= last)
+        };
+        self.parked.retain(|resource, _| !listed(resource) || resources.binary_search(resource).is_ok());
+        for resource in resources {
+            self.revive(now, &resource, step);
+        }
+        self.reviving = last.map(Some);
+        if self.reviving.is_none() {
+            self.revive_later(now);
+        }
+    }
+
+    pub(super) fn revive_later(&mut self, now: Millis) {
+        if self.config.revive_period_ms > Millis::ZERO {
+            self.timers.insert((now + self.config.revive_period_ms, Timer::Revive));
+        }
+    }
+
+    /// Tries once more what could not be applied.
+    fn revive(&mut self, now: Millis, resource: &EntityId, step: &mut LanesStep) {
         let lane = self.lanes.entry(resource.clone()).or_default();
         lane.retry = true;
         lane.curious = true;
-        lane.heard = lane.heard.max(1);
-        self.parked.remove(resource);
         self.advance(now, resource, step);
     }
 
@@ -87,7 +118,10 @@ impl Lanes {
     pub(super) fn answer_barriers(&mut self, resource: &EntityId, step: &mut LanesStep) {
         let Some(lane) = self.lanes.get_mut(resource) else { return };
         let Some(applied) = &lane.applied else { return };
-        let (shown, poison) = (applied.sequence, self.parked.get(resource).cloned());
+        // Of a mark of another log nothing is known here.
+        let is_known = self.projection.as_ref().is_some_and(|projection| projection.trusts(applied));
+        let shown = if is_known { applied.sequence } else { 0 };
+        let poison = self.parked.get(resource).cloned();
         for request in lane.barriers.clone() {
             if self.barriers[&request].sequence <= shown {
                 step.marks.push(Mark::Awaited(request));
@@ -128,9 +162,14 @@ impl Lanes {
         self.holds.extend(position.map(|position| (position, resource.clone())));
     }
 
-    pub(super) fn checkpointed(&mut self, now: Millis, step: &mut LanesStep) {
+    pub(super) fn checkpointed(&mut self, now: Millis, since: u64, step: &mut LanesStep) {
         let position = self.checkpointing;
         let projection = self.projection.as_mut().expect("it was opened before it was written");
+        if projection.since != since {
+            // Somebody else has given the graph to another log. Nothing was written; asking tells to which.
+            self.turning.clone_from(&projection.log);
+            return;
+        }
         projection.position = projection.position.max(position);
         step.marks.push(Mark::Checkpointed(position));
         self.rest_solo(now, EffectId::Checkpoint, self.config.checkpoint_period_ms);

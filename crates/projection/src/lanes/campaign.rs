@@ -1,12 +1,15 @@
 //! Rebuilding or reconciling all: resource by resource, a page of them at a time.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use graph::{EntityId, Millis};
 
-use super::core::{Lanes, LanesStep, StepExt};
+use super::core::{Lanes, LanesStep, StepExt, Timer};
 use super::lane::{Owner, Stage, TaskKind};
-use super::messages::{Action, Answer, EffectId, Ended, Listing, Mark, Rejection, RequestId, Scope};
+use super::messages::{
+    Action, Answer, EffectId, Ended, LEFT_OUT_MAX, LeftOut, Listing, Mark, Rejection, RequestId, Scope,
+};
 
 /// A walk over all resources, several times.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +23,15 @@ pub(super) struct Campaign {
     /// The resources at work.
     open: BTreeSet<EntityId>,
     ended: Ended,
+}
+
+/// What a campaign has left out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Outstanding {
+    /// What is still to be done.
+    pub kind: TaskKind,
+    /// Why it was not.
+    pub why: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +48,8 @@ enum Phase {
     Close(u64),
     /// A reconciliation: what the log has, and then what the graph has.
     Compare(Listing),
+    /// What was left out is tried again; the rebuild of that generation ends with it.
+    Again(Option<u64>),
 }
 
 impl Phase {
@@ -45,7 +59,7 @@ impl Phase {
             Phase::Edges(generation) => Some((Listing::Log, TaskKind::Edges(generation))),
             Phase::Leftovers(generation) => Some((Listing::Graph, TaskKind::Edges(generation))),
             Phase::Compare(listing) => Some((listing, TaskKind::Reconcile)),
-            Phase::Raise | Phase::Close(_) => None,
+            Phase::Raise | Phase::Close(_) | Phase::Again(_) => None,
         }
     }
 }
@@ -58,6 +72,16 @@ impl Campaign {
     /// Whether it comes by every resource that is partial.
     pub fn will_finish_partial(&self) -> bool {
         matches!(self.phase, Phase::Raise | Phase::Nodes(_))
+    }
+
+    /// From its beginning: what was done is of another log.
+    pub fn restart(&mut self) {
+        let first = match self.phase {
+            Phase::Compare(_) => Phase::Compare(Listing::Log),
+            Phase::Again(generation) => Phase::Again(generation),
+            Phase::Raise | Phase::Nodes(_) | Phase::Edges(_) | Phase::Leftovers(_) | Phase::Close(_) => Phase::Raise,
+        };
+        *self = Campaign::new(self.request, first);
     }
 
     fn begin(&mut self, phase: Phase) {
@@ -118,10 +142,12 @@ impl Lanes {
                 Phase::Edges(generation) => campaign.begin(Phase::Leftovers(generation)),
                 Phase::Compare(Listing::Log) => campaign.begin(Phase::Compare(Listing::Graph)),
                 // What could not be put right stays to be done.
-                Phase::Leftovers(generation) if campaign.ended.failed == 0 => {
+                Phase::Leftovers(generation) | Phase::Again(Some(generation))
+                    if !self.left_out.values().any(|out| out.kind != TaskKind::Reconcile) =>
+                {
                     campaign.begin(Phase::Close(generation));
                 }
-                _ => return self.end_campaign(step),
+                _ => return self.end_campaign(now, step),
             }
             self.wake_partial(now, step);
         }
@@ -129,6 +155,7 @@ impl Lanes {
         match campaign.phase {
             Phase::Raise => self.solo(EffectId::Raise, Action::Raise, step),
             Phase::Close(generation) => self.solo(EffectId::Close, Action::Close { generation }, step),
+            Phase::Again(_) => self.walk_left_out(now, step),
             phase => {
                 let (listing, _) = phase.walk().expect("all other phases are walks");
                 let list = Action::List { listing, after: campaign.after.clone(), limit };
@@ -171,28 +198,84 @@ impl Lanes {
         }
     }
 
-    /// One of the resources at work is done.
-    pub(super) fn campaign_worked(&mut self, resource: &EntityId, ended: Ended) {
+    /// One of the resources at work is done, or left out.
+    pub(super) fn campaign_worked(&mut self, resource: &EntityId, kind: TaskKind, outcome: Result<bool, String>) {
         let campaign = self.campaign.as_mut().expect("a campaign's tasks end before it does");
         campaign.open.remove(resource);
         // Each resource is looked at in several walks, and counts in one of them.
         let counts = matches!(campaign.phase, Phase::Edges(_) | Phase::Compare(Listing::Log));
         campaign.ended.resources += u64::from(counts);
-        campaign.ended.differing += ended.differing;
-        campaign.ended.failed += ended.failed;
+        campaign.ended.differing += u64::from(outcome == Ok(true));
+        let before = self.left_out.get(resource).map(|out| out.kind);
+        match outcome {
+            // Whoever is to be rebuilt is not done with a comparison.
+            Err(_) if kind == TaskKind::Reconcile && before.is_some_and(|before| before != kind) => {}
+            Err(why) => {
+                self.left_out.insert(resource.clone(), Outstanding { kind: kind.outstanding(), why });
+            }
+            Ok(_) if kind == TaskKind::Reconcile && before != Some(kind) => {}
+            Ok(_) if matches!(kind, TaskKind::Nodes(_)) => {}
+            Ok(_) => {
+                self.left_out.remove(resource);
+            }
+        }
     }
 
-    pub(super) fn closed(&mut self, step: &mut LanesStep) {
+    /// The next of those that were left out, or the end.
+    fn walk_left_out(&mut self, now: Millis, step: &mut LanesStep) {
+        let campaign = self.campaign.as_mut().expect("it is a phase of one");
+        let from = campaign.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.left_out.range((from, Bound::Unbounded)).take(self.config.campaign_page);
+        let page: Vec<(EntityId, TaskKind)> = behind.map(|(resource, out)| (resource.clone(), out.kind)).collect();
+        campaign.more = !page.is_empty();
+        campaign.after = page.last().map(|(resource, _)| resource.clone());
+        campaign.open.extend(page.iter().map(|(resource, _)| resource.clone()));
+        if page.is_empty() {
+            return self.pump_campaign(now, step);
+        }
+        for (resource, kind) in page {
+            self.assign(now, &resource, kind, Owner::Campaign, step);
+        }
+    }
+
+    /// The time has come for what was left out.
+    pub(super) fn retry_left_out(&mut self, now: Millis) {
+        if self.left_out.is_empty() {
+            return;
+        }
+        if self.campaign.is_some() {
+            return self.retry_later(now);
+        }
+        let unfinished = self.projection.as_ref().filter(|projection| projection.rebuilding);
+        let generation = unfinished.map(|projection| projection.generation);
+        self.campaign = Some(Campaign::new(None, Phase::Again(generation)));
+    }
+
+    fn retry_later(&mut self, now: Millis) {
+        let pause = self.config.left_out_period_ms;
+        if pause > Millis::ZERO && !self.left_out.is_empty() {
+            self.timers.retain(|(_, timer)| *timer != Timer::LeftOut);
+            self.timers.insert((now + pause, Timer::LeftOut));
+        }
+    }
+
+    pub(super) fn closed(&mut self, now: Millis, step: &mut LanesStep) {
         let projection = self.projection.as_mut().expect("it was opened before it was closed");
         projection.rebuilding = false;
         step.marks.push(Mark::Closed(projection.generation));
-        self.end_campaign(step);
+        self.end_campaign(now, step);
     }
 
-    fn end_campaign(&mut self, step: &mut LanesStep) {
+    fn end_campaign(&mut self, now: Millis, step: &mut LanesStep) {
         let campaign = self.campaign.take().expect("it has ended");
+        let compared = matches!(campaign.phase, Phase::Compare(_));
         if let Some(request) = campaign.request {
-            step.reply(request, Answer::Ended(campaign.ended));
+            let out = self.left_out.iter().filter(|(_, out)| (out.kind == TaskKind::Reconcile) == compared);
+            let named = out.clone().take(LEFT_OUT_MAX);
+            let left_out = named.map(|(resource, out)| LeftOut { resource: resource.clone(), why: out.why.clone() });
+            let (failed, left_out) = (out.clone().count() as u64, left_out.collect());
+            step.reply(request, Answer::Ended(Ended { failed, left_out, ..campaign.ended }));
         }
+        self.retry_later(now);
     }
 }

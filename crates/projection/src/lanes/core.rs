@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use env::Step;
 use graph::{EntityId, Millis};
 
-use super::campaign::Campaign;
+use super::campaign::{Campaign, Outstanding};
 use super::lane::{Lane, Stage};
 use super::messages::{
     Action, Answer, EffectId, Failure, Input, LanesEffect, Listing, Mark, Poison, Projection, Rejection, Report,
     RequestId, Status,
 };
+use crate::log::LogId;
 
 /// What to do about an event of an unknown type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -49,6 +50,12 @@ pub struct Config {
     pub barrier_timeout_ms: Millis,
     /// The pause between two checkpoints.
     pub checkpoint_period_ms: Millis,
+    /// The pause between two looks at what is parked, each of which tries it once more. Zero: only at the start.
+    pub revive_period_ms: Millis,
+    /// The pause before what was left out is tried again. Zero: by the next process only.
+    pub left_out_period_ms: Millis,
+    /// How often in a row something may fail for a resource before a rebuild or a reconciliation leaves it out; at least 1.
+    pub attempts_max: u32,
 }
 
 impl Default for Config {
@@ -66,6 +73,9 @@ impl Default for Config {
             backoff_ms_max: Millis(5_000),
             barrier_timeout_ms: Millis(15_000),
             checkpoint_period_ms: Millis(1_000),
+            revive_period_ms: Millis(30_000),
+            left_out_period_ms: Millis(60_000),
+            attempts_max: 20,
         }
     }
 }
@@ -83,6 +93,10 @@ pub(super) struct Barrier {
 pub(super) enum Timer {
     Lane(EntityId),
     Barrier(RequestId),
+    /// What is parked is looked at again.
+    Revive,
+    /// What was left out is tried again.
+    LeftOut,
     /// An effect that is not about resources, after it failed.
     Again(EffectId),
 }
@@ -124,6 +138,12 @@ pub struct Lanes {
     /// How far the parked resources of earlier processes were listed; none once that is over.
     pub(super) reviving: Option<Option<EntityId>>,
     pub(super) campaign: Option<Campaign>,
+    /// What campaigns have left out.
+    pub(super) left_out: BTreeMap<EntityId, Outstanding>,
+    /// The log, if it is another one than the graph is of.
+    pub(super) turning: Option<LogId>,
+    /// Events that cannot be read and of which nobody knows whose they are, by their positions.
+    pub(super) unread: BTreeMap<u64, String>,
     pub(super) halted: bool,
 }
 
@@ -175,8 +195,9 @@ impl env::Core for Lanes {
 impl Lanes {
     /// The core of a process that starts, and what it asks for first.
     pub fn start(config: Config) -> (Lanes, LanesStep) {
-        let Config { batch_lanes_max, run_max, effects_max, buffer_max, page, campaign_page, .. } = config;
-        let counts = [batch_lanes_max, run_max, effects_max, buffer_max, page, campaign_page];
+        let Config { batch_lanes_max, run_max, effects_max, buffer_max, page, campaign_page, attempts_max, .. } =
+            config;
+        let counts = [batch_lanes_max, run_max, effects_max, buffer_max, page, campaign_page, attempts_max as usize];
         assert!(counts.iter().all(|count| *count > 0), "none of nothing makes progress: {config:?}");
         let mut lanes = Lanes {
             config,
@@ -197,6 +218,9 @@ impl Lanes {
             checkpointing: 0,
             reviving: None,
             campaign: None,
+            left_out: BTreeMap::new(),
+            turning: None,
+            unread: BTreeMap::new(),
             halted: false,
         };
         let mut step = Step::new();
@@ -206,7 +230,7 @@ impl Lanes {
 
     /// How the lanes are.
     pub fn status(&self) -> Status {
-        let projection = self.projection.unwrap_or_default();
+        let projection = self.projection.clone().unwrap_or_default();
         Status {
             lanes: self.lanes.len() as u64,
             buffered: self.lanes.values().map(|lane| lane.buffer.len() as u64).sum(),
@@ -214,6 +238,8 @@ impl Lanes {
             waiting: self.barriers.len() as u64,
             read: self.read,
             low_water: self.low_water(),
+            unread: self.unread.len() as u64,
+            left_out: self.left_out.len() as u64,
             generation: projection.generation,
             rebuilding: projection.rebuilding,
             halted: self.halted,
@@ -232,12 +258,22 @@ impl Lanes {
 
     /// Every event up to this global position is in the graph, or is parked, or is behind one that is.
     pub fn low_water(&self) -> u64 {
-        self.holds.first().map_or(self.read, |(position, _)| position - 1)
+        let held = self.holds.first().map(|(position, _)| *position);
+        let unread = self.unread.first_key_value().map(|(position, _)| *position);
+        held.into_iter().chain(unread).min().map_or(self.read, |position| position - 1)
     }
 
     /// What is begun without being asked for.
     fn pump(&mut self, now: Millis, step: &mut LanesStep) {
-        let Some(projection) = self.projection else { return };
+        let Some(projection) = &self.projection else { return };
+        let (since, written) = (projection.since, projection.position);
+        if let Some(log) = self.turning.clone() {
+            return self.pump_turn(log, step);
+        }
+        if projection.log.is_none() {
+            // What is applied has to be of the log that the graph is said to be of.
+            return self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: self.config.page }, step);
+        }
         let room = self.lanes.len() < self.config.lanes_max;
         if let (true, Some(after)) = (room, self.reviving.clone()) {
             let limit = self.config.campaign_page;
@@ -248,9 +284,9 @@ impl Lanes {
             self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: self.config.page }, step);
         }
         let position = self.low_water();
-        if position > projection.position && !self.solos.contains_key(&EffectId::Checkpoint) {
+        if position > written && !self.solos.contains_key(&EffectId::Checkpoint) {
             self.checkpointing = position;
-            self.solo(EffectId::Checkpoint, Action::Checkpoint { position }, step);
+            self.solo(EffectId::Checkpoint, Action::Checkpoint { since, position }, step);
         }
         self.pump_campaign(now, step);
         self.dispatch(step);
@@ -283,6 +319,9 @@ impl Lanes {
             match timer {
                 Timer::Lane(resource) => self.rested(now, &resource, step),
                 Timer::Barrier(request) => self.give_up(request, step),
+                Timer::Revive if self.parked.is_empty() => self.revive_later(now),
+                Timer::Revive => self.reviving = Some(None),
+                Timer::LeftOut => self.retry_left_out(now),
                 Timer::Again(EffectId::Open) => {
                     self.solos.remove(&EffectId::Open);
                     self.solo(EffectId::Open, Action::Open, step);
@@ -346,24 +385,17 @@ impl Lanes {
     fn solo_done(&mut self, now: Millis, effect: EffectId, report: Report, step: &mut LanesStep) {
         match (effect, report) {
             (EffectId::Open, Report::Opened(projection)) => self.opened(projection, step),
-            (EffectId::Feed, Report::Fed { events, through }) => {
-                for (position, event) in events {
-                    self.accept(now, &event, Some(position), step);
-                }
-                self.read = self.read.max(through);
-            }
-            (EffectId::Checkpoint, Report::Checkpointed) => self.checkpointed(now, step),
+            (EffectId::Feed, Report::Fed(fed)) => self.fed(now, fed, step),
+            (EffectId::Checkpoint, Report::Checkpointed { since }) => self.checkpointed(now, since, step),
+            (EffectId::Turn, Report::Turned(projection)) => self.turned(now, projection, step),
             (EffectId::List(Listing::Parked), Report::Listed { resources, more }) => {
-                self.reviving = more.then(|| resources.last().cloned());
-                for resource in resources {
-                    self.revive(now, &resource, step);
-                }
+                self.listed_parked(now, resources, more, step);
             }
             (EffectId::List(listing), Report::Listed { resources, more }) => {
                 self.listed(now, listing, resources, more, step);
             }
             (EffectId::Raise, Report::Raised(generation)) => self.raised(generation, step),
-            (EffectId::Close, Report::Closed) => self.closed(step),
+            (EffectId::Close, Report::Closed) => self.closed(now, step),
             (effect, report) => panic!("{effect:?} cannot end in {report:?}"),
         }
     }
@@ -372,7 +404,7 @@ impl Lanes {
         match effect {
             EffectId::Load(slot) => self.load_failed(now, slot, &failure, step),
             EffectId::Apply(slot) => self.apply_failed(now, slot, &failure, step),
-            EffectId::Fetch(resource) => self.fetch_failed(now, &resource, step),
+            EffectId::Fetch(resource) => self.fetch_failed(now, &resource, &failure, step),
             // None of the others does anything twice that is done again.
             solo => self.rest_solo(now, solo, self.config.backoff_ms),
         }

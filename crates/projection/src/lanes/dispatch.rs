@@ -29,7 +29,7 @@ impl Lanes {
         }
     }
 
-    fn under_way(&self) -> usize {
+    pub(super) fn under_way(&self) -> usize {
         self.loading.len() + self.applying.len() + self.fetching
     }
 

@@ -138,6 +138,16 @@ pub(super) enum Owner {
     Campaign,
 }
 
+impl TaskKind {
+    /// What is still to be done where this was not.
+    pub fn outstanding(self) -> TaskKind {
+        match self {
+            TaskKind::Nodes(generation) => TaskKind::Edges(generation),
+            kind => kind,
+        }
+    }
+}
+
 impl Lane {
     /// Whether nothing is left to do and nobody waits.
     pub fn is_done(&self) -> bool {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::fold::{Change, Part, Picture};
+use crate::log::{Fed, LogId};
 
 /// Names a waiting client within one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,7 +39,7 @@ pub struct Poison {
 }
 
 /// What the projection keeps about itself in the graph.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Projection {
     /// The generation of the last rebuild of all.
     pub generation: u64,
@@ -46,6 +47,20 @@ pub struct Projection {
     pub rebuilding: bool,
     /// Every event up to this global position is in the graph, or is parked, or is behind one that is.
     pub position: u64,
+    /// The log that the position is of; none before it was read for the first time.
+    pub log: Option<LogId>,
+    /// The generation in which that log was begun: marks of older ones speak of the log before it. 0 for the first log.
+    pub since: u64,
+}
+
+impl Projection {
+    /// Whether a mark speaks of the log that is read, and not of one before it.
+    ///
+    /// The first pass of a rebuild raises the generation and leaves the sequence as it was: it may still be the old one.
+    pub fn trusts(&self, applied: &Applied) -> bool {
+        let is_rebuilt = applied.generation >= self.since && !applied.partial;
+        self.since == 0 || is_rebuilt || *applied == Applied::default()
+    }
 }
 
 /// What is to be read of a resource.
@@ -115,6 +130,8 @@ pub enum EffectId {
     Feed,
     /// Writing down how far the log was read.
     Checkpoint,
+    /// Giving the graph to another log.
+    Turn,
     /// Listing resources.
     List(Listing),
     /// Beginning a rebuild of all.
@@ -125,8 +142,8 @@ pub enum EffectId {
 
 impl EffectId {
     /// Every name of an effect that is reported on.
-    pub const NAMES: [&'static str; 9] =
-        ["open", "load", "apply", "fetch", "feed", "checkpoint", "list", "raise", "close"];
+    pub const NAMES: [&'static str; 10] =
+        ["open", "load", "apply", "fetch", "feed", "checkpoint", "turn", "list", "raise", "close"];
 
     /// The kind of the effect: one of [`NAMES`](Self::NAMES).
     pub fn name(&self) -> &'static str {
@@ -137,6 +154,7 @@ impl EffectId {
             EffectId::Fetch(_) => "fetch",
             EffectId::Feed => "feed",
             EffectId::Checkpoint => "checkpoint",
+            EffectId::Turn => "turn",
             EffectId::List(_) => "list",
             EffectId::Raise => "raise",
             EffectId::Close => "close",
@@ -226,14 +244,14 @@ pub enum Report {
         more: bool,
     },
     /// The next events of the log.
-    Fed {
-        /// They, each with its global position.
-        events: Vec<(u64, Arc<Event>)>,
-        /// There are no others up to this position.
-        through: u64,
+    Fed(Fed),
+    /// The position is written down, if the graph is of the log that was begun then.
+    Checkpointed {
+        /// The generation in which the log was begun that the graph is of.
+        since: u64,
     },
-    /// The position is written down.
-    Checkpointed,
+    /// What the projection keeps about itself, now that the graph is of another log.
+    Turned(Projection),
     /// Resources, sorted.
     Listed {
         /// They.
@@ -256,7 +274,7 @@ pub enum Failure {
     Refused {
         /// Why.
         reason: String,
-        /// Whether the same may succeed later.
+        /// Whether the same may succeed later, without anybody doing anything about it.
         retryable: bool,
     },
     /// Nobody can say whether it took effect.
@@ -341,10 +359,22 @@ pub enum Action {
         /// How many at most.
         limit: usize,
     },
-    /// Graph: write down the position, unless a later one stands there.
+    /// Graph: write down the position, unless a later one stands there, or another log was begun.
     Checkpoint {
+        /// The generation in which the log was begun.
+        since: u64,
         /// The position.
         position: u64,
+    },
+    /// Graph: it is of this log from now on, which is read from its beginning, and all has to be rebuilt; a graph that was of
+    /// no log is of this one and stays as it is. Nothing is done where it is not of the log that it was of any more.
+    Turn {
+        /// The log that it was of.
+        was: Option<LogId>,
+        /// The generation in which that was begun.
+        since: u64,
+        /// The log that it is of.
+        log: LogId,
     },
     /// Graph or log: the first resources after this one, sorted.
     List {
@@ -389,14 +419,29 @@ pub enum Answer {
 }
 
 /// What a rebuild or a reconciliation did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ended {
     /// How many resources of the log were looked at.
     pub resources: u64,
     /// How often one of the log or of the graph was not as the log says.
     pub differing: u64,
-    /// How often such a one could not be put right.
+    /// How many resources are left as they were, since they cannot be read or put right.
     pub failed: u64,
+    /// Those of them that come first by name, at most [`LEFT_OUT_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// How many resources are named at most that were left out.
+pub const LEFT_OUT_MAX: usize = 100;
+
+/// A resource that a rebuild or a reconciliation left as it was.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The resource.
+    pub resource: EntityId,
+    /// Why.
+    pub why: String,
 }
 
 /// Why nothing was done.
@@ -425,6 +470,11 @@ pub struct Status {
     pub read: u64,
     /// The low-water mark: every event up to this global position is in the graph, or parked.
     pub low_water: u64,
+    /// Events that were read past though they cannot be read, and nobody knows whose they are: the low-water mark stays
+    /// below them.
+    pub unread: u64,
+    /// Resources that a rebuild or a reconciliation of all left out, and that are tried again.
+    pub left_out: u64,
     /// The generation of the last rebuild of all.
     pub generation: u64,
     /// Whether it has not ended.
@@ -498,6 +548,16 @@ marks! {
     Raised(u64), "raised";
     /// A rebuild of all has ended.
     Closed(u64), "closed";
+    /// The log is another one than the graph was of: it is read from its beginning, in this generation.
+    Turned(u64), "turned";
+    /// The event at this position of the log cannot be read.
+    Unread(u64), "unread";
+    /// A stream of the log has a damaged event.
+    StreamDamaged(EntityId), "stream_damaged";
+    /// A rebuild or a reconciliation could not be done to a resource.
+    LeftOut(EntityId), "left_out";
+    /// What the mark of a resource says is of the log before this one: the resource is rebuilt.
+    Distrusted(EntityId), "distrusted";
     /// A reader was told that the graph shows the event.
     Awaited(RequestId), "awaited";
     /// A reader was told that the graph does not show the event.

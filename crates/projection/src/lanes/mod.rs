@@ -14,7 +14,8 @@
 //! - An event is applied right behind its predecessor. One that comes early waits, and the log is
 //!   asked for what is missing; a hole is never passed, however long it stays.
 //! - A lane that holds an event which cannot be applied is *parked*: that is written next to the
-//!   mark, counted, and the mark stays below. Other lanes go on.
+//!   mark, counted, and the mark stays below. Other lanes go on. It is tried again by each process that starts, and
+//!   every now and then. Whoever reads a later event of the resource looks at the mark again: somebody may have cleared it.
 //! - What is in memory is not needed for anything but speed. A lane with nothing to do is
 //!   forgotten; a process that starts knows nothing but the low-water mark of the log.
 //!
@@ -22,7 +23,17 @@
 //!
 //! The log is also read in its own order, from a position that is written down in the graph. That
 //! position never passes an event that is neither in the graph nor parked nor behind one that is:
-//! every lane holds it below the first such event that it was given.
+//! every lane holds it below the first such event that it was given. An event that the log has damaged is its stream's
+//! affair: the lane asks for it there, is told the same, and is parked. Where nobody can say whose it is, the mark stays below it.
+//!
+//! # Another log
+//!
+//! The position is one of a certain log. Where that is replaced, by an older copy of it or by a new one, the feed says so:
+//! its id is another one, or it ends before the position. The lanes then let end what is under way, and *turn*: in one
+//! transaction the graph becomes that of the other log, the position is 0, and the generation of all is raised for a
+//! rebuild of all. Nothing in memory is kept but who waits. A mark of an older generation speaks of the old log. Its numbers
+//! mean nothing, whether the new log has come as far or not, so the resource is rebuilt from the new log before any event is
+//! applied to it: a mark that is ahead of the log goes back to where the log ends, and what the log does not have is cleared.
 //!
 //! # Rebuilds
 //!
@@ -42,6 +53,9 @@
 //!
 //! Reconciliation is the same without the raising of all: the stream is folded as far as the mark
 //! says, and what differs is put right. Where the log goes on behind the mark, the lane does.
+//!
+//! What cannot be read, in the graph or in the log, or is refused for good, is *left out*: the resource stays as it is, whoever
+//! asked is told, and it is tried again from time to time. A rebuild of all is not closed before.
 
 mod accept;
 mod campaign;
@@ -52,9 +66,10 @@ mod messages;
 mod outcome;
 mod progress;
 mod tasks;
+mod turn;
 
 pub use self::core::{Config, Lanes, OnUnknown};
 pub use messages::{
-    Action, Answer, Applied, EffectId, Ended, Failure, Found, Input, LanesEffect, Listing, Mark, Parts, Poison,
-    Projection, Rejection, Report, RequestId, Scope, Status, Want, Write,
+    Action, Answer, Applied, EffectId, Ended, Failure, Found, Input, LEFT_OUT_MAX, LanesEffect, LeftOut, Listing, Mark,
+    Parts, Poison, Projection, Rejection, Report, RequestId, Scope, Status, Want, Write,
 };

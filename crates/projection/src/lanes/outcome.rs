@@ -22,13 +22,17 @@ impl Lanes {
             if write.from.poison.is_some() && write.to.poison.is_none() {
                 step.marks.push(Mark::Unparked(resource.clone()));
             }
-            if write.to.poison.is_some() {
-                lane.retry = false;
+            match write.to.poison {
+                Some(_) => lane.retry = false,
+                None => drop(self.parked.remove(&resource)),
             }
-            lane.heard = lane.heard.max(write.to.sequence);
+            if !write.to.partial {
+                // What a first pass leaves may be ahead of the log.
+                lane.heard = lane.heard.max(write.to.sequence);
+            }
             lane.applied = Some(write.to.clone());
             if lane.on_task {
-                self.task_done(&resource, Some(&write), step);
+                self.task_done(&resource, &write, step);
             }
             self.advance(now, &resource, step);
         }
@@ -48,7 +52,7 @@ impl Lanes {
                     // Perhaps one of them was slow: it must not make the others wait again.
                     lane.caution = lane.caution.max(Caution::Alone);
                     step.marks.push(Mark::Unknown(resource.clone()));
-                    self.again(now, &resource, step);
+                    self.again(now, &resource, failure, step);
                 }
                 Failure::Moved | Failure::Refused { retryable: false, .. } if together => {
                     lane.caution = lane.caution.max(Caution::Alone);
@@ -57,25 +61,33 @@ impl Lanes {
                 }
                 Failure::Moved => {
                     step.marks.push(Mark::Fenced(resource.clone()));
-                    self.again(now, &resource, step);
+                    self.again(now, &resource, failure, step);
                 }
                 Failure::Refused { retryable: true, .. } => {
                     step.marks.push(Mark::Retried(resource.clone()));
-                    self.again(now, &resource, step);
+                    self.again(now, &resource, failure, step);
                 }
                 Failure::Refused { reason, retryable: false } => {
-                    self.refused(now, &resource, &outgoing, reason, step);
+                    self.refused(now, &resource, &outgoing, reason, failure, step);
                 }
             }
         }
     }
 
     /// The graph refused for good what one lane wrote alone. If that was one event, it is the poison.
-    fn refused(&mut self, now: Millis, resource: &EntityId, outgoing: &Outgoing, reason: &str, step: &mut LanesStep) {
+    fn refused(
+        &mut self,
+        now: Millis,
+        resource: &EntityId,
+        outgoing: &Outgoing,
+        reason: &str,
+        failure: &Failure,
+        step: &mut LanesStep,
+    ) {
         let lane = self.lanes.get_mut(resource).expect("a lane that writes is not forgotten");
         if lane.on_task {
-            self.task_done(resource, None, step);
-            return self.again(now, resource, step);
+            self.leave_out(resource, reason, step);
+            return self.again(now, resource, failure, step);
         }
         match outgoing.events {
             // Not even the poison could be written next to the mark.
@@ -83,7 +95,7 @@ impl Lanes {
             1 => lane.condemned = Some(Poison { sequence: outgoing.first, why: reason.to_owned() }),
             _ => lane.caution = Caution::Single,
         }
-        if outgoing.events == 0 { self.again(now, resource, step) } else { self.restart(now, resource, step) }
+        if outgoing.events == 0 { self.again(now, resource, failure, step) } else { self.restart(now, resource, step) }
     }
 
     pub(super) fn load_failed(&mut self, now: Millis, slot: usize, failure: &Failure, step: &mut LanesStep) {
@@ -99,20 +111,31 @@ impl Lanes {
             } else {
                 step.marks.push(Mark::Retried(resource.clone()));
             }
-            self.again(now, &resource, step);
+            if let (Failure::Refused { reason, retryable: false }, true, false) = (failure, lane.on_task, together) {
+                // What the graph has there is nothing that could be read.
+                self.leave_out(&resource, reason, step);
+            }
+            self.again(now, &resource, failure, step);
         }
     }
 
-    pub(super) fn fetch_failed(&mut self, now: Millis, resource: &EntityId, step: &mut LanesStep) {
+    pub(super) fn fetch_failed(&mut self, now: Millis, resource: &EntityId, failure: &Failure, step: &mut LanesStep) {
         self.fetching -= 1;
         self.lanes.get_mut(resource).expect("a lane that reads is not forgotten").stage = Stage::Idle;
+        if let Failure::Refused { reason, retryable: false } = failure {
+            return self.stream_damaged(now, resource, reason, step);
+        }
         step.marks.push(Mark::Retried(resource.clone()));
-        self.again(now, resource, step);
+        self.again(now, resource, failure, step);
     }
 
-    /// From the beginning, after a pause.
-    pub(super) fn again(&mut self, now: Millis, resource: &EntityId, step: &mut LanesStep) {
+    /// From the beginning, after a pause; without what it was for, if that has failed often enough.
+    fn again(&mut self, now: Millis, resource: &EntityId, failure: &Failure, step: &mut LanesStep) {
         self.rest(now, resource);
+        let lane = &self.lanes[resource];
+        if lane.on_task && lane.attempts >= self.config.attempts_max {
+            self.leave_out(resource, &failure.to_string(), step);
+        }
         self.restart(now, resource, step);
     }
 

@@ -37,14 +37,14 @@ impl Lanes {
         lane.buffer = lane.buffer.split_off(&(applied.sequence + 1));
         lane.release(applied.sequence);
         self.note_hold(resource);
-        if applied.partial {
-            self.between_passes(now, resource, step);
-            return;
-        }
-        if let Some(poison) = applied.poison
+        if let Some(poison) = applied.poison.clone()
             && !self.lanes[resource].retry
         {
             self.park(resource, poison, step);
+            return;
+        }
+        if applied.partial {
+            self.between_passes(now, resource, step);
             return;
         }
         self.answer_barriers(resource, step);
@@ -62,7 +62,10 @@ impl Lanes {
         } else {
             lane.retry = false;
             lane.curious = false;
-            self.forget_if_done(resource, step);
+            match applied.poison {
+                Some(poison) => self.park(resource, poison, step),
+                None => self.forget_if_done(resource, step),
+            }
         }
     }
 
@@ -105,8 +108,9 @@ impl Lanes {
     /// The event that stands in the way is written next to the mark: all that is behind it waits
     /// for somebody who clears it, and nothing of that has to be remembered here.
     pub(super) fn park(&mut self, resource: &EntityId, poison: Poison, step: &mut LanesStep) {
-        step.marks.push(Mark::Parked(resource.clone()));
-        self.parked.insert(resource.clone(), poison);
+        if self.parked.insert(resource.clone(), poison).is_none() {
+            step.marks.push(Mark::Parked(resource.clone()));
+        }
         self.answer_barriers(resource, step);
         self.forget(resource, step);
     }
@@ -131,9 +135,20 @@ impl Lanes {
     }
 
     fn fold(&mut self, now: Millis, resource: &EntityId, found: Found, parts: &BTreeSet<Part>, step: &mut LanesStep) {
-        let generation = self.projection.expect("nothing is read before").generation;
+        let projection = self.projection.as_ref().expect("nothing is read before");
+        let (generation, since) = (projection.generation, projection.since);
         let lane = self.lanes.get_mut(resource).expect("just looked at");
         lane.applied = Some(found.applied.clone());
+        if found.applied.poison.is_none() {
+            // Nothing stood in the way, or somebody else has cleared it.
+            self.parked.remove(resource);
+        }
+        if !projection.trusts(&found.applied) {
+            step.marks.push(Mark::Distrusted(resource.clone()));
+            let rebuild = Task { kind: TaskKind::Edges(since), owner: Owner::Nobody, gathered: None };
+            lane.tasks.push_back(rebuild);
+            return self.advance(now, resource, step);
+        }
         if let Some(poison) = &found.applied.poison {
             // What stood in the way was heard of, whoever told.
             lane.heard = lane.heard.max(poison.sequence);

@@ -6,7 +6,7 @@ use graph::{EntityId, Millis};
 
 use super::core::{Lanes, LanesStep, StepExt};
 use super::lane::{Gathered, Outgoing, Owner, Stage, Task, TaskKind};
-use super::messages::{Answer, Applied, Ended, Found, Mark, Poison, RequestId, Write};
+use super::messages::{Answer, Applied, Ended, Found, LeftOut, Mark, Poison, RequestId, Write};
 use crate::event::Event;
 use crate::fold::{Change, Picture, State, changes, node_only};
 
@@ -28,7 +28,6 @@ impl Lanes {
         owner: Owner,
         step: &mut LanesStep,
     ) {
-        self.parked.remove(resource);
         let lane = self.lanes.entry(resource.clone()).or_default();
         lane.tasks.push_back(Task { kind, owner, gathered: None });
         self.advance(now, resource, step);
@@ -39,6 +38,9 @@ impl Lanes {
         let lane = self.lanes.get_mut(resource).expect("just looked at");
         let task = lane.tasks.front_mut().expect("a task was read for");
         lane.applied = Some(found.applied.clone());
+        if found.applied.poison.is_none() {
+            self.parked.remove(resource);
+        }
         let Applied { generation, partial, .. } = found.applied;
         let done = match task.kind {
             TaskKind::Edges(wanted) => generation >= wanted && !partial,
@@ -46,7 +48,7 @@ impl Lanes {
             TaskKind::Rebuild | TaskKind::Reconcile => false,
         };
         if done {
-            self.task_ended(resource, Some(false), step);
+            self.task_ended(resource, Ok(false), step);
             return self.advance(now, resource, step);
         }
         let is_made = found.picture.state().is_ok_and(|state| state.facets.is_some());
@@ -130,7 +132,8 @@ impl Lanes {
 
     /// All of the resource was read, from the graph and from the log: what differs is written.
     fn whole_gathered(&mut self, now: Millis, resource: &EntityId, step: &mut LanesStep) {
-        let all = self.projection.expect("nothing is read before").generation;
+        let projection = self.projection.as_ref().expect("nothing is read before");
+        let all = projection.generation;
         let lane = self.lanes.get_mut(resource).expect("just looked at");
         let task = lane.tasks.front_mut().expect("the task that was read for");
         let Gathered { found, state, sequence, poison } = task.gathered.take().expect("it was read");
@@ -143,7 +146,7 @@ impl Lanes {
             TaskKind::Edges(wanted) => wanted.max(found.applied.generation),
             _ => all.max(found.applied.generation + 1),
         };
-        let poison = if task.kind == TaskKind::Reconcile && poison.is_none() {
+        let poison = if task.kind == TaskKind::Reconcile && poison.is_none() && projection.trusts(&found.applied) {
             // It is behind what was compared, and was not looked at.
             found.applied.poison.clone()
         } else {
@@ -152,7 +155,7 @@ impl Lanes {
         let to = Applied { sequence, generation, partial: false, poison };
         let same = changes.is_empty() && sequence == found.applied.sequence && !found.applied.partial;
         if task.kind == TaskKind::Reconcile && same {
-            self.task_ended(resource, Some(false), step);
+            self.task_ended(resource, Ok(false), step);
             return self.advance(now, resource, step);
         }
         let events = sequence.saturating_sub(found.applied.sequence);
@@ -160,33 +163,69 @@ impl Lanes {
         self.outgoing(resource, Outgoing { write, events, first: 0 });
     }
 
-    /// What a task wrote is in the graph, or was refused for good.
-    pub(super) fn task_done(&mut self, resource: &EntityId, written: Option<&Write>, step: &mut LanesStep) {
+    /// What a task wrote is in the graph.
+    pub(super) fn task_done(&mut self, resource: &EntityId, written: &Write, step: &mut LanesStep) {
         let task = self.lanes[resource].tasks.front().expect("a task has written");
-        if written.is_some() {
-            step.marks.push(match task.kind {
-                TaskKind::Rebuild | TaskKind::Edges(_) => Mark::Rebuilt(resource.clone()),
-                TaskKind::Nodes(_) => Mark::NodeMade(resource.clone()),
-                TaskKind::Reconcile => Mark::Healed(resource.clone()),
-            });
-        }
-        let differed = written.map(|write| !write.changes.is_empty());
-        self.task_ended(resource, differed, step);
+        step.marks.push(match task.kind {
+            TaskKind::Rebuild | TaskKind::Edges(_) => Mark::Rebuilt(resource.clone()),
+            TaskKind::Nodes(_) => Mark::NodeMade(resource.clone()),
+            TaskKind::Reconcile => Mark::Healed(resource.clone()),
+        });
+        self.task_ended(resource, Ok(!written.changes.is_empty()), step);
     }
 
-    /// A task is over: whether it found a difference, or nothing if it failed.
-    fn task_ended(&mut self, resource: &EntityId, differed: Option<bool>, step: &mut LanesStep) {
+    /// The first task cannot be done, and will not be by itself. It is over, and somebody is told; unless it is
+    /// nobody's but the lane's own, which cannot do without.
+    pub(super) fn leave_out(&mut self, resource: &EntityId, why: &str, step: &mut LanesStep) {
+        let lane = self.lanes.get_mut(resource).expect("a lane that failed exists");
+        if lane.tasks.front().is_some_and(|task| task.owner != Owner::Nobody) {
+            lane.attempts = 0;
+            step.marks.push(Mark::LeftOut(resource.clone()));
+            self.task_ended(resource, Err(why.to_owned()), step);
+        }
+    }
+
+    /// A task is over: whether it found a difference, or why it was not done.
+    fn task_ended(&mut self, resource: &EntityId, outcome: Result<bool, String>, step: &mut LanesStep) {
         let lane = self.lanes.get_mut(resource).expect("just looked at");
         let task = lane.tasks.pop_front().expect("a task has ended");
-        let ended = Ended {
-            resources: 1,
-            differing: u64::from(differed != Some(false)),
-            failed: u64::from(differed.is_none()),
-        };
         match task.owner {
             Owner::Nobody => {}
-            Owner::Request(request) => step.reply(request, Answer::Ended(ended)),
-            Owner::Campaign => self.campaign_worked(resource, ended),
+            Owner::Campaign => self.campaign_worked(resource, task.kind, outcome),
+            Owner::Request(request) => {
+                let differing = u64::from(outcome == Ok(true));
+                let left_out = outcome.err().map(|why| LeftOut { resource: resource.clone(), why });
+                let (failed, left_out) = (u64::from(left_out.is_some()), left_out.into_iter().collect());
+                step.reply(request, Answer::Ended(Ended { resources: 1, differing, failed, left_out }));
+            }
         }
+    }
+
+    /// The log has an event of the stream damaged: right behind what was read of it.
+    ///
+    /// Whoever asked for a task is told. A lane that cannot go on is parked, as it is for an event that cannot be
+    /// applied: others do not wait for it.
+    pub(super) fn stream_damaged(&mut self, now: Millis, resource: &EntityId, why: &str, step: &mut LanesStep) {
+        step.marks.push(Mark::StreamDamaged(resource.clone()));
+        let lane = self.lanes.get_mut(resource).expect("a lane that reads is not forgotten");
+        let applied = lane.applied.clone().expect("the mark is read before the log");
+        let mut sequence = applied.sequence + 1;
+        if lane.on_task {
+            let task = lane.tasks.front().expect("the task that was read for");
+            if task.owner != Owner::Nobody {
+                self.leave_out(resource, why, step);
+                return self.advance(now, resource, step);
+            }
+            sequence = task.gathered.as_ref().expect("the graph is read before the log").sequence + 1;
+            lane.tasks.pop_front();
+            lane.on_task = false;
+        }
+        if applied.poison.as_ref().is_some_and(|poison| poison.sequence == sequence) {
+            lane.retry = false;
+            return self.advance(now, resource, step);
+        }
+        let to = Applied { poison: Some(Poison { sequence, why: why.to_owned() }), ..applied.clone() };
+        let write = Write { resource: resource.clone(), from: applied, to, changes: Vec::new() };
+        self.outgoing(resource, Outgoing { write, events: 0, first: sequence });
     }
 }

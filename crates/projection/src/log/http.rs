@@ -2,13 +2,16 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /events?after=POSITION&limit=N&wait_ms=M` | events behind a global position; the server waits until there are some |
+//! | `GET /events?after=POSITION&limit=N&wait_ms=M&on_damage=tell` | events behind a global position, and where one is damaged; the server waits until there are some |
 //! | `GET /streams?after=ID&limit=N` | resources that have events, sorted |
 //! | `GET /streams/{id}/events?after=SEQUENCE&limit=N` | the events of one of them |
 //!
 //! Every request has a connection of its own, so a connection that has gone dead costs one request. A store that does
 //! not answer is left alone for a while that doubles with each failure in a row: the feed waits for the end of it, and
-//! whoever asks for anything else is told at once, since a request that waits takes a place from others.
+//! whoever asks for anything else is told at once, since a request that waits takes a place from others. One that answers
+//! that an event is damaged is well: others are not made to wait for it.
+//!
+//! The events of a page are read one by one: one that cannot be understood says nothing about the others.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,12 +21,13 @@ use env::{BoxFuture, Env};
 use graph::EntityId;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use web::client::{Answer, CallError, Client, quoted, read_json};
 use web::problem::Document;
 
-use super::{EventLog, Fed, LogError, Page};
-use crate::event::Event;
+use super::{EventLog, Fed, LogError, LogId, Page, Unread};
+use crate::event::{Event, Position};
 
 /// How many items a store gives at once at most.
 pub const PAGE_MAX: usize = 1_024;
@@ -82,19 +86,19 @@ impl HttpLog {
         let until = self.rest().until;
         if let Some(until) = until.filter(|until| *until > Instant::now()) {
             if patience == Patience::None {
-                return Err(LogError("it was not reached a moment ago".to_owned()));
+                return Err(LogError::Unreached("it was not reached a moment ago".to_owned()));
             }
             tokio::time::sleep_until(until).await;
         }
         let answer = match self.client.call::<Complaint>(Request::get(path), Vec::new()).await {
             Ok(Answer::Ok { body, .. }) => read_json(&body).map_err(failed),
-            Ok(Answer::Problem(complaint)) => Err(LogError(format!("{}: {}", complaint.title, complaint.detail))),
+            Ok(Answer::Problem(complaint)) => Err((*complaint).into()),
             Err(error) => Err(failed(error)),
         };
         let mut rest = self.rest();
         match &answer {
-            Ok(_) => (rest.failures, rest.until) = (0, None),
-            Err(_) => rest.begin(&self.options),
+            Ok(_) | Err(LogError::Damaged(_)) => (rest.failures, rest.until) = (0, None),
+            Err(LogError::Unreached(_)) => rest.begin(&self.options),
         }
         answer
     }
@@ -105,11 +109,11 @@ impl HttpLog {
 }
 
 fn failed(error: CallError) -> LogError {
-    LogError(error.to_string())
+    LogError::Unreached(error.to_string())
 }
 
 fn nonsense(what: impl std::fmt::Display) -> LogError {
-    LogError(format!("its answer contradicts itself: {what}"))
+    LogError::Unreached(format!("its answer contradicts itself: {what}"))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -152,9 +156,14 @@ impl Rest {
     }
 }
 
+/// The type of the problem that a store has with one event.
+const EVENT_DAMAGED: &str = "urn:squall:problem:event-damaged";
+
 /// A problem of the store's, as far as it matters here.
 #[derive(Clone, Debug, Deserialize)]
 struct Complaint {
+    #[serde(rename = "type", default)]
+    kind: String,
     title: String,
     status: u16,
     detail: String,
@@ -166,16 +175,60 @@ impl Document for Complaint {
     }
 }
 
+impl From<Complaint> for LogError {
+    fn from(Complaint { kind, title, detail, .. }: Complaint) -> LogError {
+        if kind == EVENT_DAMAGED {
+            return LogError::Damaged(detail);
+        }
+        LogError::Unreached(format!("{title}: {detail}"))
+    }
+}
+
 #[derive(Deserialize)]
 struct FeedAnswer {
+    store: LogId,
     events: Vec<Positioned>,
+    #[serde(default)]
+    damaged: Vec<Damaged>,
     through: u64,
+    last: u64,
 }
 
 #[derive(Deserialize)]
 struct Positioned {
     position: u64,
-    event: Arc<Event>,
+    event: Box<RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Damaged {
+    position: u64,
+    claims: Option<Claim>,
+    why: String,
+}
+
+#[derive(Deserialize)]
+struct Claim {
+    stream: EntityId,
+    sequence: u64,
+}
+
+impl Positioned {
+    /// Adds the event to a page.
+    fn read(self, fed: &mut Fed) {
+        let Positioned { position, event } = self;
+        match Event::decode(event.get()) {
+            Ok(event) => fed.events.push((position, Arc::new(event))),
+            Err(error) => fed.unread.push(Unread { position, place: None, why: error.to_string() }),
+        }
+    }
+}
+
+impl From<Damaged> for Unread {
+    fn from(Damaged { position, claims, why }: Damaged) -> Unread {
+        let place = claims.map(|Claim { stream, sequence }| Position { resource: stream, sequence });
+        Unread { position, place, why }
+    }
 }
 
 impl EventLog for HttpLog {
@@ -188,34 +241,45 @@ impl EventLog for HttpLog {
         Box::pin(async move {
             let limit = limit.min(PAGE_MAX);
             let path = format!("/streams/{}/events?after={after}&limit={limit}", quoted(resource.as_str()));
-            let page: Page<Arc<Event>> = self.ask(path, Patience::None).await?;
-            for (next, event) in (after + 1..).zip(&page.items) {
-                if event.position.resource != *resource || event.position.sequence != next {
-                    return Err(nonsense(format!("{} where {resource}@{next} was asked for", event.position)));
+            let page: Page<Box<RawValue>> = self.ask(path, Patience::None).await?;
+            let mut items = Vec::with_capacity(page.items.len());
+            for (sequence, event) in (after + 1..).zip(&page.items) {
+                let place = Position { resource: resource.clone(), sequence };
+                // What stands there stands there, whether it says so in a form that can be understood or not.
+                let event = Event::decode(event.get()).unwrap_or_else(|error| Event::illegible(place.clone(), &error));
+                if event.position != place {
+                    return Err(nonsense(format!("{} where {place} was asked for", event.position)));
                 }
+                items.push(Arc::new(event));
             }
-            Ok(page)
+            Ok(Page { items, more: page.more })
         })
     }
 
     fn feed(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Fed, LogError>> {
         Box::pin(async move {
             let (limit, wait) = (limit.min(PAGE_MAX), self.options.wait.as_millis());
-            let path = format!("/events?after={after}&limit={limit}&wait_ms={wait}");
-            let FeedAnswer { events, through } = self.ask(path, Patience::Waits).await?;
-            let mut last = after;
-            for Positioned { position, event } in &events {
-                if *position <= last {
-                    return Err(nonsense(format!("{} at the position {position}, behind {last}", event.position)));
+            let path = format!("/events?after={after}&limit={limit}&wait_ms={wait}&on_damage=tell");
+            let FeedAnswer { store, events, damaged, through, last } = self.ask(path, Patience::Waits).await?;
+            let mut read = after;
+            for Positioned { position, .. } in &events {
+                if *position <= read {
+                    return Err(nonsense(format!("an event at the position {position}, behind {read}")));
                 }
-                last = *position;
+                read = *position;
             }
-            // A store whose positions begin anew is another one: nothing of it may be taken for what is missing.
-            if through < last {
-                return Err(nonsense(format!("all was read through {through}, but there is something at {last}")));
+            let read = damaged.iter().map(|damaged| damaged.position).max().unwrap_or(0).max(read);
+            // One that ends before what was asked for is another log, and that is no contradiction.
+            if through > last || through < after.min(last) || (read > after && through < read) {
+                return Err(nonsense(format!(
+                    "all was read through {through}, up to {read}, and the end is at {last}"
+                )));
             }
-            let events = events.into_iter().map(|Positioned { position, event }| (position, event)).collect();
-            Ok(Fed { events, through })
+            let unread = damaged.into_iter().map(Unread::from).collect();
+            let mut fed = Fed { log: store, events: Vec::new(), unread, through, last };
+            events.into_iter().for_each(|event| event.read(&mut fed));
+            fed.unread.sort();
+            Ok(fed)
         })
     }
 

@@ -30,19 +30,35 @@ pub enum AlertKind {
     Stubs,
     /// An event cannot be applied, and its resource stands still.
     Parked,
+    /// The log is another one than the graph is of, and the graph is not rebuilt yet.
+    Turning,
+    /// The log has events that cannot be read, and nobody knows whose they are.
+    Unread,
+    /// A rebuild or a comparison of all has left out resources.
+    LeftOut,
     /// The graph is too far behind, or nobody knows how far: the log or the graph is not reached, or neither keeps up.
     Lagging,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [AlertKind; 3] = [AlertKind::Stubs, AlertKind::Parked, AlertKind::Lagging];
+    pub const ALL: [AlertKind; 6] = [
+        AlertKind::Stubs,
+        AlertKind::Parked,
+        AlertKind::Turning,
+        AlertKind::Unread,
+        AlertKind::LeftOut,
+        AlertKind::Lagging,
+    ];
 
     /// As a label has it.
     pub fn name(self) -> &'static str {
         match self {
             AlertKind::Stubs => "stubs",
             AlertKind::Parked => "parked",
+            AlertKind::Turning => "turning",
+            AlertKind::Unread => "unread",
+            AlertKind::LeftOut => "left_out",
             AlertKind::Lagging => "lagging",
         }
     }
@@ -64,6 +80,9 @@ pub(super) fn evaluate(config: Config, now: Millis, state: &State) -> Vec<Alert>
         let (firing, detail) = match alert {
             AlertKind::Stubs => stubs(now, state),
             AlertKind::Parked => parked(state),
+            AlertKind::Turning => turning(state),
+            AlertKind::Unread => unread(state),
+            AlertKind::LeftOut => left_out(state),
             AlertKind::Lagging => lagging(config, now, state),
         };
         Alert { alert, firing, detail }
@@ -80,6 +99,28 @@ fn stubs(now: Millis, state: &State) -> (bool, String) {
 fn parked(state: &State) -> (bool, String) {
     let parked = state.lanes.parked();
     (parked > 0, format!("{parked} resources have an event that cannot be applied; GET /parked has them"))
+}
+
+fn turning(state: &State) -> (bool, String) {
+    let log = state.lanes.log().map_or("of none yet".to_owned(), |log| format!("of the log {log}"));
+    let turning = state.lanes.is_turning();
+    let how = if turning { "and is still rebuilt from it, since it was of another one" } else { "as a whole" };
+    (turning, format!("the graph is {log}, {how}"))
+}
+
+fn unread(state: &State) -> (bool, String) {
+    let unread = state.lanes.unread();
+    let first = unread.first_key_value().map_or(String::new(), |(position, why)| {
+        format!("; the first is at position {position}: {why}; repair the log or restore it from a backup")
+    });
+    (!unread.is_empty(), format!("{} events of the log cannot be read, of unknown resources{first}", unread.len()))
+}
+
+fn left_out(state: &State) -> (bool, String) {
+    let left_out = state.lanes.left_out();
+    let first = left_out.first().map_or(String::new(), |out| format!("; the first is {}: {}", out.resource, out.why));
+    let count = left_out.len();
+    (count > 0, format!("{count} resources were left out of a rebuild or a comparison, and are tried again{first}"))
 }
 
 fn lagging(config: Config, now: Millis, state: &State) -> (bool, String) {

@@ -56,6 +56,13 @@ fn under_way(page: &mut Page, now: Millis, state: &State, status: Status) {
     page.gauge("parked", status.parked, "Resources with an event that cannot be applied.");
     page.gauge("waiting", status.waiting, "Reads that wait for an event.");
     page.gauge("generation", status.generation, "The generation of the last rebuild of all.");
+    page.gauge(
+        "turning",
+        u64::from(state.lanes.is_turning()),
+        "1 while the graph is rebuilt from another log than it was of.",
+    );
+    page.gauge("unread", status.unread, "Events that cannot be read and of which nobody knows whose they are.");
+    page.gauge("left_out", status.left_out, "Resources that a rebuild or a comparison of all left out.");
     page.gauge("rebuilding", u64::from(status.rebuilding), "1 while that rebuild has not ended.");
     page.gauge(
         "stubs",

@@ -7,7 +7,10 @@ use graph::Millis;
 use serde::{Deserialize, Serialize};
 
 use super::{Lag, optional_seconds};
-use crate::lanes::{Action, EffectId, Failure, Input, Lanes, LanesEffect, Listing, Mark, Report};
+use crate::lanes::{
+    Action, EffectId, Failure, Input, LEFT_OUT_MAX, Lanes, LanesEffect, LeftOut, Listing, Mark, Report,
+};
+use crate::log::{Fed, LogId};
 
 /// How many ends of the log that the graph does not show yet are remembered. Beyond them the last is forgotten, and
 /// what is shown counts as older than it is.
@@ -50,8 +53,8 @@ pub struct Metrics {
     applying: BTreeMap<usize, u64>,
     log: Reached,
     graph: Reached,
-    /// When the log was asked for what is next, and for how much.
-    feeding: Option<(Millis, usize)>,
+    /// When the log was asked for what is next.
+    feeding: Option<Millis>,
     /// Ends of the log that the graph does not show yet, oldest first: the position, and when it was the last.
     ends: VecDeque<(u64, Millis)>,
     /// When the log was asked the last time that it was read to its end.
@@ -61,6 +64,11 @@ pub struct Metrics {
     read: u64,
     low_water: u64,
     parked: u64,
+    /// The log that the graph is of, and whether the graph is still being brought to it from another one.
+    of: Option<LogId>,
+    turning: bool,
+    unread: BTreeMap<u64, String>,
+    left_out: Vec<LeftOut>,
 }
 
 const OUTCOMES: [&str; 4] = ["done", "moved", "refused", "unknown"];
@@ -82,6 +90,10 @@ impl Default for Metrics {
             read: 0,
             low_water: 0,
             parked: 0,
+            of: None,
+            turning: false,
+            unread: BTreeMap::new(),
+            left_out: Vec::new(),
         }
     }
 }
@@ -95,7 +107,7 @@ impl Metrics {
                 self.contacted(now, side(effect), Ok(()));
                 match (effect, report) {
                     (EffectId::Apply(slot), _) => self.events += self.applying.remove(slot).unwrap_or(0),
-                    (_, Report::Fed { events, through }) => self.fed(events.len(), *through),
+                    (_, Report::Fed(fed)) => self.fed(fed),
                     _ => {}
                 }
             }
@@ -105,6 +117,11 @@ impl Metrics {
                     Failure::Moved => ("moved", Ok(())),
                     Failure::Refused { reason, .. } => ("refused", Err(reason.clone())),
                     Failure::Unknown { reason } => ("unknown", Err(reason.clone())),
+                };
+                let reached = match failure {
+                    // A log that says what is damaged of it is there.
+                    Failure::Refused { retryable: false, .. } if side(effect) == Side::Log => Ok(()),
+                    _ => reached,
                 };
                 self.count(effect, outcome);
                 self.contacted(now, side(effect), reached);
@@ -128,11 +145,28 @@ impl Metrics {
                     let events = writes.iter().map(|write| events(write.from.sequence, write.to.sequence)).sum();
                     self.applying.insert(*slot, events);
                 }
-                LanesEffect::Do { action: Action::Feed { limit, .. }, .. } => self.feeding = Some((now, *limit)),
+                LanesEffect::Do { action: Action::Feed { .. }, .. } => self.feeding = Some(now),
                 _ => {}
             }
         }
+        if step.marks.iter().any(|mark| matches!(mark, Mark::Turned(_))) {
+            // What was known is of the log before.
+            (self.read_to_end, self.shown) = (None, None);
+            self.ends.clear();
+        }
+        if lanes.is_between_logs() {
+            // Its end is no position of the log that the graph is of.
+            self.ends.clear();
+        }
         (self.read, self.low_water, self.parked) = (lanes.read(), lanes.low_water(), lanes.parked().len() as u64);
+        self.turning = lanes.is_turning();
+        if self.of.as_ref() != lanes.log() {
+            self.of = lanes.log().cloned();
+        }
+        if self.unread.len() != lanes.unread_events().len() {
+            self.unread.clone_from(lanes.unread_events());
+        }
+        self.left_out = lanes.left_out(LEFT_OUT_MAX);
         while let Some((end, at)) = self.ends.front().copied()
             && end <= self.low_water
         {
@@ -153,10 +187,12 @@ impl Metrics {
         }
     }
 
-    /// The log was read. With less than it was asked for, it had no more when it was asked, or later.
-    fn fed(&mut self, events: usize, through: u64) {
-        let Some((asked, limit)) = self.feeding.take() else { return };
-        if events >= limit {
+    /// The log was read. Where it says that this was its end, it was when it was asked, or later. A page may be short for
+    /// other reasons.
+    fn fed(&mut self, Fed { through, last, .. }: &Fed) {
+        let (through, last) = (*through, *last);
+        let Some(asked) = self.feeding.take() else { return };
+        if through < last {
             return;
         }
         self.read_to_end = Some(asked);
@@ -217,6 +253,26 @@ impl Metrics {
         self.parked
     }
 
+    /// The log that the graph is of, once that is known.
+    pub fn log(&self) -> Option<&LogId> {
+        self.of.as_ref()
+    }
+
+    /// Whether the graph is still being brought to that log from another one.
+    pub fn is_turning(&self) -> bool {
+        self.turning
+    }
+
+    /// Events of the log that cannot be read and of which nobody knows whose they are, by their positions.
+    pub fn unread(&self) -> &BTreeMap<u64, String> {
+        &self.unread
+    }
+
+    /// Resources that a rebuild or a comparison of all left out, the first by name.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
     /// Events that came into the graph.
     pub fn events(&self) -> u64 {
         self.events
@@ -231,6 +287,7 @@ fn side(effect: &EffectId) -> Side {
         | EffectId::Load(_)
         | EffectId::Apply(_)
         | EffectId::Checkpoint
+        | EffectId::Turn
         | EffectId::List(Listing::Parked | Listing::Graph)
         | EffectId::Raise
         | EffectId::Close => Side::Graph,
@@ -242,19 +299,13 @@ mod tests {
     use super::*;
     use crate::lanes::Config;
 
-    fn fed(metrics: &mut Metrics, lanes: &Lanes, asked: u64, answered: u64, events: usize, through: u64) {
+    /// The log is asked for what is next, and answers: up to where it was read, and where it ends.
+    fn fed(metrics: &mut Metrics, lanes: &Lanes, asked: u64, answered: u64, through: u64, last: u64) {
         let feed = Action::Feed { after: 0, limit: 2 };
         let effects = vec![LanesEffect::Do { id: EffectId::Feed, action: feed }];
         metrics.step(Millis(asked), lanes, &Step { effects, marks: Vec::new() });
-        let event = |position| {
-            let json = format!(
-                r#"{{"id":"e","type":"t","timestamp":"","userId":"u","version":1,"metadata":{{"sequenceNumber":{position}}}}}"#
-            );
-            (position, std::sync::Arc::new(serde_json::from_str(&json).expect("an event")))
-        };
-        let events = (1..=events as u64).map(event).collect();
-        metrics
-            .input(Millis(answered), &Input::Done { effect: EffectId::Feed, report: Report::Fed { events, through } });
+        let report = Report::Fed(Fed { through, last, ..Fed::default() });
+        metrics.input(Millis(answered), &Input::Done { effect: EffectId::Feed, report });
     }
 
     #[test]
@@ -262,11 +313,11 @@ mod tests {
         let (mut metrics, (lanes, _)) = (Metrics::default(), Lanes::start(Config::default()));
         assert_eq!(metrics.lag(Millis(5)), Lag::default());
         assert_eq!(metrics.is_complete(), None);
-        // A full page says nothing about the end.
-        fed(&mut metrics, &lanes, 10, 20, 2, 2);
-        assert_eq!(metrics.is_complete(), None);
+        // A page is not the last one because it is short: it may be cut in bytes, or end before a damaged event.
+        fed(&mut metrics, &lanes, 10, 20, 1, 3);
+        assert_eq!((metrics.is_complete(), metrics.lag(Millis(20)).read_to_end), (None, None));
         // There is an end, and the lanes, who have read nothing, do not show it.
-        fed(&mut metrics, &lanes, 30, 45, 1, 3);
+        fed(&mut metrics, &lanes, 30, 45, 3, 3);
         assert_eq!(metrics.lag(Millis(50)).read_to_end, Some(Millis(20)));
         assert_eq!((metrics.lag(Millis(50)).shown, metrics.is_complete()), (None, Some(false)));
     }
@@ -277,6 +328,20 @@ mod tests {
         fed(&mut metrics, &lanes, 10, 20, 0, 0);
         metrics.step(Millis(21), &lanes, &Step::new());
         assert_eq!((metrics.lag(Millis(25)).shown, metrics.is_complete()), (Some(Millis(15)), Some(true)));
+    }
+
+    #[test]
+    fn a_log_that_says_what_is_damaged_of_it_is_reached() {
+        let mut metrics = Metrics::default();
+        let mut failed = |retryable| {
+            let resource = "r".parse().expect("an id");
+            let failure = Failure::Refused { reason: "no".to_owned(), retryable };
+            metrics.input(Millis(1), &Input::Failed { effect: EffectId::Fetch(resource), failure });
+            metrics.contact(Millis(1), Side::Log).trouble
+        };
+        assert_eq!(failed(false), None);
+        assert_eq!(failed(true).as_deref(), Some("no"));
+        assert_eq!(failed(false), None);
     }
 
     #[test]

@@ -24,7 +24,8 @@ use tokio::time::Instant;
 pub use alerts::{Alert, AlertKind};
 pub use metrics::{Contact, Metrics, Side};
 
-use crate::lanes::{Input, Lanes, LanesEffect, Mark, Status};
+use crate::lanes::{Input, Lanes, LanesEffect, LeftOut, Mark, Status};
+use crate::log::{LogId, Unread};
 
 /// What the numbers of one process are kept in, for all who add to them or ask.
 #[derive(Debug)]
@@ -72,6 +73,14 @@ pub struct Health {
     pub lag: Lag,
     /// The log, as it was last reached.
     pub log: Contact,
+    /// Which log the graph is of; null before it was read for the first time.
+    pub log_id: Option<LogId>,
+    /// How often since the start the log was found to be another one, so that all is rebuilt.
+    pub turned: u64,
+    /// Events that cannot be read and of which nobody knows whose they are; a hundred at most.
+    pub unread_events: Vec<Unread>,
+    /// Resources that a rebuild or a comparison of all left as they were, and that are tried again; a hundred at most.
+    pub left_out_resources: Vec<LeftOut>,
     /// The graph, as it was last reached.
     pub graph: Contact,
     /// How many stubs there were when they were last counted; null before that.
@@ -126,6 +135,10 @@ impl Operations {
             status,
             lag: state.lanes.lag(now),
             log: state.lanes.contact(now, Side::Log),
+            log_id: state.lanes.log().cloned(),
+            turned: state.lanes.marked("turned"),
+            unread_events: state.lanes.unread().iter().take(LISTED_MAX).map(unread).collect(),
+            left_out_resources: state.lanes.left_out().to_vec(),
             graph: state.lanes.contact(now, Side::Graph),
             stubs: state.stubs.map(|(stubs, _)| stubs),
             fenced: state.lanes.marked("fenced"),
@@ -162,6 +175,13 @@ impl Operations {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many of something are listed in the status at most.
+const LISTED_MAX: usize = 100;
+
+fn unread((position, why): (&u64, &String)) -> Unread {
+    Unread { position: *position, place: None, why: why.clone() }
 }
 
 /// The lanes' clock starts a moment later than ours; what matters is that there is one clock.

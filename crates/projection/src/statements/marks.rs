@@ -122,32 +122,92 @@ pub(super) fn applied(row: &[Datum]) -> Option<Applied> {
 pub static READ_PROJECTION: Statement = Statement {
     name: "read_projection",
     cypher: "MATCH (p:Projection {key: 'projection'}) \
-             RETURN p.generation AS generation, p.rebuilding AS rebuilding, p.position AS position",
-    columns: &["generation", "rebuilding", "position"],
+             RETURN p.generation AS generation, p.rebuilding AS rebuilding, p.position AS position, \
+             p.log AS log, p.since AS since",
+    columns: &ITSELF,
     run: |graph, _| {
         let mut found = Rows::new();
         for node in graph.find(PROJECTION, "key", &Value::from(KEY))? {
             let properties = graph.properties(node)?;
-            found.push(["generation", "rebuilding", "position"].map(|name| cell(&properties, name)).into());
+            found.push(ITSELF.map(|name| cell(&properties, name)).into());
         }
         Ok(found)
     },
 };
 
-/// Writes down how far the log was read, unless it was read further.
+/// All that the projection keeps about itself.
+const ITSELF: [&str; 5] = ["generation", "rebuilding", "position", "log", "since"];
+
+/// Writes down how far the log was read, unless it was read further, or another log has begun since; returns the
+/// generation in which the log was begun that the graph is of.
 pub static CHECKPOINT: Statement = Statement {
     name: "checkpoint",
     cypher: "MERGE (p:Projection {key: 'projection'}) \
              ON CREATE SET p.generation = 0, p.rebuilding = false, p.position = 0 \
              SET p.key = 'projection' WITH p \
-             SET p.position = CASE WHEN p.position < $position THEN $position ELSE p.position END \
-             RETURN p.position AS position",
-    columns: &["position"],
+             SET p.position = CASE WHEN coalesce(p.since, 0) = $since AND p.position < $position THEN $position \
+             ELSE p.position END \
+             RETURN coalesce(p.since, 0) AS since",
+    columns: &["since"],
     run: |graph, params| {
         let position = params.get("position").and_then(Datum::as_int).ok_or_else(|| fault("position"))?;
-        about_itself(graph, "position", |properties| {
-            let before = properties.get("position").and_then(Value::as_int).unwrap_or(0);
-            properties.insert("position".to_owned(), Value::Int(before.max(position)));
+        let since = params.get("since").and_then(Datum::as_int).ok_or_else(|| fault("since"))?;
+        about_itself(graph, |properties| {
+            let stands = number(properties, "since");
+            if stands == since {
+                let position = number(properties, "position").max(position);
+                properties.insert("position".to_owned(), Value::Int(position));
+            }
+            vec![Datum::Int(stands)]
+        })
+    },
+};
+
+/// Gives the graph to another log, unless that was done already: it is read from its beginning, and its generation is above
+/// that of every resource, which all have to be rebuilt. A graph that is of no log so far is of this one, and nothing else
+/// changes. Returns what the projection keeps about itself.
+///
+/// The generation is raised by two: a rebuild of one resource from the old log may still be on its way, and raises the
+/// generation of that by one.
+pub static TURN: Statement = Statement {
+    name: "turn",
+    cypher: "MERGE (p:Projection {key: 'projection'}) \
+             ON CREATE SET p.generation = 0, p.rebuilding = false, p.position = 0 \
+             SET p.key = 'projection' WITH p \
+             OPTIONAL MATCH (m:Applied) WITH p, coalesce(max(m.generation), 0) AS top \
+             WITH p, CASE WHEN top > p.generation THEN top + 2 ELSE p.generation + 2 END AS next, \
+             coalesce(p.since, 0) = $since AND p.log IS NOT NULL = $known AND coalesce(p.log, '') = $was AS stands \
+             WITH p, next, stands, stands AND $known AS begins \
+             SET p.log = CASE WHEN stands THEN $log ELSE p.log END, \
+             p.position = CASE WHEN begins THEN 0 ELSE p.position END, \
+             p.generation = CASE WHEN begins THEN next ELSE p.generation END, \
+             p.since = CASE WHEN begins THEN next ELSE p.since END, \
+             p.rebuilding = CASE WHEN begins THEN true ELSE p.rebuilding END \
+             RETURN p.generation AS generation, p.rebuilding AS rebuilding, p.position AS position, \
+             p.log AS log, p.since AS since",
+    columns: &ITSELF,
+    run: |graph, params| {
+        let text = |name| params.get(name).and_then(Datum::as_text).ok_or_else(|| fault(name));
+        let (was, log) = (text("was")?, text("log")?);
+        let is_known = params.get("known") == Some(&Datum::Bool(true));
+        let since = params.get("since").and_then(Datum::as_int).ok_or_else(|| fault("since"))?;
+        let top = top_generation(graph)?;
+        about_itself(graph, |properties| {
+            let known = properties.get("log").and_then(Value::as_text);
+            let stands =
+                number(properties, "since") == since && known.is_some() == is_known && known.unwrap_or_default() == was;
+            let next = number(properties, "generation").max(top) + 2;
+            let mut set = |name: &str, value| properties.insert(name.to_owned(), value);
+            if stands {
+                set("log", Value::from(log));
+            }
+            if stands && is_known {
+                set("position", Value::Int(0));
+                set("generation", Value::Int(next));
+                set("since", Value::Int(next));
+                set("rebuilding", Value::Bool(true));
+            }
+            ITSELF.map(|name| cell(properties, name)).into()
         })
     },
 };
@@ -166,16 +226,14 @@ pub static RAISE_GENERATION: Statement = Statement {
              p.rebuilding = true RETURN p.generation AS generation",
     columns: &["generation"],
     run: |graph, _| {
-        let mut top = 0;
-        for mark in graph.scan(APPLIED)? {
-            top = top.max(graph.properties(mark)?.get("generation").and_then(Value::as_int).unwrap_or(0));
-        }
-        about_itself(graph, "generation", |properties| {
+        let top = top_generation(graph)?;
+        about_itself(graph, |properties| {
             let under_way = properties.get("rebuilding") == Some(&Value::Bool(true));
-            let before = properties.get("generation").and_then(Value::as_int).unwrap_or(0);
+            let before = number(properties, "generation");
             let raised = if under_way { before } else { before.max(top) + 1 };
             properties.insert("generation".to_owned(), Value::Int(raised));
             properties.insert("rebuilding".to_owned(), Value::Bool(true));
+            vec![Datum::Int(raised)]
         })
     },
 };
@@ -191,27 +249,41 @@ pub static CLOSE_REBUILD: Statement = Statement {
     columns: &["rebuilding"],
     run: |graph, params| {
         let generation = params.get("generation").ok_or_else(|| fault("generation"))?.clone();
-        about_itself(graph, "rebuilding", |properties| {
+        about_itself(graph, |properties| {
             if cell(properties, "generation") == generation {
                 properties.insert("rebuilding".to_owned(), Value::Bool(false));
             }
+            vec![cell(properties, "rebuilding")]
         })
     },
 };
 
+/// The highest generation that a resource has.
+fn top_generation(graph: &mut dyn PropertyGraph) -> Result<i64, GraphFault> {
+    let mut top = 0;
+    for mark in graph.scan(APPLIED)? {
+        top = top.max(number(&graph.properties(mark)?, "generation"));
+    }
+    Ok(top)
+}
+
+/// A number that is 0 where it is not there.
+fn number(properties: &Properties, name: &str) -> i64 {
+    properties.get(name).and_then(Value::as_int).unwrap_or(0)
+}
+
+/// Changes what the projection keeps about itself, and returns a row of it.
 fn about_itself(
     graph: &mut dyn PropertyGraph,
-    column: &str,
-    change: impl Fn(&mut Properties),
+    change: impl Fn(&mut Properties) -> Vec<Datum>,
 ) -> Result<Rows, GraphFault> {
     let origin = [("generation", Value::Int(0)), ("rebuilding", Value::Bool(false)), ("position", Value::Int(0))];
     let origin = origin.map(|(name, value)| (name.to_owned(), value)).into();
     let mut found = Rows::new();
     for node in merge(graph, PROJECTION, ("key", KEY), origin)? {
         let mut properties = graph.properties(node)?;
-        change(&mut properties);
-        graph.set_properties(node, properties.clone())?;
-        found.push(vec![cell(&properties, column)]);
+        found.push(change(&mut properties));
+        graph.set_properties(node, properties)?;
     }
     Ok(found)
 }

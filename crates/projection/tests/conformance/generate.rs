@@ -6,6 +6,7 @@ use graph::{EntityId, Properties, Value};
 use projection::event::system;
 use projection::fold::{Change, Part, Term};
 use projection::lanes::{Applied, Parts, Poison, Want, Write};
+use projection::log::LogId;
 use projection::statements;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -40,11 +41,17 @@ fn transaction() -> impl Strategy<Value = Vec<Call>> {
         }),
         4 => wants().prop_map(|wants| statements::load(&wants)),
         4 => lists(),
-        2 => (0..9_u64).prop_map(statements::checkpoint),
+        2 => (0..4_u64, 0..9_u64).prop_map(|(since, position)| statements::checkpoint(since, position)),
+        2 => (prop::option::of(log()), 0..4_u64, log())
+            .prop_map(|(was, since, log)| statements::turn(was.as_ref(), since, &log)),
         1 => Just(statements::raise_generation()),
         1 => (0..4_u64).prop_map(statements::close_rebuild),
         1 => Just(statements::read_projection()),
     ]
+}
+
+fn log() -> impl Strategy<Value = LogId> {
+    prop::sample::select(&["l1", "l2"][..]).prop_map(|id| LogId(id.to_owned()))
 }
 
 fn id() -> impl Strategy<Value = EntityId> {

@@ -49,6 +49,43 @@ async fn of_two_that_move_a_mark_at_once_one_does() {
     subjects::leave_empty(&subjects).await;
 }
 
+/// Two links lead to a resource that nobody has created, and both are taken away at once: of the two who do it one comes
+/// second, and finds that none is left.
+#[tokio::test]
+async fn of_two_that_take_the_last_links_to_a_stub_away_at_once_one_takes_the_stub_as_well() {
+    let subjects = subjects::all().await;
+    for subject in &subjects {
+        for round in 0..20 {
+            let target = id(&format!("stub-{round}"));
+            // Each moves its own mark twice a round, and tries for as long as it is in the other one's way.
+            let change = async |who: &str, step: u64, changes: Vec<Change>| loop {
+                let write = Write {
+                    resource: id(who),
+                    from: at(2 * round + step),
+                    to: at(2 * round + step + 1),
+                    changes: changes.clone(),
+                };
+                match subject.execute(statements::apply(&[write])).await {
+                    Ok(_) | Err(GraphError::Unexpected { statement: "advance_marks", .. }) => return,
+                    Err(_) => {}
+                }
+            };
+            for who in ["p", "q"] {
+                let (name, target) = (id("a"), target.clone());
+                let put = Change::PutAnnotation { name: name.clone(), set: Default::default(), misowned: false };
+                let set = [("stub".to_owned(), graph::Value::Bool(false))].into();
+                change(who, 0, vec![Change::PutResource { set }, put, Change::Link { name, target }]).await;
+            }
+            let unlink = || vec![Change::Unlink { name: id("a"), target: target.clone() }];
+            join_all([change("p", 1, unlink()), change("q", 1, unlink())]).await;
+            let nodes =
+                subject.execute(statements::look_up(std::slice::from_ref(&target))).await.expect("it is readable");
+            assert!(nodes[0].is_empty(), "{}: nobody links to {target}, and it is still there", subject.name);
+        }
+    }
+    subjects::leave_empty(&subjects).await;
+}
+
 /// Several annotations link to a resource that nobody has created: there is one stub.
 #[tokio::test]
 async fn a_stub_that_many_make_at_once_is_there_once() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use env::{BoxFuture, Env, Production};
 use projection::event::Event;
 use projection::lanes::{OnUnknown, Scope};
+use projection::log::LogId;
 use projection::operations::AlertKind;
 use projection::service::Projector;
 use projection::statements::ADVANCE_MARKS;
@@ -20,7 +21,7 @@ use web::server::Serving;
 
 use crate::logs;
 use crate::store::{EventStore, Mood};
-use crate::support::{Running, check, created, http_log, id, linked, open, options, unknown};
+use crate::support::{PATIENCE, Running, check, created, http_log, id, linked, open, options, unknown};
 
 type Log = Vec<Arc<Event>>;
 
@@ -235,6 +236,91 @@ async fn a_log_that_is_down_shows_and_comes_back() {
         projector.check(&store).await;
         projector.until(async |projector| projector.health().await.log.trouble.is_none()).await;
     }
+}
+
+#[tokio::test]
+async fn a_log_that_was_restored_is_shown_instead_of_the_old_one() {
+    let (store, folder) = (EventStore::start().await, tempdir().unwrap());
+    let projector = Running::start(open(folder.path()).await, &store).await;
+    store.append([created("p"), linked("p", 2, "q"), created("q"), linked("p", 3, "r"), created("gone")]);
+    projector.settle(&store).await;
+    let health = projector.client().status().await.unwrap();
+    assert_eq!((health.turned, health.log_id.map(|log| log.0)), (0, Some("first".to_owned())));
+    store.replace("restored", [created("p"), linked("p", 2, "s"), created("s")]);
+    projector.until(async |projector| projector.health().await.turned == 1).await;
+    projector.settle(&store).await;
+    projector.check(&store).await;
+    let health = projector.client().status().await.unwrap();
+    assert_eq!(health.log_id.map(|log| log.0), Some("restored".to_owned()));
+    projector.until(async |projector| projector.health().await.lag.shown.is_some()).await;
+    assert!(projector.client().resource(&id("p")).await.unwrap().freshness.complete.unwrap());
+    // What is written there now is read, and the next process knows where it is.
+    store.append([created("t")]);
+    projector.settle(&store).await;
+    projector.kill().await;
+    let projector = Running::start(open(folder.path()).await, &store).await;
+    store.append([linked("t", 2, "p")]);
+    projector.settle(&store).await;
+    projector.check(&store).await;
+    assert_eq!(projector.projector.health().await.turned, 0);
+}
+
+/// What the graph says of a resource that is not rebuilt yet is no answer to who asks for an event.
+#[tokio::test]
+async fn a_mark_of_another_log_is_no_answer() {
+    let (store, folder) = (EventStore::start().await, tempdir().unwrap());
+    let projector = Running::start(open(folder.path()).await, &store).await;
+    store.append([created("p"), linked("p", 2, "q")]);
+    projector.settle(&store).await;
+    projector.kill().await;
+    let graph = open(folder.path()).await;
+    store.set(Mood::Down);
+    let turn = projection::statements::turn(Some(&LogId("first".to_owned())), 0, &LogId("second".to_owned()));
+    graph.execute(turn, PATIENCE).await.unwrap();
+    let projector = Running::start(graph, &store).await;
+    let barrier = projector.client().when_applied(&id("p"), 2, Duration::ZERO).await.unwrap();
+    assert_eq!((barrier.applied, barrier.degraded, barrier.sequence), (false, true, Some(2)));
+    let view = projector.client().resource(&id("p")).await.unwrap();
+    assert!(view.freshness.rebuilding, "{view:?}");
+    let health = projector.projector.health().await;
+    assert!(health.alerts.iter().any(|alert| alert.alert == AlertKind::Turning && alert.firing), "{health:?}");
+    store.replace("second", [created("p"), linked("p", 2, "r")]);
+    store.set(Mood::Willing);
+    projector.settle(&store).await;
+    projector.check(&store).await;
+    assert!(projector.client().when_applied(&id("p"), 2, Duration::ZERO).await.unwrap().applied);
+}
+
+#[tokio::test]
+async fn damage_of_the_log_is_shown_and_nobody_waits_for_it() {
+    let (store, folder) = (EventStore::start().await, tempdir().unwrap());
+    let projector = Running::start(open(folder.path()).await, &store).await;
+    store.damage(2);
+    store.append([created("p"), linked("p", 2, "q"), created("q"), linked("q", 2, "p")]);
+    projector.settle(&store).await;
+    let health = projector.client().status().await.unwrap();
+    let firing: Vec<AlertKind> = health.alerts.iter().filter(|alert| alert.firing).map(|alert| alert.alert).collect();
+    assert_eq!((health.status.parked, health.log.trouble, firing), (1, None, vec![AlertKind::Parked]));
+    assert!(projector.get("/metrics").await.body.contains("\nprojector_decisions_total{decision=\"stream_damaged\"} "));
+    assert_eq!(projector.client().resource(&id("q")).await.unwrap().freshness.indexed_up_to, 2);
+    // A rebuild of all says what it left as it was, and so does the status.
+    let ended = projector.client().rebuild(&Scope::All).await.unwrap();
+    assert_eq!((ended.failed, ended.left_out[0].resource.as_str()), (1, "p"));
+    let health = projector.client().status().await.unwrap();
+    assert_eq!((health.status.left_out, health.left_out_resources), (1, ended.left_out));
+    assert!(health.alerts.iter().any(|alert| alert.alert == AlertKind::LeftOut && alert.firing));
+    store.repair();
+    let ended = projector.client().rebuild(&Scope::All).await.unwrap();
+    assert_eq!(ended.failed, 0);
+    projector.settle(&store).await;
+    projector.check(&store).await;
+    // One of which nobody knows whose it is.
+    store.send_raw(5, "{}");
+    store.append([created("s"), created("t")]);
+    projector.until(async |projector| projector.health().await.status.read == 6).await;
+    let health = projector.client().status().await.unwrap();
+    assert_eq!(health.unread_events.iter().map(|unread| unread.position).collect::<Vec<_>>(), [5]);
+    assert!(health.alerts.iter().any(|alert| alert.alert == AlertKind::Unread && alert.firing));
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! The lanes between real graphs and a log, in whatever order things happen.
 
+mod damage;
 mod generate;
+mod logs;
 mod rebuild;
+mod script;
 mod stories;
 mod storms;
 mod world;

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use stores::{Call, Direction, Expect, GraphStore, NodeHandle, PropertyGraph, Statement};
 
 use crate::generate;
+use crate::script::{created, id, linked};
 use crate::world::{TIGHT, World};
 
 /// What somebody does who should not.
@@ -167,7 +168,7 @@ async fn ask(world: &mut World, request: u64, input: impl FnOnce(RequestId) -> I
     world.settle().await;
     let answers = world.answers.0.lock().expect("no test panics with it");
     match answers.iter().find(|(to, _)| *to == request) {
-        Some((_, Answer::Ended(ended))) => *ended,
+        Some((_, Answer::Ended(ended))) => ended.clone(),
         other => panic!("{other:?} is no end"),
     }
 }
@@ -257,6 +258,67 @@ fn a_wiped_graph_is_built_again_in_two_passes() {
         let last_node = world.marks.iter().rposition(|mark| matches!(mark, Mark::NodeMade(_)));
         assert!(last_node < first_edge, "every node is made before the first edge");
     });
+}
+
+/// The generation that a rebuild alone has given a resource is none of those that a rebuild of all has been to.
+#[test]
+fn a_rebuild_of_all_goes_to_a_resource_that_was_rebuilt_alone() {
+    run(async {
+        let mut world = settled(vec![created("a"), linked("a", 2, "b"), created("b")]).await;
+        for request in 1..4 {
+            ask(&mut world, request, |request| Input::Rebuild { request, scope: Scope::One(id("a")) }).await;
+        }
+        do_meddle(world.graph.as_ref(), Meddling::DropEdges).await;
+        let ended = ask(&mut world, 9, |request| Input::Rebuild { request, scope: Scope::All }).await;
+        assert_eq!((ended.resources, ended.failed), (2, 0));
+        world.check().await;
+        let generations: Vec<u64> = world.dump().await.marks.values().map(|mark| mark.generation).collect();
+        assert_eq!(generations, [4, 4], "above that of each of them");
+    });
+}
+
+/// Nobody tells the lanes of events that they read long ago.
+#[test]
+fn a_comparison_catches_up_a_graph_that_has_forgotten_commits() {
+    run(async {
+        let mut world = settled(vec![created("a"), linked("a", 2, "b"), created("b")]).await;
+        wipe(world.graph.as_ref()).await;
+        ask(&mut world, 1, |request| Input::Reconcile { request, scope: Scope::All }).await;
+        world.settle().await;
+        world.check().await;
+        // Of one resource as well, of which the first events are there and the others not.
+        let mut world = settled(vec![created("a"), linked("a", 2, "b"), created("b")]).await;
+        forget(world.graph.as_ref()).await;
+        let all = world.dump().await.marks;
+        assert_eq!(all[&id("a")].sequence, 1);
+        ask(&mut world, 1, |request| Input::Reconcile { request, scope: Scope::One(id("a")) }).await;
+        world.settle().await;
+        world.check().await;
+    });
+}
+
+/// The last commit of `a` never happened.
+static FORGET: Statement = Statement {
+    name: "forget",
+    cypher: "never sent",
+    columns: &[],
+    run: |graph, _| {
+        for annotation in graph.scan("Annotation")? {
+            cut(graph, annotation)?;
+            graph.delete(annotation)?;
+        }
+        for mark in graph.find("Applied", "resource", &Value::from("a"))? {
+            let mut properties = graph.properties(mark)?;
+            properties.insert("seq".to_owned(), Value::Int(1));
+            graph.set_properties(mark, properties)?;
+        }
+        Ok(Vec::new())
+    },
+};
+
+async fn forget(graph: &dyn GraphStore) {
+    let call = Call { statement: &FORGET, params: BTreeMap::new(), expect: Expect::Anything };
+    graph.execute(vec![call], Duration::from_secs(60)).await.expect("a database that lost its end");
 }
 
 static WIPE: Statement = Statement {

@@ -3,51 +3,13 @@
 use std::sync::Arc;
 
 use env::Core;
-use graph::{EntityId, Millis};
+use graph::Millis;
 use projection::event::Event;
 use projection::lanes::{Action, Answer, Config, Input, Lanes, LanesEffect, Mark, OnUnknown, RequestId, Scope};
 use projection::statements;
-use serde_json::{Value, json};
 
+use crate::script::{answer, created, id, linked, settled, strange};
 use crate::world::{LIMIT, TIGHT, World};
-
-fn event(resource: &str, sequence: u64, kind: &str, payload: &Value) -> Arc<Event> {
-    let envelope = json!({
-        "id": format!("{resource}-{sequence}"), "type": kind, "timestamp": "t", "resourceId": resource, "userId": "u",
-        "version": 1, "payload": payload, "metadata": { "sequenceNumber": sequence },
-    });
-    Arc::new(serde_json::from_value(envelope).expect("an event"))
-}
-
-fn created(resource: &str) -> Arc<Event> {
-    event(resource, 1, "resource.created", &json!({ "name": "n", "format": "f", "contentChecksum": "c" }))
-}
-
-fn linked(resource: &str, sequence: u64, to: &str) -> Arc<Event> {
-    let body = json!([{ "type": "SpecificResource", "source": to }]);
-    let annotation = json!({ "id": "a", "motivation": "m", "target": { "source": resource }, "body": body });
-    event(resource, sequence, "annotation.added", &json!({ "annotation": annotation }))
-}
-
-fn strange(resource: &str, sequence: u64) -> Arc<Event> {
-    event(resource, sequence, "resource.vanished", &json!({}))
-}
-
-fn id(name: &str) -> EntityId {
-    EntityId::new(name).expect("an id")
-}
-
-async fn settled(config: Config, log: Vec<Arc<Event>>) -> World {
-    let mut world = World::in_memory(config, log).await;
-    world.write_all();
-    world.settle().await;
-    world
-}
-
-fn answer(world: &World, request: u64) -> Option<Answer> {
-    let answers = world.answers.0.lock().expect("no test panics with it");
-    answers.iter().find(|(to, _)| to.0 == request).map(|(_, answer)| answer.clone())
-}
 
 fn at(world: &World, wanted: fn(&Action) -> bool) -> Option<usize> {
     world.pending.iter().position(|effect| matches!(effect, LanesEffect::Do { action, .. } if wanted(action)))
@@ -183,6 +145,8 @@ async fn many_events_are_few_transactions() {
 #[tokio::test]
 async fn a_hole_is_never_passed() {
     let mut world = World::in_memory(Config::default(), vec![created("a"), linked("a", 2, "b")]).await;
+    // Nothing is written before the log was heard of.
+    world.settle().await;
     world.tell(Input::Deliver { events: vec![linked("a", 2, "b")] }).await;
     for _ in 0..50 {
         match at(&world, |action| !matches!(action, Action::Feed { .. })) {

@@ -1,7 +1,7 @@
 //! The lanes, a graph and a log, and somebody who decides what happens next.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use env::{BoxFuture, Core, Env, Executor, Production};
@@ -10,7 +10,7 @@ use projection::dump::{Dump, dump};
 use projection::event::Event;
 use projection::executor::{LanesExecutor, Outlet};
 use projection::lanes::{Action, Answer, Config, Failure, Input, Lanes, LanesEffect, Mark, RequestId};
-use projection::log::{EventLog, Fed, LogError, Page};
+use projection::log::{EventLog, Fed, LogError, LogId, Page, Unread};
 use projection::statements::CONSTRAINTS;
 use stores::GraphStore;
 use stores::embedded::EmbeddedGraph;
@@ -34,18 +34,61 @@ pub const TIGHT: Config = Config {
     backoff_ms_max: Millis(4),
     barrier_timeout_ms: Millis(1_000),
     checkpoint_period_ms: Millis(2),
+    revive_period_ms: Millis(60_000),
+    left_out_period_ms: Millis(60_000),
+    attempts_max: 20,
 };
+
+/// What is done every so often, or later, for ever, is not waited for.
+const SETTLED_MS: u64 = 20_000;
 
 /// A log in memory, of which the first so many events have been written.
 #[derive(Default)]
-pub struct MemoryLog {
-    pub events: Vec<Arc<Event>>,
-    pub written: AtomicUsize,
+pub struct MemoryLog(Mutex<Contents>);
+
+#[derive(Clone, Default)]
+struct Contents {
+    id: LogId,
+    events: Vec<Arc<Event>>,
+    written: usize,
+    /// Where an event is damaged: at which global positions, and whether it still says whose it is.
+    damaged: BTreeMap<u64, bool>,
 }
 
 impl MemoryLog {
-    pub fn visible(&self) -> &[Arc<Event>] {
-        &self.events[..self.written.load(Ordering::Relaxed)]
+    fn new(events: Vec<Arc<Event>>) -> MemoryLog {
+        MemoryLog(Mutex::new(Contents { events, ..Contents::default() }))
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().expect("no test panics with it")
+    }
+
+    /// The events that were written.
+    pub fn visible(&self) -> Vec<Arc<Event>> {
+        let contents = self.contents();
+        contents.events[..contents.written].to_vec()
+    }
+
+    /// There is another log with these events, all of them written.
+    pub fn replace(&self, id: &str, events: Vec<Arc<Event>>) {
+        let written = events.len();
+        *self.contents() = Contents { id: LogId(id.to_owned()), events, written, damaged: BTreeMap::new() };
+    }
+
+    /// The event at this position is damaged; it says whose it is, or not even that.
+    pub fn damage(&self, position: u64, says_whose: bool) {
+        self.contents().damaged.insert(position, says_whose);
+    }
+
+    /// All events are as they were written.
+    pub fn repair(&self) {
+        self.contents().damaged.clear();
+    }
+
+    fn write(&self, count: usize) {
+        let mut contents = self.contents();
+        contents.written = contents.written.saturating_add(count).min(contents.events.len());
     }
 }
 
@@ -56,18 +99,36 @@ impl EventLog for MemoryLog {
         after: u64,
         limit: usize,
     ) -> BoxFuture<'a, Result<Page<Arc<Event>>, LogError>> {
-        let behind = |event: &&Arc<Event>| event.position.resource == *resource && event.position.sequence > after;
-        let mut events: Vec<_> = self.visible().iter().filter(behind).cloned().collect();
-        let more = events.len() > limit;
-        events.truncate(limit);
-        Box::pin(async move { Ok(Page { items: events, more }) })
+        let contents = self.contents().clone();
+        let of_it =
+            |(_, event): &(u64, &Arc<Event>)| event.position.resource == *resource && event.position.sequence > after;
+        let mut events: Vec<_> = (1..).zip(&contents.events[..contents.written]).filter(of_it).collect();
+        let whole = events.iter().take_while(|(position, _)| !contents.damaged.contains_key(position)).count();
+        let more = events.len() > limit.min(whole);
+        let is_damaged = whole == 0 && more;
+        events.truncate(limit.min(whole));
+        let items = events.into_iter().map(|(_, event)| event.clone()).collect();
+        Box::pin(async move {
+            if is_damaged { Err(LogError::Damaged("a bit fell over".to_owned())) } else { Ok(Page { items, more }) }
+        })
     }
 
     fn feed(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Fed, LogError>> {
-        let after = usize::try_from(after).expect("a small number");
-        let events: Vec<_> = (1..).zip(self.visible().iter().cloned()).skip(after).take(limit).collect();
-        let through = events.last().map_or(after as u64, |(position, _)| *position);
-        Box::pin(async move { Ok(Fed { events, through }) })
+        let contents = self.contents().clone();
+        let last = contents.written as u64;
+        let mut fed = Fed { log: contents.id, last, through: after.min(last), ..Fed::default() };
+        let behind = usize::try_from(after).expect("a small number");
+        for (position, event) in (1..).zip(&contents.events[..contents.written]).skip(behind).take(limit) {
+            match contents.damaged.get(&position) {
+                None => fed.events.push((position, event.clone())),
+                Some(says_whose) => {
+                    let place = says_whose.then(|| event.position.clone());
+                    fed.unread.push(Unread { position, place, why: "a bit fell over".to_owned() });
+                }
+            }
+            fed.through = position;
+        }
+        Box::pin(async move { Ok(fed) })
     }
 
     fn resources<'a>(
@@ -114,8 +175,11 @@ pub struct World {
 
 impl World {
     pub async fn new(graph: Arc<dyn GraphStore>, config: Config, events: Vec<Arc<Event>>) -> World {
+        World::on(graph, Arc::new(MemoryLog::new(events)), config).await
+    }
+
+    async fn on(graph: Arc<dyn GraphStore>, log: Arc<MemoryLog>, config: Config) -> World {
         graph.ensure_unique(CONSTRAINTS).await.expect("an empty graph takes constraints");
-        let log = Arc::new(MemoryLog { events, written: AtomicUsize::new(0) });
         let answers = Arc::new(Answers::default());
         let executor =
             LanesExecutor { graph: graph.clone(), log: log.clone(), outlet: answers.clone(), graph_limit: LIMIT };
@@ -137,6 +201,11 @@ impl World {
         world
     }
 
+    /// Another process on the same graph and the same log.
+    pub async fn beside(one: &World) -> World {
+        World::on(one.graph.clone(), one.log.clone(), one.config).await
+    }
+
     pub async fn in_memory(config: Config, events: Vec<Arc<Event>>) -> World {
         World::new(Arc::new(MemoryGraph::new()), config, events).await
     }
@@ -148,12 +217,11 @@ impl World {
     }
 
     pub fn write_all(&self) {
-        self.log.written.store(self.log.events.len(), Ordering::Relaxed);
+        self.log.write(usize::MAX);
     }
 
     pub fn write_one(&self) {
-        let written = self.log.written.load(Ordering::Relaxed);
-        self.log.written.store((written + 1).min(self.log.events.len()), Ordering::Relaxed);
+        self.log.write(1);
     }
 
     async fn take(&mut self, step: env::Step<LanesEffect, Mark>) {
@@ -219,9 +287,19 @@ impl World {
     }
 
     fn next_useful(&self) -> Option<usize> {
-        let written = self.log.visible().len() as u64;
-        let idle = |effect: &LanesEffect| matches!(effect, LanesEffect::Do { action: Action::Feed { after, .. }, .. } if *after >= written);
+        let end = self.log.visible().len() as u64;
+        let here = self.core.log() == Some(&self.log.contents().id);
+        let idle = |effect: &LanesEffect| {
+            here && matches!(effect, LanesEffect::Do { action: Action::Feed { after, .. }, .. } if *after == end)
+        };
         self.pending.iter().position(|effect| !idle(effect))
+    }
+
+    /// So much time passes, and everything happens that has to.
+    pub async fn later(&mut self, millis: u64) {
+        self.now = Millis(self.now.0 + millis);
+        self.tell(Input::Timeout).await;
+        self.settle().await;
     }
 
     /// Lets everything happen that has to, without any more trouble.
@@ -229,7 +307,7 @@ impl World {
         for _ in 0..100_000 {
             if let Some(at) = self.next_useful() {
                 self.execute(at).await;
-            } else if self.core.poll_timeout().is_some() {
+            } else if self.core.poll_timeout().is_some_and(|at| at.0 < self.now.0 + SETTLED_MS) {
                 self.pass_time().await;
             } else {
                 return;
@@ -268,7 +346,7 @@ impl World {
         let status = self.core.status();
         assert_eq!((status.lanes, status.buffered, status.waiting), (0, 0, 0), "idle lanes are forgotten: {status:?}");
         assert_eq!(status.low_water, log.len() as u64, "nothing is held back");
-        assert_eq!(status.parked, reference.poison.len() as u64);
+        assert_eq!(status.parked, reference.poison.len() as u64, "{:?}", self.core.parked());
         assert!(!status.rebuilding);
     }
 }

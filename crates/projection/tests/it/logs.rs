@@ -1,0 +1,191 @@
+//! A log that is replaced by another one: an older copy of it, or one that has nothing to do with it.
+
+use projection::lanes::{
+    Action, Answer, Config, EffectId, Failure, Input, LanesEffect, Mark, Report, RequestId, Scope,
+};
+
+use crate::script::{answer, created, id, linked, settled};
+use crate::world::World;
+
+/// How often the graph was given to another log.
+fn turned(world: &World) -> usize {
+    world.marks.iter().filter(|mark| matches!(mark, Mark::Turned(_))).count()
+}
+
+async fn old() -> World {
+    let log = vec![created("a"), linked("a", 2, "b"), created("b"), linked("a", 3, "c"), created("gone")];
+    let world = settled(Config::default(), log).await;
+    world.check().await;
+    assert_eq!(turned(&world), 0, "the first log is not another one");
+    world
+}
+
+/// The restored log is shorter and goes on differently, at positions that were read long ago.
+#[tokio::test]
+async fn a_log_that_was_restored_is_read_from_its_beginning() {
+    for id_of_it in ["restored", ""] {
+        let mut world = old().await;
+        // A store that kept its id says by its end that it is another one.
+        world.log.replace(id_of_it, vec![created("a"), linked("a", 2, "d"), created("d")]);
+        world.settle().await;
+        world.check().await;
+        assert_eq!(turned(&world), 1);
+        assert!(world.marks.contains(&Mark::AheadOfLog(id("a"))), "its mark goes back to where the log ends");
+        let marks = world.dump().await.marks;
+        assert_eq!((marks[&id("a")].sequence, marks[&id("gone")].sequence), (2, 0));
+        assert!(marks.values().all(|mark| mark.generation > 0), "{marks:?}");
+        // What is written behind the position of the old log, and before it, is read as ever.
+        world.log.replace(id_of_it, vec![created("a"), linked("a", 2, "d"), created("d"), created("e"), created("f")]);
+        world.settle().await;
+        world.check().await;
+        assert_eq!(turned(&world), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_has_come_further_than_the_old_one_is_told_apart_by_its_id() {
+    let mut world = old().await;
+    let mut log = vec![created("a"), created("x")];
+    log.extend((2..9).map(|sequence| linked("a", sequence, "x")));
+    world.log.replace("new", log);
+    world.settle().await;
+    world.check().await;
+    assert_eq!((turned(&world), world.core.log().map(|log| log.0.as_str())), (1, Some("new")));
+    // Whoever starts next knows it.
+    world.crash().await;
+    world.settle().await;
+    world.check().await;
+    assert_eq!(turned(&world), 1);
+}
+
+/// A mark of the old log may be where the new one has its next event: it is not applied to what the old one left.
+#[tokio::test]
+async fn nothing_is_applied_to_what_the_old_log_left() {
+    let mut world = old().await;
+    world.log.replace("new", vec![created("a"), linked("a", 2, "x"), linked("a", 3, "y"), linked("a", 4, "z")]);
+    let mut untrusted = 0;
+    while turned(&world) == 0 || world.core.status().rebuilding {
+        let effect = world
+            .pending
+            .iter()
+            .position(|effect| matches!(effect, LanesEffect::Do { action: Action::Apply { .. }, .. }));
+        let effect = effect.unwrap_or(0);
+        if let LanesEffect::Do { action: Action::Apply { writes }, .. } = &world.pending[effect] {
+            for write in writes.iter().filter(|write| write.from.sequence > 0 && write.from.generation == 0) {
+                untrusted += 1;
+                assert!(write.to.generation > 0, "{write:?} is no rebuild");
+            }
+        }
+        world.execute(effect).await;
+    }
+    assert!(untrusted > 0, "there was something to distrust");
+    world.settle().await;
+    world.check().await;
+}
+
+/// What is under way when the log is found to be another one was asked of the old one.
+#[tokio::test]
+async fn what_is_under_way_ends_before_the_graph_is_turned() {
+    let mut world = old().await;
+    world.tell(Input::Rebuild { request: RequestId(1), scope: Scope::One(id("a")) }).await;
+    world.tell(Input::WhenApplied { request: RequestId(2), resource: id("b"), sequence: 2 }).await;
+    world.log.replace("new", vec![created("b"), linked("b", 2, "a")]);
+    let is = |wanted: &EffectId, effect: &LanesEffect| matches!(effect, LanesEffect::Do { id, .. } if id == wanted);
+    let feed = world.pending.iter().position(|effect| is(&EffectId::Feed, effect)).expect("the log is read");
+    world.execute(feed).await;
+    assert!(!world.pending.is_empty() && !world.pending.iter().any(|effect| is(&EffectId::Turn, effect)));
+    while !world.pending.iter().any(|effect| is(&EffectId::Turn, effect)) {
+        world.execute(0).await;
+    }
+    assert_eq!(world.pending.len(), 1, "{:?}", world.pending);
+    // It is tried until it is done, and whoever waited is answered from the new log.
+    world.refuse(0, true).await;
+    world.settle().await;
+    world.check().await;
+    assert!(matches!(answer(&world, 1), Some(Answer::Ended(_))), "{:?}", answer(&world, 1));
+    assert_eq!(answer(&world, 2), Some(Answer::Applied { sequence: 2 }));
+}
+
+/// A position of the old log, written by a process that is no more, is none of the new one.
+#[tokio::test]
+async fn a_late_checkpoint_of_the_old_log_changes_nothing() {
+    let mut world = old().await;
+    world.log.replace("new", vec![created("d")]);
+    world.settle().await;
+    let action = Action::Checkpoint { since: 0, position: 5 };
+    world.strays.push(LanesEffect::Do { id: EffectId::Checkpoint, action });
+    world.arrive(0).await;
+    world.crash().await;
+    world.log.replace("new", (0..9).map(|number| created(&format!("r{number}"))).collect());
+    world.settle().await;
+    assert_eq!(world.core.status().read, 9);
+    assert!(world.dump().await.marks.contains_key(&id("r2")), "what is before that position was read");
+}
+
+/// Whoever is told by the graph that it is of another log now looks again.
+#[tokio::test]
+async fn a_checkpoint_of_another_log_is_refused_and_noticed() {
+    let mut world = old().await;
+    let mut other = World::beside(&world).await;
+    other.settle().await;
+    world.log.replace("new", vec![created("d")]);
+    world.settle().await;
+    // The other one has not heard of it, and is about to write down how far it has come.
+    let report = Report::Checkpointed { since: world.core.status().generation };
+    other.tell(Input::Done { effect: EffectId::Checkpoint, report }).await;
+    other.settle().await;
+    other.check().await;
+    assert_eq!(turned(&other), 1);
+}
+
+#[tokio::test]
+async fn two_projectors_turn_the_graph_once() {
+    let mut one = old().await;
+    let mut other = World::beside(&one).await;
+    other.settle().await;
+    one.log.replace("new", vec![created("a"), linked("a", 2, "d"), created("d")]);
+    for _ in 0..200 {
+        for world in [&mut one, &mut other] {
+            if !world.pending.is_empty() {
+                world.execute(0).await;
+            }
+        }
+    }
+    one.settle().await;
+    other.settle().await;
+    one.check().await;
+    other.check().await;
+    let generations: Vec<u64> = [&one, &other].map(|world| world.core.status().generation).into();
+    assert_eq!(generations[0], generations[1], "what one of them began the other one goes on with");
+}
+
+/// As for any other effect: nobody knows, so it is asked again, and done once.
+#[tokio::test]
+async fn a_turn_of_which_nobody_knows_is_done_once() {
+    for done in [true, false] {
+        let mut world = old().await;
+        world.log.replace("new", vec![created("d")]);
+        let turn = loop {
+            let turn = |effect: &LanesEffect| matches!(effect, LanesEffect::Do { action: Action::Turn { .. }, .. });
+            match world.pending.iter().position(turn) {
+                Some(at) => break at,
+                None => world.execute(0).await,
+            }
+        };
+        world.lose(turn, done).await;
+        world.settle().await;
+        while !world.strays.is_empty() {
+            world.arrive(0).await;
+        }
+        world.settle().await;
+        world.check().await;
+        assert_eq!(turned(&world), 1);
+        let failed = Input::Failed { effect: EffectId::Feed, failure: Failure::Unknown { reason: String::new() } };
+        let feeds =
+            world.pending.iter().position(|effect| matches!(effect, LanesEffect::Do { id: EffectId::Feed, .. }));
+        world.pending.remove(feeds.expect("the log is read on"));
+        world.tell(failed).await;
+        world.settle().await;
+        world.check().await;
+    }
+}
