@@ -5,40 +5,52 @@
 
 use serde_json::Value;
 
-use crate::plan::{CutKind, DiskKind, Fault, Plan, PlannedFault, Trigger};
+use crate::plan::{ClientStep, CutKind, DiskKind, Fault, Plan, PlannedFault, Trigger};
 use crate::sut::System;
 
+/// A plan that is not made yet.
+pub(super) type Candidate<'a, Op> = Box<dyn FnOnce() -> Plan<Op> + 'a>;
+
 /// Plans that differ from this one by one simplification each, those that say most first.
-pub(super) fn simplified<S: System>(plan: &Plan<S::Op>) -> Vec<Plan<S::Op>> {
-    let mut simpler = Vec::new();
-    if let Value::Object(options) = &plan.system {
-        for name in options.keys() {
-            let mut options = options.clone();
-            options.remove(name);
-            let system = if options.is_empty() { Value::Null } else { Value::Object(options) };
-            simpler.push(Plan { system, ..plan.clone() });
-        }
-    }
-    for (place, planned) in plan.faults.iter().enumerate() {
-        for fault in faults(planned) {
-            let mut plan = plan.clone();
-            plan.faults[place] = fault;
-            simpler.push(plan);
-        }
-    }
-    for (who, client) in plan.clients.iter().enumerate() {
-        for (place, step) in client.steps.iter().enumerate() {
-            let ops = S::simpler(&step.op).into_iter().map(|op| (step.at_ms, op));
-            let times = earlier(step.at_ms).into_iter().map(|at_ms| (at_ms, step.op.clone()));
-            for (at_ms, op) in ops.chain(times) {
-                let mut plan = plan.clone();
-                let step = &mut plan.clients[who].steps[place];
-                (step.at_ms, step.op) = (at_ms, op);
-                simpler.push(plan);
-            }
-        }
-    }
-    simpler
+pub(super) fn simplified<S: System>(plan: &Plan<S::Op>) -> impl Iterator<Item = Candidate<'_, S::Op>> {
+    let systems = options(&plan.system).into_iter();
+    let systems = systems.map(move |system| candidate(plan, |plan| plan.system = system));
+    let faults = plan.faults.iter().enumerate().flat_map(move |(place, planned)| {
+        faults(planned).into_iter().map(move |fault| candidate(plan, move |plan| plan.faults[place] = fault))
+    });
+    let steps = plan
+        .clients
+        .iter()
+        .enumerate()
+        .flat_map(|(who, client)| client.steps.iter().enumerate().map(move |(place, step)| (who, place, step)));
+    let steps = steps.flat_map(move |(who, place, step)| {
+        let ops = S::simpler(&step.op).into_iter().map(|op| (step.at_ms, op));
+        let times = earlier(step.at_ms).into_iter().map(|at_ms| (at_ms, step.op.clone()));
+        ops.chain(times).map(move |(at_ms, op)| {
+            candidate(plan, move |plan| plan.clients[who].steps[place] = ClientStep { at_ms, op })
+        })
+    });
+    systems.chain(faults).chain(steps)
+}
+
+/// The plan with a change.
+fn candidate<'a, Op: Clone>(plan: &'a Plan<Op>, change: impl FnOnce(&mut Plan<Op>) + 'a) -> Candidate<'a, Op> {
+    Box::new(move || {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        plan
+    })
+}
+
+/// Without one of the options.
+fn options(options: &Value) -> Vec<Value> {
+    let Value::Object(fields) = options else { return Vec::new() };
+    let without = |name: &String| {
+        let mut fields = fields.clone();
+        fields.remove(name);
+        if fields.is_empty() { Value::Null } else { Value::Object(fields) }
+    };
+    fields.keys().map(without).collect()
 }
 
 /// Simpler kinds first, then what is shorter, then what is earlier.

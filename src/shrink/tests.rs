@@ -154,3 +154,42 @@ fn a_client_takes_its_faults_with_it() {
     let plan = without(&large(), Part::Client, 0..1);
     assert_eq!((plan.clients.len(), plan.faults.len()), (3, 1));
 }
+
+#[test]
+fn no_more_candidates_are_made_than_are_run_and_none_once_the_time_is_over() {
+    let made = std::cell::Cell::new(0);
+    let plan = large();
+    let mut rule = Rule { fails: |_: &Plan<Op>| Vec::new(), width: 3, ran: 0, limit: 6 };
+    let mut search = Search {
+        limit: Duration::from_secs(rule.limit),
+        runner: &mut rule,
+        fingerprint: lost().fingerprint(),
+        plan: plan.clone(),
+        changed: false,
+        known: BTreeMap::new(),
+        runs: 0,
+        others: Vec::new(),
+        passing: None,
+    };
+    let endless = |seed| {
+        let (made, plan) = (&made, &plan);
+        move || {
+            made.set(made.get() + 1);
+            Plan { seed, ..plan.clone() }
+        }
+    };
+    assert_eq!(search.first_that_fails((0..).map(endless), 1), Ok(None));
+    assert_eq!((made.get(), search.runs), (6, 6));
+}
+
+#[test]
+fn a_plan_that_passed_when_it_was_next_to_another_is_offered_again() {
+    // Without its fault it is the same plan, whatever became of the fault meanwhile.
+    let mut plan = fake_plan();
+    let steps = vec![ClientStep { at_ms: 0, op: Op::Stop }];
+    plan.clients = vec![Client { name: "c1".to_owned(), steps }];
+    plan.faults = vec![large().faults.remove(7)];
+    let shrunk = small(&plan, 2, 10_000, |plan| when(stops(plan) && dies(plan), lost()));
+    assert_ne!(shrunk.plan.faults, plan.faults);
+    assert_eq!(shrunk.passing, Some(Plan { faults: Vec::new(), ..shrunk.plan }));
+}
