@@ -11,6 +11,7 @@ mod error;
 mod form;
 mod nearest;
 mod reader;
+mod resolve;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{Location, ScenarioError};
 pub(super) use form::{StepForm, default_clients};
+pub use resolve::{may_have, resolve};
 
 use super::{Ground, Network, Plan, PlannedFault, Profile, Topology, expand};
 use crate::sut::System;
