@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// The largest table that is filled to align two texts: four bytes each.
+const CELLS_MAX: usize = 4_000_000;
+
 /// A line of each, or of one where the other has nothing that belongs there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
@@ -22,8 +25,28 @@ impl Row {
 
 /// Aligns by a longest common subsequence. What differs in between stands side by side, in the order of each text.
 ///
-/// Takes time and memory of the product of both lengths: for plans, not for traces.
+/// What both begin and end with is the same, and costs nothing. The rest takes time and memory of the product of both
+/// lengths; where that is too much, its lines are not paired at all.
 pub fn align(left: &[&str], right: &[&str]) -> Vec<Row> {
+    let pairs = || left.iter().zip(right);
+    let before = pairs().take_while(|(left, right)| left == right).count();
+    let rest = (left.len() - before).min(right.len() - before);
+    let backwards = left.iter().rev().zip(right.iter().rev());
+    let after = backwards.take(rest).take_while(|(left, right)| left == right).count();
+    let same = |line: &&str| Row { left: Some((*line).to_owned()), right: Some((*line).to_owned()) };
+    let mut rows: Vec<Row> = left[..before].iter().map(same).collect();
+    rows.extend(subsequence(&left[before..left.len() - after], &right[before..right.len() - after]));
+    rows.extend(left[left.len() - after..].iter().map(same));
+    rows
+}
+
+/// Aligns what need not be the same at its ends.
+fn subsequence(left: &[&str], right: &[&str]) -> Vec<Row> {
+    if left.len().saturating_mul(right.len()) > CELLS_MAX {
+        let line = |side: &[&str], place: usize| side.get(place).map(|line| (*line).to_owned());
+        let row = |place| Row { left: line(left, place), right: line(right, place) };
+        return (0..left.len().max(right.len())).map(row).collect();
+    }
     // common[l][r]: how many lines of left[l..] and right[r..] can be paired.
     let mut common = vec![vec![0_u32; right.len() + 1]; left.len() + 1];
     for l in (0..left.len()).rev() {
@@ -88,5 +111,27 @@ mod tests {
             rows.iter().filter_map(|row| row.split('|').nth(n)).filter(|s| *s != "-").collect::<Vec<_>>().join(" ")
         };
         assert_eq!((side(0).as_str(), side(1).as_str()), (left, right));
+    }
+
+    #[test]
+    fn a_change_within_ten_thousand_lines_stands_alone() {
+        let lines: Vec<String> = (0..10_000).map(|line| line.to_string()).collect();
+        let left: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let mut right = left.clone();
+        right[5_000] = "another";
+        right.remove(5_002);
+        let rows = align(&left, &right);
+        let differing: Vec<_> = rows.iter().filter(|row| !row.is_same()).collect();
+        let row =
+            |left: &str, right: Option<&str>| Row { left: Some(left.to_owned()), right: right.map(str::to_owned) };
+        assert_eq!(differing, [&row("5000", Some("another")), &row("5002", None)]);
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_paired_is_there_all_the_same() {
+        let texts = ["l", "r"].map(|side| (0..3_000).map(|line| format!("{side}{line}")).collect::<Vec<_>>());
+        let [left, right] = texts.each_ref().map(|text| text.iter().map(String::as_str).collect::<Vec<_>>());
+        let rows = align(&left, &right[1..]);
+        assert_eq!((rows.len(), rows[0].right.as_deref(), &rows[2_999].right), (3_000, Some("r1"), &None));
     }
 }

@@ -85,6 +85,9 @@ function showCurve() {
     svg("path", { d: path, class: "share" }), ...axis, ...ends, ...dots));
 }
 
+// How many operations the history has at most, besides those that show what broke.
+const HISTORY_MAX = 2000;
+
 function showHistory() {
   const order = new Map((about?.order ?? []).map((id, place) => [id, place + 1]));
   const words = [];
@@ -95,10 +98,15 @@ function showHistory() {
   } else if (accused.size) {
     words.push("Marked are the operations that show what broke.");
   }
-  byId("history-text").textContent = words.join("");
   const end = Math.max(1, data.simulated_ms);
   const head = element("tr", {}, ...["op", "client", "when", "asked", "was told", about?.order.length ? "in the order" : ""].map((name) => element("th", { scope: "col" }, name)));
-  const rows = operations.slice(0, 2000).map((operation) => {
+  // The page has to open: of a long history there are those that matter, and the first of the others.
+  const matters = (operation) => accused.has(operation.id) || order.has(operation.id);
+  let room = HISTORY_MAX - operations.filter(matters).length;
+  const shown = operations.filter((operation) => matters(operation) || room-- > 0);
+  if (shown.length < operations.length) words.push(` ${operations.length - shown.length} of ${operations.length} operations are left out.`);
+  byId("history-text").textContent = words.join("");
+  const rows = shown.map((operation) => {
     const outcome = outcomeOf(operation);
     const from = events.at_ms[operation.invoked];
     const to = operation.ended === null ? end : events.at_ms[operation.ended];
