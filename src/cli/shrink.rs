@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::failures::{Folders, keep};
-use super::{Ended, Failure, PASSED, ShrinkArgs, VIOLATED};
+use super::failures::{Folders, Found, ended, keep};
+use super::{Ended, Failure, PASSED, ShrinkArgs};
 use crate::campaign::{Campaign, Detail, Setup};
 use crate::capsule::Capsule;
 use crate::check::{Fingerprint, Violation};
@@ -116,8 +116,9 @@ pub fn command<S: System>(arguments: ShrinkArgs) -> Ended {
     let folders = Folders { capsules: folder, reports: Some(folder) };
     let mut shrinker = Shrinker::start(setup, Duration::from_secs(seconds))?;
     let mut known = verdict.violations.iter().map(Violation::fingerprint).collect();
-    let failed = keep::<S>(&capsule.plan, &verdict, violation, folders, &mut known, Some(&mut shrinker))?;
+    let found = Found { plan: capsule.plan, violation: violation.clone(), capsule: file.clone() };
+    let failed = keep::<S>(found, folders, &mut known, Some(&mut shrinker), setup)?;
     print!("{failed}");
     println!("\n{}", failed.command());
-    Ok(VIOLATED)
+    ended(&[failed])
 }
