@@ -31,6 +31,8 @@ pub struct Failed {
     pub capsule: PathBuf,
     /// What became of its plan, if it was shrunk.
     pub shrunk: Option<Shrinking>,
+    /// Whether it was to be shrunk, and there was no time left.
+    pub in_full: bool,
     /// The page that shows it, if one was made.
     pub report: Option<PathBuf>,
 }
@@ -72,6 +74,13 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{} with seed {}:\n{}", self.scenario, self.seed, self.violation)?;
         self.shrunk.as_ref().map_or(Ok(()), |shrunk| write!(f, "{shrunk}"))?;
+        if self.in_full {
+            writeln!(
+                f,
+                "  in full, because the time was over; to make it small: squall shrink {}",
+                self.capsule.display()
+            )?;
+        }
         self.report.as_ref().map_or(Ok(()), |report| writeln!(f, "  report: {}", report.display()))
     }
 }
@@ -92,7 +101,8 @@ impl fmt::Display for Shrinking {
 /// One failure of each fingerprint, with a capsule written for it; made small where there is a shrinker.
 ///
 /// It is the one with the smallest plan, and the first among equals: that is the easiest to read, and what shrinking has
-/// the least to do with.
+/// the least to do with. For the same reason the kinds are in the order of their plans' sizes: a bug that breaks much in many
+/// ways may leave no time to make all of them small.
 pub fn collect<'a, S: System>(
     runs: impl IntoIterator<Item = (&'a Plan<S::Op>, &'a Verdict)>,
     folders: Folders<'_>,
@@ -121,6 +131,7 @@ pub fn collect<'a, S: System>(
             }
         }
     }
+    kinds.sort_by_key(|(plan, ..)| parts(plan));
     // What is here already, in full, is not to be replaced by what shrinking something else came across.
     let mut known: BTreeSet<Fingerprint> = places.into_keys().collect();
     let kept =
@@ -139,11 +150,13 @@ pub fn keep<S: System>(
 ) -> Result<Failed, Failure> {
     let fingerprint = violation.fingerprint();
     let started = interpose::real_monotonic();
+    let to_be_shrunk = shrinker.is_some();
     let small = match shrinker {
-        Some(shrinker) => Some(shrinker.shrink(plan, fingerprint, &violation.property)?),
+        Some(shrinker) => shrinker.shrink(plan, fingerprint, &violation.property)?,
         None => None,
     };
     let wall = interpose::real_monotonic() - started;
+    let in_full = to_be_shrunk && small.is_none();
     let smallest = small.as_ref().map_or(plan, |shrunk| &shrunk.plan);
     // Once more and at length: the decisions belong into the capsule.
     let told = once::<S>(smallest, AT_LENGTH, Setup::new())?;
@@ -179,6 +192,7 @@ pub fn keep<S: System>(
         violation: again.clone(),
         capsule: path,
         shrunk,
+        in_full,
         report,
     })
 }

@@ -203,15 +203,19 @@ impl Data {
     }
 }
 
-/// The event at which a violation shows, where operations show it: when the last of them ended.
+/// The event at which a violation shows: when the last of the operations ended that show it, or at the time that the check
+/// names.
 fn place(violation: &Violation, timeline: &Timeline) -> Option<usize> {
+    if let (Some(at_ms), []) = (violation.at_ms, &violation.operations[..]) {
+        return timeline.last_step(at_ms);
+    }
     let known: Option<Vec<usize>> =
         violation.operations.iter().map(|operation| timeline.event_of(*operation)).collect();
     // An operation that is not known is a read of the stores when the run was over.
     known?.into_iter().max()
 }
 
-/// What broke. Names the operation that shows it.
+/// What broke: the promise, what was expected and what was seen, and the operation that shows it.
 fn sentence(violation: Option<&Violation>, verdict: &Verdict, timeline: &Timeline) -> String {
     let Some(violation) = violation else {
         let checks = verdict.checked.len();
@@ -224,15 +228,41 @@ fn sentence(violation: Option<&Violation>, verdict: &Verdict, timeline: &Timelin
         let at_ms = timeline.events.at_ms[operation.ended.unwrap_or(operation.invoked)];
         Some((at_ms, format!("{lane} was told of {id} at {at_ms} ms")))
     });
-    let last = seen.max();
-    let in_the_end = violation.operations.iter().any(|id| timeline.event_of(*id).is_none());
-    match (last, violation.order.is_empty()) {
-        (_, false) if in_the_end => {
-            format!("{property} is broken: no order of the operations explains what the stores held in the end.")
+    let last = seen.max().map(|(_, seen)| seen);
+    if !violation.order.is_empty() {
+        let in_the_end = violation.operations.iter().any(|id| timeline.event_of(*id).is_none());
+        let what = last.filter(|_| !in_the_end).unwrap_or_else(|| "the stores held in the end".to_owned());
+        // The last line of the evidence is the event from which on it cannot be explained.
+        let which = violation.details.last().map_or_else(String::new, |line| format!(": {}", cut(line.trim())));
+        return format!("{property} is broken: no order of the operations explains what {what}{which}.");
+    }
+    let mut sentence = format!("{property} is broken: {}", violation.key);
+    if !violation.expected.is_empty() {
+        sentence += &format!("; expected {}", cut(&violation.expected));
+    }
+    if !violation.actual.is_empty() {
+        sentence += &format!(", but {}", cut(violation.actual.trim_end_matches(':')));
+    }
+    if let [first, others @ ..] = &violation.details[..] {
+        sentence += &format!(": {}", cut(first.trim()));
+        match others.len() {
+            0 => {}
+            more => sentence += &format!(", and {more} more"),
         }
-        (Some((_, seen)), false) => format!("{property} is broken: no order of the operations explains what {seen}."),
-        (Some((_, seen)), true) => format!("{property} is broken: {}, as {seen}.", violation.key),
-        (None, _) => format!("{property} is broken: {}.", violation.key),
+    }
+    if let Some(seen) = last {
+        sentence += &format!(", as {seen}");
+    }
+    sentence + "."
+}
+
+/// How much of a text a sentence takes.
+const WORDS_CHARS_MAX: usize = 160;
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(WORDS_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn without<Op: Clone>(plan: &Plan<Op>, part: Part, places: Range<usiz
 }
 
 /// Whether a fault strikes a host, or waits for it.
-fn concerns(PlannedFault { at, fault }: &PlannedFault, name: &str) -> bool {
+pub(super) fn concerns(PlannedFault { at, fault }: &PlannedFault, name: &str) -> bool {
     let waits = match at {
         Trigger::Ms(_) => false,
         Trigger::Point { host, .. } | Trigger::Ordinal { host, .. } => host == name,

@@ -3,22 +3,22 @@
 //! Every change lowers something that cannot fall for ever: a rank of kinds, a number, a count. So a search that only
 //! takes these comes to an end.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::parts::concerns;
 use crate::plan::{CutKind, DiskKind, Fault, Plan, PlannedFault, Trigger};
 use crate::sut::System;
 
 /// Plans that differ from this one by one simplification each, those that say most first.
 pub(super) fn simplified<S: System>(plan: &Plan<S::Op>) -> Vec<Plan<S::Op>> {
-    let mut simpler = Vec::new();
-    if let Value::Object(options) = &plan.system {
-        for name in options.keys() {
-            let mut options = options.clone();
-            options.remove(name);
-            let system = if options.is_empty() { Value::Null } else { Value::Object(options) };
-            simpler.push(Plan { system, ..plan.clone() });
-        }
+    // The marks are those of the larger story: nothing is judged by them.
+    let unmarked = (!plan.marks.is_empty()).then(|| Plan { marks: Vec::new(), ..plan.clone() });
+    let mut simpler: Vec<Plan<S::Op>> = unmarked.into_iter().collect();
+    for system in options(&plan.system) {
+        let is_empty = system.as_object().is_some_and(Map::is_empty);
+        simpler.push(Plan { system: if is_empty { Value::Null } else { system }, ..plan.clone() });
     }
+    simpler.extend(together(plan));
     for (place, planned) in plan.faults.iter().enumerate() {
         for fault in faults(planned) {
             let mut plan = plan.clone();
@@ -36,6 +36,70 @@ pub(super) fn simplified<S: System>(plan: &Plan<S::Op>) -> Vec<Plan<S::Op>> {
                 (step.at_ms, step.op) = (at_ms, op);
                 simpler.push(plan);
             }
+        }
+    }
+    simpler
+}
+
+/// Without one of the options, or with one that asks for less: fewer elements of a list, a lower count.
+fn options(options: &Value) -> Vec<Value> {
+    match options {
+        Value::Object(fields) => {
+            let mut simpler = Vec::new();
+            for name in fields.keys() {
+                let mut fields = fields.clone();
+                fields.remove(name);
+                simpler.push(Value::Object(fields));
+            }
+            for (name, value) in fields {
+                for value in self::options(value) {
+                    let mut fields = fields.clone();
+                    fields.insert(name.clone(), value);
+                    simpler.push(Value::Object(fields));
+                }
+            }
+            simpler
+        }
+        Value::Array(list) => {
+            let mut simpler = Vec::new();
+            for place in 0..list.len() {
+                let mut list = list.clone();
+                list.remove(place);
+                simpler.push(Value::Array(list));
+            }
+            for (place, value) in list.iter().enumerate() {
+                for value in self::options(value) {
+                    let mut list = list.clone();
+                    list[place] = value;
+                    simpler.push(Value::Array(list));
+                }
+            }
+            simpler
+        }
+        // What is larger is a time or a share: less of it is not simpler.
+        Value::Number(number) => {
+            let count = number.as_u64().filter(|count| (2..=COUNT_MAX).contains(count));
+            count.map(|count| Value::from(count - 1)).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Two clients that become one, with the operations of both in the order of their times. No fault may concern the one that
+/// goes.
+fn together<Op: Clone>(plan: &Plan<Op>) -> Vec<Plan<Op>> {
+    let mut simpler = Vec::new();
+    for stays in 0..plan.clients.len() {
+        for goes in stays + 1..plan.clients.len() {
+            if plan.faults.iter().any(|fault| concerns(fault, &plan.clients[goes].name)) {
+                continue;
+            }
+            let mut plan = plan.clone();
+            let gone = plan.clients.remove(goes);
+            let steps = &mut plan.clients[stays].steps;
+            steps.extend(gone.steps);
+            steps.sort_by_key(|step| step.at_ms);
+            simpler.push(plan);
         }
     }
     simpler
@@ -129,6 +193,9 @@ fn triggers(at: &Trigger) -> Vec<Trigger> {
         }
     }
 }
+
+/// The largest option that is taken for a count.
+const COUNT_MAX: u64 = 9;
 
 /// A duration that nobody needs to be shorter.
 const SHORT_MS: u64 = 10;

@@ -85,6 +85,33 @@ function showCurve() {
     svg("path", { d: path, class: "share" }), ...axis, ...ends, ...dots));
 }
 
+// How many steps somebody reads.
+const STORY_MAX = 80;
+
+// What can have led to the violation, without messages and disk operations: to be read from the top to the bottom.
+function showStory() {
+  if (!about) return;
+  const inPast = (event) => event <= causes[events.lane[event]] && lanes[events.lane[event]].kind !== "settler";
+  const all = [...events.kind.keys()].filter((event) => event <= about.event && !isMinor(kindOf(event)) && kindOf(event) !== LOG && inPast(event));
+  // Where there are too many, what the cores were told and asked for at first goes first.
+  const isDetail = (event) => kindOf(event) === INPUT || kindOf(event) === EFFECT;
+  const spare = new Set(all.filter(isDetail).slice(0, Math.max(0, all.length - STORY_MAX)));
+  const steps = all.filter((event) => !spare.has(event)).slice(-STORY_MAX);
+  if (!steps.length) return;
+  byId("story-section").hidden = false;
+  byId("story-text").textContent = `Faults, what clients asked and were told, and what the cores did, as far as it can have led to what broke${steps.length < all.length ? `: ${steps.length} of ${all.length} steps` : ""}.`;
+  const SIGN = { [INPUT]: "→", [EFFECT]: "←", [MARK]: "◆", [FAULT]: "▲", [LOST]: "✕", [INVOKE]: "asks", [OK]: "is told", [FAIL]: "is told: failed", [INFO]: "does not know" };
+  byId("story").replaceChildren(...steps.map((event) => {
+    const kind = kindOf(event);
+    const ofClient = kind >= INVOKE;
+    const text = ofClient ? told(event) : `${split(event)[0]} ${labelOf(event)}`.trim();
+    return element("li", { class: kind === FAULT || kind === LOST ? "fault" : "" },
+      element("button", { class: "step", onclick: () => { select(event, { centre: true }); byId("diagram").scrollIntoView(); } },
+        element("span", { class: "at" }, `${events.at_ms[event]} ms`), " ", element("span", { class: "who" }, lanes[events.lane[event]].name), " ",
+        element("span", { class: COLOUR_OF[kind] }, `${SIGN[kind]} `), text.length > 200 ? `${text.slice(0, 199)}…` : text));
+  }));
+}
+
 function showHistory() {
   const order = new Map((about?.order ?? []).map((id, place) => [id, place + 1]));
   const words = [];
