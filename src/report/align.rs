@@ -11,24 +11,21 @@ pub struct Row {
     /// The line on the right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub right: Option<String>,
+    /// Whether both say the same.
+    pub same: bool,
 }
 
-impl Row {
-    /// Whether both sides are the same.
-    pub fn is_same(&self) -> bool {
-        self.left == self.right
-    }
-}
-
-/// Aligns by a longest common subsequence. What differs in between stands side by side, in the order of each text.
+/// Aligns by a longest common subsequence of what `said` takes from the lines. What differs in between stands side by side, in
+/// the order of each text.
 ///
-/// Takes time and memory of the product of both lengths: for plans, not for traces.
-pub fn align(left: &[&str], right: &[&str]) -> Vec<Row> {
+/// Takes time and memory of the product of both lengths: for plans and parts of traces.
+pub fn align(left: &[&str], right: &[&str], said: impl Fn(&str) -> &str) -> Vec<Row> {
+    let is_same = |l: usize, r: usize| said(left[l]) == said(right[r]);
     // common[l][r]: how many lines of left[l..] and right[r..] can be paired.
     let mut common = vec![vec![0_u32; right.len() + 1]; left.len() + 1];
     for l in (0..left.len()).rev() {
         for r in (0..right.len()).rev() {
-            common[l][r] = match left[l] == right[r] {
+            common[l][r] = match is_same(l, r) {
                 true => common[l + 1][r + 1] + 1,
                 false => common[l + 1][r].max(common[l][r + 1]),
             };
@@ -37,11 +34,11 @@ pub fn align(left: &[&str], right: &[&str]) -> Vec<Row> {
     let (mut l, mut r) = (0, 0);
     let (mut rows, mut lefts, mut rights) = (Vec::new(), Vec::new(), Vec::new());
     loop {
-        let same = l < left.len() && r < right.len() && left[l] == right[r];
+        let same = l < left.len() && r < right.len() && is_same(l, r);
         if same || (l == left.len() && r == right.len()) {
             let (mut ours, mut theirs) = (lefts.drain(..), rights.drain(..));
             loop {
-                let row = Row { left: ours.next(), right: theirs.next() };
+                let row = Row { left: ours.next(), right: theirs.next(), same: false };
                 if row.left.is_none() && row.right.is_none() {
                     break;
                 }
@@ -50,7 +47,7 @@ pub fn align(left: &[&str], right: &[&str]) -> Vec<Row> {
             if !same {
                 return rows;
             }
-            rows.push(Row { left: Some(left[l].to_owned()), right: Some(right[r].to_owned()) });
+            rows.push(Row { left: Some(left[l].to_owned()), right: Some(right[r].to_owned()), same: true });
             (l, r) = (l + 1, r + 1);
         } else if r == right.len() || (l < left.len() && common[l + 1][r] >= common[l][r + 1]) {
             lefts.push(left[l].to_owned());
@@ -69,7 +66,10 @@ mod tests {
     fn shown(left: &str, right: &str) -> Vec<String> {
         let [left, right] = [left, right].map(|text| text.split_whitespace().collect::<Vec<_>>());
         let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "-".to_owned());
-        align(&left, &right).iter().map(|row| format!("{}|{}", side(&row.left), side(&row.right))).collect()
+        align(&left, &right, |line| line)
+            .iter()
+            .map(|row| format!("{}|{}", side(&row.left), side(&row.right)))
+            .collect()
     }
 
     #[test]
@@ -78,6 +78,13 @@ mod tests {
         assert_eq!(shown("a x d", "a y z d"), ["a|a", "x|y", "-|z", "d|d"]);
         assert_eq!(shown("", "a"), ["-|a"]);
         assert_eq!(shown("", ""), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn lines_are_paired_by_what_they_say() {
+        let rows = align(&["1 a", "2 b"], &["3 a", "4 x", "5 b"], |line| &line[2..]);
+        assert_eq!(rows.iter().map(|row| row.same).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!((rows[2].left.as_deref(), rows[2].right.as_deref()), (Some("2 b"), Some("5 b")));
     }
 
     #[test]

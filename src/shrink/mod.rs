@@ -21,7 +21,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use self::parts::{Part, without};
-use self::simplify::simplified;
+use self::simplify::{simpler_parts, simpler_whole};
 use crate::check::{Fingerprint, Violation};
 use crate::plan::Plan;
 use crate::sut::System;
@@ -165,7 +165,8 @@ impl<Op: Clone + Serialize, R: Runner<Op>> Search<'_, Op, R> {
             for part in Part::COARSE_TO_FINE {
                 self.remove(part)?;
             }
-            self.simplify::<S>()?;
+            self.simplify(simpler_whole, 0)?;
+            self.simplify(simpler_parts::<S>, 2)?;
             if self.is_over() {
                 return Ok(false);
             }
@@ -198,11 +199,12 @@ impl<Op: Clone + Serialize, R: Runner<Op>> Search<'_, Op, R> {
         Ok(())
     }
 
-    fn simplify<S: System<Op = Op>>(&mut self) -> Result<(), R::Error> {
+    /// Tries what `simpler` makes of the plan; `telling` is how much one that passes tells of the failure.
+    fn simplify(&mut self, simpler: fn(&Plan<Op>) -> Vec<Plan<Op>>, telling: u8) -> Result<(), R::Error> {
         let mut from = 0;
         loop {
-            let candidates: Vec<Plan<Op>> = simplified::<S>(&self.plan).into_iter().skip(from).collect();
-            match self.first_that_fails(candidates, 1)? {
+            let candidates: Vec<Plan<Op>> = simpler(&self.plan).into_iter().skip(from).collect();
+            match self.first_that_fails(candidates, telling)? {
                 Some(taken) => from += taken,
                 None => return Ok(()),
             }

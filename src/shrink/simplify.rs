@@ -9,16 +9,22 @@ use super::parts::concerns;
 use crate::plan::{CutKind, DiskKind, Fault, Plan, PlannedFault, Trigger};
 use crate::sut::System;
 
-/// Plans that differ from this one by one simplification each, those that say most first.
-pub(super) fn simplified<S: System>(plan: &Plan<S::Op>) -> Vec<Plan<S::Op>> {
+/// Plans that differ from this one by one simplification of what it says as a whole: its marks, its options, its clients.
+pub(super) fn simpler_whole<Op: Clone>(plan: &Plan<Op>) -> Vec<Plan<Op>> {
     // The marks are those of the larger story: nothing is judged by them.
     let unmarked = (!plan.marks.is_empty()).then(|| Plan { marks: Vec::new(), ..plan.clone() });
-    let mut simpler: Vec<Plan<S::Op>> = unmarked.into_iter().collect();
+    let mut simpler: Vec<Plan<Op>> = unmarked.into_iter().collect();
     for system in options(&plan.system) {
         let is_empty = system.as_object().is_some_and(Map::is_empty);
         simpler.push(Plan { system: if is_empty { Value::Null } else { system }, ..plan.clone() });
     }
     simpler.extend(together(plan));
+    simpler
+}
+
+/// Plans that differ from this one by one simplification of a fault, an operation or a time each, those that say most first.
+pub(super) fn simpler_parts<S: System>(plan: &Plan<S::Op>) -> Vec<Plan<S::Op>> {
+    let mut simpler = Vec::new();
     for (place, planned) in plan.faults.iter().enumerate() {
         for fault in faults(planned) {
             let mut plan = plan.clone();
