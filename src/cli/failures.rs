@@ -34,6 +34,8 @@ pub struct Failed {
     pub capsule: PathBuf,
     /// What became of its plan, if it was shrunk.
     pub shrunk: Option<Shrinking>,
+    /// Whether it was to be shrunk, and there was no time left.
+    pub in_full: bool,
     /// The page that shows it, if one was made.
     pub report: Option<PathBuf>,
     /// Why it did not show when its plan was run once more; then the capsule has the plan as it was found.
@@ -77,6 +79,13 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{} with seed {}:\n{}", self.scenario, self.seed, self.violation)?;
         self.shrunk.as_ref().map_or(Ok(()), |shrunk| write!(f, "{shrunk}"))?;
+        if self.in_full {
+            writeln!(
+                f,
+                "  in full, because the time was over; to make it small: squall shrink {}",
+                self.capsule.display()
+            )?;
+        }
         self.report.as_ref().map_or(Ok(()), |report| writeln!(f, "  report: {}", report.display()))
     }
 }
@@ -177,6 +186,8 @@ impl<Op: Clone + Serialize, Run: Ord + Clone> Kinds<Op, Run> {
     }
 
     /// Writes their final capsules; made small where there is a shrinker.
+    ///
+    /// In the order of their plans' sizes: a bug that breaks much in many ways may leave no time to make all of them small.
     pub fn conclude<S: System<Op = Op>>(
         self,
         reports: Option<&Path>,
@@ -187,7 +198,7 @@ impl<Op: Clone + Serialize, Run: Ord + Clone> Kinds<Op, Run> {
         // What is here already, in full, is not to be replaced by what shrinking something else came across.
         let mut known: BTreeSet<Fingerprint> = self.kinds.keys().copied().collect();
         let mut kinds: Vec<Kind<Op, Run>> = self.kinds.into_values().collect();
-        kinds.sort_by(|one, other| one.first.cmp(&other.first));
+        kinds.sort_by(|one, other| (parts(&one.found.plan), &one.first).cmp(&(parts(&other.found.plan), &other.first)));
         let kept = |kind: Kind<Op, Run>| keep::<S>(kind.found, folders, &mut known, shrinker.as_deref_mut(), setup);
         kinds.into_iter().map(kept).collect()
     }
@@ -209,14 +220,16 @@ pub fn keep<S: System>(
 ) -> Result<Failed, Failure> {
     let fingerprint = violation.fingerprint();
     let started = interpose::real_monotonic();
+    let to_be_shrunk = shrinker.is_some();
     let small = match shrinker {
-        Some(shrinker) => Some(shrinker.shrink(&plan, fingerprint, &violation.property).map_err(|failure| {
+        Some(shrinker) => shrinker.shrink(&plan, fingerprint, &violation.property).map_err(|failure| {
             let message = format!("{}\nwhat it was to make small: squall replay {}", failure.message, found.display());
             Failure { message, ..failure }
-        })?),
+        })?,
         None => None,
     };
     let wall = interpose::real_monotonic() - started;
+    let in_full = to_be_shrunk && small.is_none();
     let smallest = small.as_ref().map_or(&plan, |shrunk| &shrunk.plan).clone();
     let (mut shrunk, mut passing) = (None, None);
     if let Some(Shrunk { runs, minimal, others, passing: nearest, plan: small }) = small {
@@ -236,6 +249,7 @@ pub fn keep<S: System>(
         violation,
         capsule: found,
         shrunk,
+        in_full,
         report: None,
         unrepeated: None,
     };

@@ -159,7 +159,7 @@ pub struct RunArgs {
     /// Keep failures as they are found
     #[arg(long)]
     pub no_shrink: bool,
-    /// How long to shrink each failure, in real time
+    /// How long to shrink each failure, in real time; all of them get four times as long
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub shrink_seconds: u64,
     /// Where a page about each failure is written [default: beside its capsule]
@@ -336,7 +336,7 @@ pub struct HuntArgs {
     /// How many runs at once [default: one a processor]
     #[arg(long)]
     pub jobs: Option<NonZero<usize>>,
-    /// How long to shrink each failure, in real time
+    /// How long to shrink each failure, in real time; all of them get four times as long
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub shrink_seconds: u64,
     /// How runs are isolated

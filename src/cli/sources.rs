@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use crate::plan::{Plan, Scenario, Step, Topology, expand, load};
+use crate::plan::{Expect, Plan, Scenario, Step, Topology, expand, load};
 use crate::sut::System;
 
 /// The folder that is searched when no scenario is named.
@@ -88,6 +88,14 @@ impl<S: System> Source<S> {
                     .map_err(|error| Failure::usage(format!("{} with seed {seed}: {error}", path.display())))
             }
             Source::Function { plan, .. } => Ok(plan(seed)),
+        }
+    }
+
+    /// Whether it says that nothing need be reached.
+    pub fn expects_nothing(&self) -> bool {
+        match self {
+            Source::File { scenario, .. } => scenario.expect == Expect::nothing(),
+            Source::Function { .. } => false,
         }
     }
 

@@ -182,6 +182,13 @@ impl Timeline {
         marked.unwrap_or(self.len().saturating_sub(1))
     }
 
+    /// The last thing that a core was told, asked for or decided up to a time.
+    pub fn last_step(&self, at_ms: u64) -> Option<usize> {
+        let end = self.events.at_ms.partition_point(|at| *at <= at_ms);
+        let of_core = |kind: &Moment| matches!(kind, Moment::Input | Moment::Effect | Moment::Mark);
+        self.events.kind[..end].iter().rposition(of_core)
+    }
+
     /// The event with which an operation ended, or began if it never did.
     pub fn event_of(&self, operation: OpId) -> Option<usize> {
         let operation = self.operations.iter().find(|known| known.id == operation.0)?;

@@ -22,7 +22,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use self::parts::{Part, without};
-use self::simplify::simplified;
+use self::simplify::{Candidates, simpler_parts, simpler_whole};
 use crate::check::{Fingerprint, Violation};
 use crate::plan::Plan;
 use crate::sut::System;
@@ -166,7 +166,8 @@ impl<Op: Clone + Serialize, R: Runner<Op>> Search<'_, Op, R> {
             for part in Part::COARSE_TO_FINE {
                 self.remove(part)?;
             }
-            self.simplify::<S>()?;
+            self.simplify(simpler_whole, 0)?;
+            self.simplify(simpler_parts::<S>, 2)?;
             if self.is_over() {
                 return Ok(false);
             }
@@ -203,11 +204,12 @@ impl<Op: Clone + Serialize, R: Runner<Op>> Search<'_, Op, R> {
         Ok(())
     }
 
-    fn simplify<S: System<Op = Op>>(&mut self) -> Result<(), R::Error> {
+    /// Tries what `simpler` makes of the plan; `telling` is how much one that passes tells of the failure.
+    fn simplify(&mut self, simpler: fn(&Plan<Op>) -> Candidates<'_, Op>, telling: u8) -> Result<(), R::Error> {
         let mut from = 0;
         loop {
             let plan = self.plan.clone();
-            match self.first_that_fails(simplified::<S>(&plan).skip(from), 1)? {
+            match self.first_that_fails(simpler(&plan).skip(from), telling)? {
                 Some(taken) => from += taken,
                 None => return Ok(()),
             }

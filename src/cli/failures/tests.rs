@@ -77,6 +77,7 @@ fn a_failure_that_does_not_show_again_is_the_harness_s() {
         violation: Violation::new("durability", "lost"),
         capsule: PathBuf::from("failures/story.capsule.json"),
         shrunk: None,
+        in_full: false,
         report: None,
         unrepeated,
     };

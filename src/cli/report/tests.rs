@@ -37,6 +37,7 @@ fn report() -> Report {
             violation,
             capsule: PathBuf::from("failures/storm-1.capsule.json"),
             shrunk: None,
+            in_full: false,
             report: None,
             unrepeated: None,
         }],
