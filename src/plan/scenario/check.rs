@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::document::{Document, Place};
 use super::error::ScenarioError;
 use super::nearest::suggestion;
-use super::{Scenario, Step};
+use super::{Expect, Scenario, Step};
 use crate::plan::{FAULT_KINDS, Fault, Network, Place as Struck, PlannedFault, PointKind, Topology, Trigger};
 use crate::sut::HostSpec;
 
@@ -146,8 +146,7 @@ pub(super) fn network(network: Network, place: &impl Spot) -> Result<(), Scenari
 
 fn clients<Op>(scenario: &Scenario<Op>, root: &Place<'_>) -> Result<(), ScenarioError> {
     // What is left of a failure may have gone wrong with nobody there.
-    let expects_nothing =
-        scenario.expect.marks.is_empty() && scenario.expect.faults.as_ref().is_some_and(Vec::is_empty);
+    let expects_nothing = scenario.expect == Expect::nothing();
     if scenario.clients.is_empty() && (scenario.workload.is_some() || !expects_nothing) {
         return Err(if scenario.workload.is_some() {
             root.key("workload").error("the workload has no clients", "add `clients = 2` at the top of the file")
