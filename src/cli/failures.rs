@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -158,17 +159,19 @@ impl<Op: Clone + Serialize, Run: Ord + Clone> Kinds<Op, Run> {
     ///
     /// # Errors
     ///
-    /// When the capsule of a new kind cannot be written.
+    /// When the capsule of a new kind, or of a smaller plan, cannot be written.
     pub fn add<S: System<Op = Op>>(&mut self, run: &Run, plan: &Plan<Op>, verdict: &Verdict) -> Result<(), Failure> {
         for (place, violation) in verdict.violations.iter().enumerate() {
             let met = (run.clone(), place);
+            let found = || {
+                let expected = Some(Expected::of(violation));
+                let capsule = Capsule::new::<S>(plan.clone(), expected, verdict.digest.clone()).save(&self.folder);
+                let capsule = capsule.map_err(|error| Failure::harness(format!("{violation}\n{error}")))?;
+                Ok(Found { plan: plan.clone(), violation: violation.clone(), capsule })
+            };
             match self.kinds.entry(violation.fingerprint()) {
                 Entry::Vacant(entry) => {
-                    let expected = Some(Expected::of(violation));
-                    let capsule = Capsule::new::<S>(plan.clone(), expected, verdict.digest.clone()).save(&self.folder);
-                    let capsule = capsule.map_err(|error| Failure::harness(format!("{violation}\n{error}")))?;
-                    let found = Found { plan: plan.clone(), violation: violation.clone(), capsule };
-                    entry.insert(Kind { first: met, run: run.clone(), found });
+                    entry.insert(Kind { first: met, run: run.clone(), found: found()? });
                 }
                 Entry::Occupied(mut entry) => {
                     let kind = entry.get_mut();
@@ -176,8 +179,12 @@ impl<Op: Clone + Serialize, Run: Ord + Clone> Kinds<Op, Run> {
                         kind.first = met;
                     }
                     if (parts(plan), run) < (parts(&kind.found.plan), &kind.run) {
+                        let larger = std::mem::replace(&mut kind.found, found()?);
                         kind.run = run.clone();
-                        (kind.found.plan, kind.found.violation) = (plan.clone(), violation.clone());
+                        // That of another scenario has another name. Whether it goes or not, the failure is kept.
+                        if larger.capsule != kind.found.capsule {
+                            let _ = fs::remove_file(&larger.capsule);
+                        }
                     }
                 }
             }

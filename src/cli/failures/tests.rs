@@ -29,8 +29,10 @@ fn a_failure_has_its_capsule_as_soon_as_its_kind_is_met() {
     kinds.add::<Fake>(&0, &plan(3), &verdict(&[])).unwrap();
     assert!(kinds.is_empty());
     kinds.add::<Fake>(&1, &plan(3), &verdict(&["lost", "torn"])).unwrap();
-    kinds.add::<Fake>(&2, &plan(2), &verdict(&["lost"])).unwrap();
     assert_eq!((kinds.is_empty(), stored(folder.path())), (false, vec![3, 3]));
+    let elsewhere = Plan { scenario: "another".to_owned(), ..plan(2) };
+    kinds.add::<Fake>(&2, &elsewhere, &verdict(&["lost"])).unwrap();
+    assert_eq!(stored(folder.path()), [2, 3], "one file a kind");
 }
 
 #[test]
