@@ -10,6 +10,7 @@
 //! on how fast the workers are, only on whether there was time to end.
 
 mod parts;
+mod pin;
 mod simplify;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+
+pub use self::pin::pinned;
 
 use self::parts::{Part, without};
 use self::simplify::{simpler_parts, simpler_whole};
