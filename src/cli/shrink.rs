@@ -13,7 +13,7 @@ use crate::campaign::{Campaign, Detail, Setup};
 use crate::capsule::Capsule;
 use crate::check::{Fingerprint, Violation};
 use crate::plan::Plan;
-use crate::shrink::{Came, Runner, Shrunk, Size, shrink};
+use crate::shrink::{Came, Runner, Shrunk, Size, pinned, shrink};
 use crate::sut::System;
 
 /// How many failures may take all the time that one is given: a bug that breaks much is no reason to wait for long.
@@ -55,7 +55,9 @@ impl<S: System> Shrinker<S> {
             what: format!("shrinking {property} [{fingerprint}]"),
             started,
         };
-        let shrunk = shrink::<S, _>(plan, fingerprint, limit, &mut candidates);
+        let shrunk = candidates
+            .pinned(plan, fingerprint)
+            .and_then(|plan| shrink::<S, _>(&plan, fingerprint, limit, &mut candidates));
         line.finish_and_clear();
         self.left = self.left.saturating_sub(interpose::real_monotonic() - started);
         shrunk.map(Some)
@@ -68,6 +70,27 @@ struct Candidates<'a, S: System> {
     line: &'a ProgressBar,
     what: String,
     started: Duration,
+}
+
+impl<S: System> Candidates<'_, S> {
+    /// The plan with its operations at the times at which they were asked for, if that fails in the same way.
+    fn pinned(&mut self, plan: &Plan<S::Op>, fingerprint: Fingerprint) -> Result<Plan<S::Op>, Failure> {
+        let mut history = None;
+        let detail = Detail { story: true, ..Detail::default() };
+        let ran = self.campaign.run(std::slice::from_ref(plan), detail, |_, result| {
+            history = result.ok().and_then(|verdict| verdict.story).map(|story| story.history);
+            ControlFlow::Continue(())
+        });
+        ran.map_err(Failure::harness)?;
+        let Some(history) = history else { return Ok(plan.clone()) };
+        let pinned = pinned(plan, &history);
+        let came = self.run(std::slice::from_ref(&pinned))?;
+        let fails = |came: &Came| {
+            let Came::Judged(violations) = came else { return false };
+            violations.iter().any(|violation| violation.fingerprint() == fingerprint)
+        };
+        Ok(if came.iter().any(fails) { pinned } else { plan.clone() })
+    }
 }
 
 impl<S: System> Runner<S::Op> for Candidates<'_, S> {

@@ -11,6 +11,7 @@
 //! thousand operations there are as many candidates, each as large as the plan.
 
 mod parts;
+mod pin;
 mod simplify;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+
+pub use self::pin::pinned;
 
 use self::parts::{Part, without};
 use self::simplify::{Candidates, simpler_parts, simpler_whole};
