@@ -137,64 +137,6 @@ pub fn resources(operations: &[Operation]) -> impl Iterator<Item = &EntityId> {
     })
 }
 
-/// Operations that ask for less than this one in one respect each.
-pub fn simpler(op: &Op) -> Vec<Op> {
-    let Op::Submit { operations, retries, again, then } = op else { return Vec::new() };
-    let (retries, again) = (*retries, *again);
-    let submit = |operations: Vec<Operation>, retries, again, then: Vec<Operation>| Op::Submit {
-        operations,
-        retries,
-        again,
-        then,
-    };
-    let mut simpler = Vec::new();
-    if !then.is_empty() {
-        simpler.push(submit(operations.clone(), retries, again, Vec::new()));
-    }
-    if again > 0 {
-        simpler.push(submit(operations.clone(), retries, again - 1, then.clone()));
-    }
-    if retries > 0 {
-        simpler.push(submit(operations.clone(), retries - 1, again, then.clone()));
-    }
-    // One that does nothing is refused.
-    for place in (0..operations.len()).filter(|_| operations.len() > 1) {
-        let mut fewer = operations.clone();
-        fewer.remove(place);
-        simpler.push(submit(fewer, retries, again, then.clone()));
-    }
-    for (place, operation) in operations.iter().enumerate() {
-        for operation in with_fewer_properties(operation) {
-            let mut operations = operations.clone();
-            operations[place] = operation;
-            simpler.push(submit(operations, retries, again, then.clone()));
-        }
-    }
-    simpler
-}
-
-fn with_fewer_properties(operation: &Operation) -> Vec<Operation> {
-    let names: Vec<String> = match operation {
-        Operation::Create { properties, .. } | Operation::Link { properties, .. } => {
-            properties.keys().cloned().collect()
-        }
-        // An update of nothing is refused.
-        Operation::Update { set, .. } if set.len() > 1 => set.keys().cloned().collect(),
-        _ => Vec::new(),
-    };
-    let without = |name: &String| {
-        let mut operation = operation.clone();
-        match &mut operation {
-            Operation::Create { properties, .. }
-            | Operation::Link { properties, .. }
-            | Operation::Update { set: properties, .. } => properties.remove(name),
-            _ => None,
-        };
-        operation
-    };
-    names.iter().map(without).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
