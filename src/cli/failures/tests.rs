@@ -16,7 +16,7 @@ fn verdict(kinds: &[&str]) -> Verdict {
 }
 
 fn stored(folder: &Path) -> Vec<usize> {
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut sizes: Vec<usize> = files.map(|path| parts(&Capsule::load::<Fake>(&path).unwrap().plan)).collect();
     sizes.sort_unstable();
     sizes
@@ -55,7 +55,7 @@ fn of_each_kind_the_smallest_is_kept_and_the_first_of_equals_whichever_ended_fir
 fn what_cannot_be_saved_is_told_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
-    std::fs::write(&file, "").unwrap();
+    fs::write(&file, "").unwrap();
     let failure = Kinds::new(&file).add::<Fake>(&0, &plan(1), &verdict(&["lost"])).unwrap_err();
     assert_eq!(failure.code, super::super::HARNESS);
     assert!(failure.message.contains("durability") && failure.message.contains("failed to create"), "{failure:?}");
