@@ -7,7 +7,7 @@ use coordinator::reconcile::{Policy, Summary};
 use graph::{CanonicalKey, EntityId, Kind, Operation, Refusal, TxId};
 use serde::{Deserialize, Serialize};
 
-use super::projection::operation::{Append, Appended, Done, Projector, Said, Seen, View, Whole};
+use super::projection::operation::{Append, Appended, Done, Followed, Projector, Said, Seen, View, Whole};
 
 /// An operation of a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +65,11 @@ pub enum Op {
         /// Which.
         #[serde(default, skip_serializing_if = "Projector::is_first")]
         at: Projector,
+    },
+    /// The feed of all events is read from its beginning, and followed for a while.
+    Follow {
+        /// For how long.
+        for_ms: u64,
     },
 }
 
@@ -125,6 +130,8 @@ pub enum Ret {
     Ended(Box<Done>),
     /// How a projector says that it is.
     Said(Box<Said>),
+    /// What the feed of all events told.
+    Followed(Box<Followed>),
 }
 
 /// The entities to whose history the operations add, one an operation at most: for a link the one that it leaves.
@@ -159,6 +166,7 @@ mod tests {
             (Op::Read { entity: alice.clone() }, json!({ "read": { "entity": "alice" } })),
             (Op::Peek { entity: alice }, json!({ "peek": { "entity": "alice" } })),
             (Op::Validate {}, json!({ "validate": {} })),
+            (Op::Follow { for_ms: 300 }, json!({ "follow": { "for_ms": 300 } })),
             (Op::Reconcile { policy: Policy::Log }, json!({ "reconcile": { "policy": "log" } })),
         ] {
             assert_eq!(serde_json::to_value(&op).unwrap(), spelt);
@@ -172,7 +180,7 @@ mod tests {
         assert_eq!(
             refused(json!({ "write": { "entity": "alice" } })),
             "unknown variant `write`, expected one of `submit`, `read`, `peek`, `find`, `validate`, `reconcile`, \
-             `append`, `view`, `rebuild`, `mend`, `status`"
+             `append`, `view`, `rebuild`, `mend`, `status`, `follow`"
         );
         assert_eq!(refused(json!({ "read": { "id": "alice" } })), "unknown field `id`, expected `entity`");
     }

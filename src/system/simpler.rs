@@ -12,6 +12,8 @@ use super::projection::operation::{Append, Projector, View, Whole};
 
 /// A text that nobody needs to be shorter.
 const TEXT_CHARS: usize = 8;
+/// For so long nobody needs to follow the feed for a shorter time, in milliseconds.
+const FOLLOW_MS: u64 = 100;
 /// An integer that nobody needs to be smaller.
 const INT_MAX: i64 = 9;
 
@@ -33,6 +35,8 @@ pub fn simpler(op: &Op) -> Vec<Op> {
         Op::Rebuild(whole) => at_first(whole.at).map(|at| Op::Rebuild(Whole { at, ..whole.clone() })).collect(),
         Op::Mend(whole) => at_first(whole.at).map(|at| Op::Mend(Whole { at, ..whole.clone() })).collect(),
         Op::Status { at } => at_first(*at).map(|at| Op::Status { at }).collect(),
+        Op::Follow { for_ms } if *for_ms > FOLLOW_MS => vec![Op::Follow { for_ms: (for_ms / 2).max(FOLLOW_MS) }],
+        Op::Follow { .. } => Vec::new(),
         Op::Read { .. } | Op::Peek { .. } | Op::Find { .. } | Op::Validate {} => Vec::new(),
     }
 }

@@ -19,11 +19,11 @@ fn event(resource: &str, sequence: u64, kind: &str, payload: &Value) -> Arc<Even
     Arc::new(serde_json::from_value(envelope).expect("an event"))
 }
 
-fn created(resource: &str) -> Arc<Event> {
+pub fn created(resource: &str) -> Arc<Event> {
     event(resource, 1, "resource.created", &json!({ "name": "n", "format": "f", "contentChecksum": "c" }))
 }
 
-fn linked(resource: &str, sequence: u64, to: &str) -> Arc<Event> {
+pub fn linked(resource: &str, sequence: u64, to: &str) -> Arc<Event> {
     let body = json!([{ "type": "SpecificResource", "source": to }]);
     let annotation = json!({ "id": "a", "motivation": "m", "target": { "source": resource }, "body": body });
     event(resource, sequence, "annotation.added", &json!({ "annotation": annotation }))
@@ -33,7 +33,7 @@ fn strange(resource: &str, sequence: u64) -> Arc<Event> {
     event(resource, sequence, "resource.vanished", &json!({}))
 }
 
-fn id(name: &str) -> EntityId {
+pub fn id(name: &str) -> EntityId {
     EntityId::new(name).expect("an id")
 }
 
