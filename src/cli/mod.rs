@@ -476,8 +476,9 @@ const READER_GONE: i32 = 128 + 13;
 
 /// Ends this process quietly when it prints and nobody reads any more: `head` has seen enough, and nothing is wrong.
 ///
-/// Not by the signal itself, which would come as well when a worker is gone that is told something.
-fn end_with_the_reader() {
+/// Not by the signal itself, which would come as well when a worker is gone that is told something. To be called before
+/// anything is printed.
+pub fn end_with_the_reader() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         // As the macros of the standard library say it; there is no other way to hear of it.
@@ -491,7 +492,6 @@ fn end_with_the_reader() {
 
 /// Runs one of the commands that every system has.
 pub fn dispatch<S: System>(command: Command) -> Ended {
-    end_with_the_reader();
     match command {
         Command::Run(arguments) => run::run::<S>(arguments),
         Command::Replay(arguments) => replay::replay::<S>(arguments),
@@ -524,5 +524,6 @@ pub fn end(ended: Ended) -> ExitCode {
 /// executed again.
 pub fn main<S: System>() -> ExitCode {
     serve_if_asked(program::<S>());
+    end_with_the_reader();
     end(dispatch::<S>(Cli::parse().command))
 }
