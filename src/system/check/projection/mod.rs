@@ -279,6 +279,11 @@ fn difference(expected: &Snapshot, actual: &Snapshot) -> Vec<String> {
 mod tests {
     use super::fixture::{CASTS, Tale};
     use super::*;
+    use crate::sut::System;
+    use crate::system::BiStore;
+    use crate::system::operation::Op;
+    use crate::system::projection::operation::Whole;
+    use crate::verdict::judge;
 
     #[test]
     fn every_check_passes_a_sound_tale_and_has_looked_at_something() {
@@ -296,6 +301,25 @@ mod tests {
         for check in all() {
             assert!(check.check(&record).is_vacuous(), "{}", check.name());
         }
+    }
+
+    #[test]
+    fn a_check_has_to_examine_something_where_it_applies_or_is_asked_for() {
+        let system = BiStore::new(&serde_json::json!({ "projectors": 1 })).expect("these are options");
+        let mut tale = Tale::empty(CASTS[0]);
+        tale.write(&tale.first(), "created");
+        tale.apply(&tale.first());
+        let checked = |tale: &Tale| judge(&system, &tale.record(), false).checked.get(Rebuild.name()).copied();
+        assert_eq!(checked(&tale), None);
+        tale.run.checks = vec![Rebuild.name().to_owned()];
+        assert_eq!(checked(&tale), Some(0));
+        tale.run.checks.clear();
+        tale.run.invoke(Op::Rebuild(Whole::default()));
+        assert_eq!(checked(&tale), Some(0));
+        let mut rebuilt = tale.shown.clone();
+        rebuilt.marks.get_mut(&tale.first()).unwrap().generation += 1;
+        tale.see(rebuilt, false);
+        assert_eq!(checked(&tale), Some(1));
     }
 
     #[test]

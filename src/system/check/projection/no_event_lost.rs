@@ -172,7 +172,7 @@ impl NoEventLost {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{Tale, caught, passed};
+    use super::super::fixture::{CASTS, Tale, caught, passed};
     use super::*;
     use crate::system::dump::LogLine;
     use crate::system::projection::event::Happening;
@@ -298,6 +298,19 @@ mod tests {
         passed(&NoEventLost, |tale| append(tale, 0));
         passed(&NoEventLost, |tale| append(tale, 2));
         caught(&NoEventLost, "an append was written in part", |tale| append(tale, 1));
+    }
+
+    #[test]
+    fn what_has_no_events_is_not_counted() {
+        let mut tale = Tale::sound(CASTS[0]);
+        let counted = |tale: &Tale| NoEventLost.check(&tale.record()).checked;
+        let before = counted(&tale);
+        let op = tale.run.submit(vec![tale.run.create(&tale.first(), 0)]);
+        tale.run.info(op);
+        assert_eq!(counted(&tale), before);
+        let op = append(&mut tale, false);
+        tale.run.info(op);
+        assert_eq!(counted(&tale), before + 1);
     }
 
     #[test]
