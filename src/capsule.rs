@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::check::{Fingerprint, Violation};
-use crate::plan::{PLAN_FORMAT, Plan};
+use crate::plan::{PLAN_FORMAT, Plan, ScenarioError, resolve};
 use crate::record::{TraceEvent, What};
 use crate::sut::System;
 
@@ -168,6 +168,9 @@ pub enum CapsuleError {
         /// The squall that wrote it.
         version: String,
     },
+    /// Its plan names what is not there.
+    #[error("{0}")]
+    Senseless(Box<ScenarioError>),
     /// It is about another system.
     #[error("{} is about the system `{found}`; this program tests `{tested}`: replay it with the other", path.display())]
     OtherSystem {
@@ -270,7 +273,10 @@ impl<Op: DeserializeOwned> Capsule<Op> {
         if let Some(format) = plan_format(&text).filter(|format| *format != u64::from(PLAN_FORMAT)) {
             return other_form("plan", format, PLAN_FORMAT);
         }
-        serde_json::from_slice(&text).map_err(|error| broken(path, &error))
+        let capsule: Capsule<Op> = serde_json::from_slice(&text).map_err(|error| broken(path, &error))?;
+        resolve::<S>(&path.display().to_string(), &capsule.plan)
+            .map_err(|error| CapsuleError::Senseless(Box::new(error)))?;
+        Ok(capsule)
     }
 }
 

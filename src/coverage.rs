@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::plan::Topology;
 use crate::record::BEFORE_THE_FIRST;
-use crate::sut::HostSpec;
 use crate::verdict::Verdict;
 
 /// Kinds of faults that are a crash of a process and nothing else.
@@ -22,11 +22,25 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Of a system: its marks, and the points of its hosts.
-    pub fn new(marks: Vec<String>, faults: &[&str], hosts: &[HostSpec]) -> Ground {
-        let points = hosts.iter().flat_map(|host| host.points.iter().chain(&host.passes)).cloned();
-        let stages = std::iter::once(BEFORE_THE_FIRST.to_owned()).chain(points).collect();
+    /// Of a system, or of what options make of it: the marks, and the points of the hosts. What several have counts once.
+    pub fn new<'a>(faults: &[&str], topologies: impl IntoIterator<Item = &'a Topology>) -> Ground {
+        let (mut marks, mut stages) = (Vec::new(), vec![BEFORE_THE_FIRST.to_owned()]);
+        let add = |names: &mut Vec<String>, name: &String| {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        };
+        for topology in topologies {
+            topology.marks.iter().for_each(|mark| add(&mut marks, mark));
+            for host in &topology.hosts {
+                host.points.iter().chain(&host.passes).for_each(|point| add(&mut stages, point));
+            }
+        }
         Ground { marks, faults: faults.iter().map(|kind| (*kind).to_owned()).collect(), stages }
+    }
+
+    fn has(&self, stage: &str, fault: &str) -> bool {
+        self.stages.iter().any(|known| known == stage) && self.faults.iter().any(|known| known == fault)
     }
 }
 
@@ -75,10 +89,10 @@ impl Coverage {
     pub fn summary(&self, ground: &Ground) -> String {
         let marks = ground.marks.len() - self.missing_marks(ground).len();
         let crashes = ground.stages.len() - self.missing_crashes(ground).len();
+        let pairs = self.struck.keys().filter(|(stage, fault)| ground.has(stage, fault)).count();
         format!(
-            "reached {marks} of {} marks, faults in {} of {} pairs of a kind and a stage, crashes at {crashes} of {} stages",
+            "reached {marks} of {} marks, faults in {pairs} of {} pairs of a kind and a stage, crashes at {crashes} of {} stages",
             ground.marks.len(),
-            self.struck.len(),
             ground.faults.len() * ground.stages.len(),
             ground.stages.len(),
         )
@@ -123,11 +137,17 @@ impl fmt::Display for Matrix<'_> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::sut::HostSpec;
 
     pub(crate) fn ground() -> Ground {
-        let points = ["decide.before", "decide.after"].map(str::to_owned).to_vec();
-        let hosts = [HostSpec { points, ..HostSpec::new("coordinator") }, HostSpec::new("graph")];
-        Ground::new(vec!["fenced".to_owned(), "committed".to_owned()], &["kill", "stall"], &hosts)
+        let topologies = [topology(&["decide.before"]), topology(&["decide.before", "decide.after"])];
+        Ground::new(&["kill", "stall"], &topologies)
+    }
+
+    fn topology(points: &[&str]) -> Topology {
+        let points = points.iter().map(|point| (*point).to_owned()).collect();
+        let hosts = vec![HostSpec { points, ..HostSpec::new("coordinator") }, HostSpec::new("graph")];
+        Topology { hosts, marks: vec!["fenced".to_owned(), "committed".to_owned()], checks: Vec::new() }
     }
 
     pub(crate) fn verdict(marks: &[&str], struck: &[(&str, &str, u64)]) -> Verdict {
@@ -158,6 +178,16 @@ pub(crate) mod tests {
             coverage.summary(&ground),
             "reached 1 of 2 marks, faults in 2 of 6 pairs of a kind and a stage, crashes at 1 of 3 stages"
         );
+    }
+
+    #[test]
+    fn what_several_systems_have_counts_once_and_what_none_has_not_at_all() {
+        let (ground, mut coverage) = (ground(), Coverage::default());
+        assert_eq!(ground.stages, ["start", "decide.before", "decide.after"]);
+        coverage
+            .add(&verdict(&["gone"], &[("kill", "decide.before", 1), ("kill", "of.another", 1), ("hail", "start", 1)]));
+        let summary = coverage.summary(&ground);
+        assert!(summary.starts_with("reached 0 of 2 marks, faults in 1 of 6 pairs"), "{summary}");
     }
 
     #[test]

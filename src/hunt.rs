@@ -6,8 +6,9 @@
 mod mutate;
 
 use crate::coverage::Coverage;
-use crate::plan::{Plan, Topology};
+use crate::plan::Plan;
 use crate::stream::Stream;
+use crate::sut::System;
 use crate::verdict::Verdict;
 
 pub use mutate::mutate;
@@ -16,6 +17,8 @@ pub use mutate::mutate;
 const VARIED_PERCENT: u64 = 60;
 /// How much more often a parent is chosen for each new thing that its last child reached.
 const GAIN_WEIGHT: u64 = 4;
+/// Seeds are below this: short enough to be typed.
+const SEEDS: u64 = 1 << 32;
 
 /// Where a plan came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,25 +30,24 @@ pub enum Parent {
 }
 
 /// What to run next, by what has been reached so far.
-pub struct Hunt<Op> {
+pub struct Hunt<S: System> {
     random: Stream,
-    topology: Topology,
-    /// Of each scenario: the next seed, and how much its last run reached that was new.
-    scenarios: Vec<(u64, u64)>,
-    kept: Vec<(Plan<Op>, u64)>,
+    /// Of each scenario: where its seeds come from, and how much its last run reached that was new.
+    scenarios: Vec<(Stream, u64)>,
+    kept: Vec<(Plan<S::Op>, u64)>,
     coverage: Coverage,
     /// For each run that reached something new: how many there had been, and how much it was.
     gains: Vec<(u64, u64)>,
     runs: u64,
 }
 
-impl<Op: Clone> Hunt<Op> {
-    /// A hunt over so many scenarios, whose seeds begin with `seed`.
-    pub fn new(seed: u64, scenarios: usize, topology: Topology) -> Hunt<Op> {
+impl<S: System> Hunt<S> {
+    /// A hunt over scenarios, by their names. Hunts with other seeds, the next one as well, run other plans.
+    pub fn new<'a>(seed: u64, scenarios: impl IntoIterator<Item = &'a str>) -> Hunt<S> {
+        let seeds = |name| (Stream::new(seed, &format!("hunt {name}")), 0);
         Hunt {
             random: Stream::new(seed, "hunt"),
-            topology,
-            scenarios: vec![(seed, 0); scenarios],
+            scenarios: scenarios.into_iter().map(seeds).collect(),
             kept: Vec::new(),
             coverage: Coverage::default(),
             gains: Vec::new(),
@@ -54,21 +56,23 @@ impl<Op: Clone> Hunt<Op> {
     }
 
     /// The next plan and its parent. `expand` makes the plan of a scenario, by its place, for a seed.
-    pub fn next<E>(&mut self, expand: impl FnOnce(usize, u64) -> Result<Plan<Op>, E>) -> Result<(Parent, Plan<Op>), E> {
+    pub fn next<E>(
+        &mut self,
+        expand: impl FnOnce(usize, u64) -> Result<Plan<S::Op>, E>,
+    ) -> Result<(Parent, Plan<S::Op>), E> {
         if !self.kept.is_empty() && self.random.percent(VARIED_PERCENT) {
             let parent = weighted(&mut self.random, self.kept.iter().map(|(_, gain)| *gain));
             let other = self.random.below(self.kept.len() as u64) as usize;
             let (plan, other) = (&self.kept[parent].0, &self.kept[other].0);
-            return Ok((Parent::Kept(parent), mutate(plan, other, &self.topology, &mut self.random)));
+            return Ok((Parent::Kept(parent), mutate::<S>(plan, other, &mut self.random)));
         }
         let scenario = weighted(&mut self.random, self.scenarios.iter().map(|(_, gain)| *gain));
-        let seed = self.scenarios[scenario].0;
-        self.scenarios[scenario].0 += 1;
+        let seed = self.scenarios[scenario].0.below(SEEDS);
         Ok((Parent::Scenario(scenario), expand(scenario, seed)?))
     }
 
     /// Learns what a run reached. Returns whether that was something new: then the plan is kept.
-    pub fn learn(&mut self, parent: Option<Parent>, plan: &Plan<Op>, verdict: &Verdict) -> bool {
+    pub fn learn(&mut self, parent: Option<Parent>, plan: &Plan<S::Op>, verdict: &Verdict) -> bool {
         self.runs += 1;
         let gain = self.coverage.add(verdict) as u64;
         match parent {
@@ -119,8 +123,14 @@ mod tests {
     use crate::coverage::tests::verdict;
     use crate::plan::fake::{self, Fake, Op};
 
-    fn hunt(scenarios: usize) -> Hunt<Op> {
-        Hunt::new(5, scenarios, Topology::of(&Fake))
+    fn hunt(scenarios: usize) -> Hunt<Fake> {
+        Hunt::new(5, ["0", "1", "2"].into_iter().take(scenarios))
+    }
+
+    /// The plans that a hunt begins with, by scenario and seed.
+    fn begins(mut hunt: Hunt<Fake>) -> std::collections::BTreeSet<(String, u64)> {
+        let next = |_| hunt.next(expand).unwrap().1;
+        (0..30).map(next).map(|plan| (plan.scenario, plan.seed)).collect()
     }
 
     fn expand(scenario: usize, seed: u64) -> Result<Plan<Op>, ()> {
@@ -134,10 +144,20 @@ mod tests {
         for _ in 0..30 {
             let (parent, plan) = hunt.next(expand).unwrap();
             assert!(matches!(parent, Parent::Scenario(place) if plan.scenario == place.to_string()));
-            assert!(plan.seed >= 5 && seen.insert((plan.scenario, plan.seed)));
+            assert!(seen.insert((plan.scenario, plan.seed)));
         }
         let scenarios: std::collections::BTreeSet<_> = seen.into_iter().map(|(scenario, _)| scenario).collect();
         assert_eq!(scenarios.len(), 3);
+    }
+
+    #[test]
+    fn the_next_hunt_runs_other_plans_and_the_same_one_the_same() {
+        let of = |seed| begins(Hunt::new(seed, ["0", "1", "2"]));
+        assert_eq!(of(5), of(5));
+        assert!(of(5).is_disjoint(&of(6)));
+        let seeds =
+            |name: &str| of(5).into_iter().filter(|(of, _)| of == name).map(|(_, seed)| seed).collect::<Vec<_>>();
+        assert_ne!(seeds("0")[0], seeds("1")[0], "scenarios have seeds of their own");
     }
 
     #[test]

@@ -43,6 +43,7 @@ enum Command {
 
 fn main() -> ExitCode {
     serve_if_asked(program::<BiStore>());
+    cli::end_with_the_reader();
     cli::end(dispatch(Program::parse().command))
 }
 

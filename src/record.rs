@@ -21,6 +21,10 @@ pub const BEFORE_THE_FIRST: &str = "start";
 /// The mark of a process that refused to work on the stores that it found.
 pub const REFUSED: &str = "refused_to_work";
 
+/// The marks of what power cuts and failed syncs did with what was not synced, counted for each 512-byte sector that a
+/// write had touched: it reached the medium all the same, it did not, or it did in part.
+pub const UNSYNCED: [&str; 3] = ["unsynced_kept", "unsynced_lost", "unsynced_torn"];
+
 /// Everything a check may look at.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record<Op, Ret> {

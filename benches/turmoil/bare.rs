@@ -13,7 +13,7 @@ use coordinator::commit::{Config, IdempotencyKey};
 use coordinator::http::{self, Limits};
 use coordinator::service::{Coordinator, Options as ServiceOptions};
 use coordinator::statements;
-use env::{BoxFuture, Connection, Env, Environment, Listener, Observation, Point, Production};
+use env::{BoxFuture, Claim, ClaimError, Connection, Env, Environment, Listener, Observation, Point, Production};
 use graph::{EntityId, Millis, Patch};
 use squall::plan::{ClientStep, Plan};
 use squall::stream::Stream;
@@ -189,6 +189,10 @@ impl Environment for Bare {
 
     fn persist(&self, path: &Path) -> io::Result<()> {
         Production.persist(path)
+    }
+
+    fn claim(&self, folder: &Path) -> Result<Claim, ClaimError> {
+        Production.claim(folder)
     }
 
     fn point(&self, _: Point) -> BoxFuture<'_, ()> {

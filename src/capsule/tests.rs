@@ -117,6 +117,54 @@ fn broken_files() {
 }
 
 #[test]
+fn plans_that_name_what_is_not_there() {
+    let edited = |pointer: &str, value: serde_json::Value| {
+        let mut capsule = json(&capsule(1));
+        capsule["plan"]["faults"] = serde_json::json!([
+            { "at": { "ms": 5 }, "fault": { "kill": { "host": "graph", "restart_after_ms": 5 } } },
+            {
+                "at": { "point": { "host": "coordinator", "point": "begin.before", "nth": 1 } },
+                "fault": { "pause": { "host": "coordinator", "for_ms": 5 } },
+            },
+        ]);
+        capsule["plan"]["checks"] = serde_json::json!(["atomicity"]);
+        capsule["plan"]["system"] = serde_json::json!({});
+        *capsule["plan"].pointer_mut(pointer).unwrap() = value;
+        refusal(&capsule.to_string())
+    };
+    insta::assert_snapshot!(edited("/faults/0/fault/kill/host", "graf".into()), @"
+    unknown host `graf`
+     --> it.capsule.json: plan.faults[0].fault.kill.host
+      = help: did you mean `graph`? hosts: `coordinator`, `graph`
+    ");
+    insta::assert_snapshot!(edited("/faults/1/at/point/point", "begin.after".into()), @"
+    unknown point `begin.after` on `coordinator`
+     --> it.capsule.json: plan.faults[1].at.point.point
+      = help: did you mean `begin.before`? points: `begin.before`, `commit.decide.before`, `commit.decide.after`
+    ");
+    insta::assert_snapshot!(edited("/faults/1/at/point/nth", 0.into()), @"
+    points are counted from 1
+     --> it.capsule.json: plan.faults[1].at.point.nth
+      = help: write a number from 1 up
+    ");
+    insta::assert_snapshot!(edited("/checks/0", "atomicty".into()), @"
+    unknown check `atomicty`
+     --> it.capsule.json: plan.checks[0]
+      = help: did you mean `atomicity`? checks: `atomicity`, `durability`
+    ");
+    insta::assert_snapshot!(edited("/network/tick_ms", 0.into()), @"
+    `tick_ms` is zero
+     --> it.capsule.json: plan.network.tick_ms
+      = help: write a number of milliseconds from 1 up
+    ");
+    insta::assert_snapshot!(edited("/system", serde_json::json!({ "shard": 2 })), @"
+    unknown option `shard`: the system takes `shards`
+     --> it.capsule.json: plan.system
+      = help: correct the option
+    ");
+}
+
+#[test]
 fn foreign_files() {
     insta::assert_snapshot!(refusal("[1, 2]"), @r#"it.capsule.json is not a capsule: it is no JSON object"#);
     insta::assert_snapshot!(refusal("{\"name\": \"squall\", \"version\": 3}"), @r#"it.capsule.json is not a capsule: missing field `format` at line 1 column 32"#);

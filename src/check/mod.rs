@@ -20,6 +20,12 @@ pub trait Checker<R: ?Sized> {
 
     /// Examines one record. The same record always gives the same verdict.
     fn check(&self, record: &R) -> Verdict;
+
+    /// Whether the plan had in it what the check is about. Where it had not, nobody expects that anything was examined; where it
+    /// had, a check that examined nothing proves nothing.
+    fn applies(&self, _record: &R) -> bool {
+        true
+    }
 }
 
 /// What a checker found.

@@ -17,6 +17,9 @@ pub struct Violation {
     pub key: String,
     /// Where in the record it shows: the index of an event or a step, in the checker's own unit.
     pub step: Option<u64>,
+    /// When it shows, in simulated milliseconds, where the check knows.
+    #[serde(default)]
+    pub at_ms: Option<u64>,
     /// What should have been seen.
     pub expected: String,
     /// What was seen.
@@ -38,6 +41,7 @@ impl Violation {
             property: property.into(),
             key: key.into(),
             step: None,
+            at_ms: None,
             expected: String::new(),
             actual: String::new(),
             details: Vec::new(),
@@ -50,6 +54,13 @@ impl Violation {
     #[must_use]
     pub fn at_step(mut self, step: u64) -> Self {
         self.step = Some(step);
+        self
+    }
+
+    /// Says when it shows, in simulated milliseconds.
+    #[must_use]
+    pub fn at_ms(mut self, at_ms: u64) -> Self {
+        self.at_ms = Some(at_ms);
         self
     }
 

@@ -11,11 +11,11 @@ use crate::coverage::{Coverage, Ground};
 use crate::plan::{FAULT_KINDS, Topology};
 use crate::sut::System;
 
-/// What there is to reach in a system.
-pub fn ground<S: System>() -> Result<Ground, Failure> {
-    let system = S::new(&serde_json::Value::Null).map_err(Failure::usage)?;
-    let Topology { hosts, marks, .. } = Topology::of(&system);
-    Ok(Ground::new(marks, &FAULT_KINDS, &hosts))
+/// What there is to reach in scenarios, whose options may give the system more hosts or fewer.
+pub fn ground<S: System>(sources: &[Source<S>]) -> Result<Ground, Failure> {
+    let topologies = sources.iter().map(|source| Ok(Topology::of(&source.system()?)));
+    let topologies: Vec<Topology> = topologies.collect::<Result<_, Failure>>()?;
+    Ok(Ground::new(&FAULT_KINDS, &topologies))
 }
 
 pub fn coverage<S: System>(arguments: CoverageArgs) -> Ended {
@@ -59,7 +59,7 @@ pub fn coverage<S: System>(arguments: CoverageArgs) -> Ended {
         return Err(Failure::harness(broken));
     }
 
-    let ground = ground::<S>()?;
+    let ground = ground(&sources)?;
     println!("faults that took effect, by the stage of the host that they struck\n\n{}", coverage.matrix(&ground));
     println!("marks, and how many scenarios reach them");
     for mark in &ground.marks {

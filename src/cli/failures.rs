@@ -3,18 +3,22 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Failure;
+use serde::Serialize;
+
 use super::page::{self, AT_LENGTH};
 use super::shrink::Shrinker;
 use super::verify::once;
+use super::{Ended, Failure, PASSED, VIOLATED};
 use crate::campaign::Setup;
-use crate::capsule::{Capsule, Expected, decisions};
+use crate::capsule::{Capsule, CapsuleError, Expected, decisions};
 use crate::check::{Fingerprint, Violation};
 use crate::plan::Plan;
-use crate::shrink::{Shrunk, Size};
+use crate::shrink::{Other, Shrunk, Size};
 use crate::sut::System;
 use crate::verdict::Verdict;
 
@@ -31,8 +35,12 @@ pub struct Failed {
     pub capsule: PathBuf,
     /// What became of its plan, if it was shrunk.
     pub shrunk: Option<Shrinking>,
+    /// Whether it was to be shrunk, and there was no time left.
+    pub in_full: bool,
     /// The page that shows it, if one was made.
     pub report: Option<PathBuf>,
+    /// Why it did not show when its plan was run once more; then the capsule has the plan as it was found.
+    pub unrepeated: Option<String>,
 }
 
 /// Where failures are kept.
@@ -72,6 +80,13 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{} with seed {}:\n{}", self.scenario, self.seed, self.violation)?;
         self.shrunk.as_ref().map_or(Ok(()), |shrunk| write!(f, "{shrunk}"))?;
+        if self.in_full {
+            writeln!(
+                f,
+                "  in full, because the time was over; to make it small: squall shrink {}",
+                self.capsule.display()
+            )?;
+        }
         self.report.as_ref().map_or(Ok(()), |report| writeln!(f, "  report: {}", report.display()))
     }
 }
@@ -89,96 +104,206 @@ impl fmt::Display for Shrinking {
     }
 }
 
-/// One failure of each fingerprint, with a capsule written for it; made small where there is a shrinker.
+/// What a command ends in that has told of these.
 ///
-/// It is the one with the smallest plan, and the first among equals: that is the easiest to read, and what shrinking has
-/// the least to do with.
-pub fn collect<'a, S: System>(
-    runs: impl IntoIterator<Item = (&'a Plan<S::Op>, &'a Verdict)>,
-    folders: Folders<'_>,
-    mut shrinker: Option<&mut Shrinker<S>>,
-) -> Result<Vec<Failed>, Failure> {
-    let parts = |plan: &Plan<S::Op>| {
-        let Size { operations, faults, .. } = Size::of(plan);
-        operations + faults
-    };
-    let mut places: BTreeMap<Fingerprint, usize> = BTreeMap::new();
-    let mut kinds: Vec<(&Plan<S::Op>, &Verdict, &Violation)> = Vec::new();
-    for (plan, verdict) in runs {
-        for violation in &verdict.violations {
-            let found = (plan, verdict, violation);
-            match places.entry(violation.fingerprint()) {
+/// # Errors
+///
+/// When one of them did not show again: no run of a plan may differ from another.
+pub fn ended(failures: &[Failed]) -> Ended {
+    match failures.iter().find_map(|failed| failed.unrepeated.as_ref()) {
+        Some(why) => Err(Failure::harness(why)),
+        None => Ok(if failures.is_empty() { PASSED } else { VIOLATED }),
+    }
+}
+
+/// One run that failed in some way, to be kept.
+#[derive(Clone, Debug)]
+pub struct Found<Op> {
+    /// What was run.
+    pub plan: Plan<Op>,
+    /// What it broke.
+    pub violation: Violation,
+    /// The capsule that has the plan already.
+    pub capsule: PathBuf,
+}
+
+/// The failures that runs came to so far: of each fingerprint the one with the smallest plan, and the first among equals.
+/// That is the easiest to read, and what shrinking has the least to do with.
+///
+/// Each has a capsule from the moment on in which it is met, whatever may go wrong afterwards.
+pub struct Kinds<Op, Run> {
+    folder: PathBuf,
+    kinds: BTreeMap<Fingerprint, Kind<Op, Run>>,
+}
+
+struct Kind<Op, Run> {
+    /// The first run that showed it, and which of its violations it was.
+    first: (Run, usize),
+    /// The run that `found` is of.
+    run: Run,
+    found: Found<Op>,
+}
+
+impl<Op: Clone + Serialize, Run: Ord + Clone> Kinds<Op, Run> {
+    /// None so far. Their capsules go into this folder.
+    pub fn new(folder: &Path) -> Kinds<Op, Run> {
+        Kinds { folder: folder.to_owned(), kinds: BTreeMap::new() }
+    }
+
+    /// Whether nothing failed.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// Adds what a run broke. Runs may end in any order: `run` is the place of this one among them.
+    ///
+    /// # Errors
+    ///
+    /// When the capsule of a new kind, or of a smaller plan, cannot be written.
+    pub fn add<S: System<Op = Op>>(&mut self, run: &Run, plan: &Plan<Op>, verdict: &Verdict) -> Result<(), Failure> {
+        for (place, violation) in verdict.violations.iter().enumerate() {
+            let met = (run.clone(), place);
+            let found = || {
+                let expected = Some(Expected::of(violation));
+                let capsule = Capsule::new::<S>(plan.clone(), expected, verdict.digest.clone()).save(&self.folder);
+                let capsule = capsule.map_err(|error| Failure::harness(format!("{violation}\n{error}")))?;
+                Ok(Found { plan: plan.clone(), violation: violation.clone(), capsule })
+            };
+            match self.kinds.entry(violation.fingerprint()) {
                 Entry::Vacant(entry) => {
-                    entry.insert(kinds.len());
-                    kinds.push(found);
+                    entry.insert(Kind { first: met, run: run.clone(), found: found()? });
                 }
-                Entry::Occupied(entry) => {
-                    let smallest = &mut kinds[*entry.get()];
-                    if parts(plan) < parts(smallest.0) {
-                        *smallest = found;
+                Entry::Occupied(mut entry) => {
+                    let kind = entry.get_mut();
+                    if met < kind.first {
+                        kind.first = met;
+                    }
+                    if (parts(plan), run) < (parts(&kind.found.plan), &kind.run) {
+                        let larger = std::mem::replace(&mut kind.found, found()?);
+                        kind.run = run.clone();
+                        // That of another scenario has another name. Whether it goes or not, the failure is kept.
+                        if larger.capsule != kind.found.capsule {
+                            let _ = fs::remove_file(&larger.capsule);
+                        }
                     }
                 }
             }
         }
+        Ok(())
     }
-    // What is here already, in full, is not to be replaced by what shrinking something else came across.
-    let mut known: BTreeSet<Fingerprint> = places.into_keys().collect();
-    let kept =
-        |(plan, verdict, violation)| keep::<S>(plan, verdict, violation, folders, &mut known, shrinker.as_deref_mut());
-    kinds.into_iter().map(kept).collect()
+
+    /// Writes their final capsules; made small where there is a shrinker.
+    ///
+    /// In the order of their plans' sizes: a bug that breaks much in many ways may leave no time to make all of them small.
+    pub fn conclude<S: System<Op = Op>>(
+        self,
+        reports: Option<&Path>,
+        mut shrinker: Option<&mut Shrinker<S>>,
+        setup: Setup,
+    ) -> Result<Vec<Failed>, Failure> {
+        let folders = Folders { capsules: &self.folder, reports };
+        // What is here already, in full, is not to be replaced by what shrinking something else came across.
+        let mut known: BTreeSet<Fingerprint> = self.kinds.keys().copied().collect();
+        let mut kinds: Vec<Kind<Op, Run>> = self.kinds.into_values().collect();
+        kinds.sort_by(|one, other| (parts(&one.found.plan), &one.first).cmp(&(parts(&other.found.plan), &other.first)));
+        let kept = |kind: Kind<Op, Run>| keep::<S>(kind.found, folders, &mut known, shrinker.as_deref_mut(), setup);
+        kinds.into_iter().map(kept).collect()
+    }
 }
 
-/// Writes the capsule of a failure, and those of failures of unknown kinds that smaller plans have.
+/// How much there is to read of a plan.
+fn parts<Op>(plan: &Plan<Op>) -> usize {
+    let Size { operations, faults, .. } = Size::of(plan);
+    operations + faults
+}
+
+/// Writes the final capsule of a failure, and those of failures of unknown kinds that smaller plans have.
 pub fn keep<S: System>(
-    plan: &Plan<S::Op>,
-    verdict: &Verdict,
-    violation: &Violation,
+    Found { plan, violation, capsule: found }: Found<S::Op>,
     Folders { capsules: folder, reports }: Folders<'_>,
     known: &mut BTreeSet<Fingerprint>,
     shrinker: Option<&mut Shrinker<S>>,
+    setup: Setup,
 ) -> Result<Failed, Failure> {
     let fingerprint = violation.fingerprint();
     let started = interpose::real_monotonic();
+    let to_be_shrunk = shrinker.is_some();
     let small = match shrinker {
-        Some(shrinker) => Some(shrinker.shrink(plan, fingerprint, &violation.property)?),
+        Some(shrinker) => shrinker.shrink(&plan, fingerprint, &violation.property).map_err(|failure| {
+            let message = format!("{}\nwhat it was to make small: squall replay {}", failure.message, found.display());
+            Failure { message, ..failure }
+        })?,
         None => None,
     };
     let wall = interpose::real_monotonic() - started;
-    let smallest = small.as_ref().map_or(plan, |shrunk| &shrunk.plan);
-    // Once more and at length: the decisions belong into the capsule.
-    let told = once::<S>(smallest, AT_LENGTH, Setup::new())?;
-    let again = told.violations.iter().find(|again| again.fingerprint() == fingerprint).unwrap_or(violation);
-    let mut capsule = Capsule::new::<S>(smallest.clone(), Some(Expected::of(violation)), told.digest.clone());
-    capsule.decisions = told.story.iter().flat_map(|story| decisions(&story.trace)).collect();
-    let shrunk = match small {
-        None => None,
-        Some(Shrunk { runs, minimal, others, passing, plan: small }) => {
-            capsule.passing = passing;
-            let mut beside = Vec::new();
-            for other in others {
-                if !known.insert(other.violation.fingerprint()) {
-                    continue;
-                }
-                let expected = Expected::of(&other.violation);
-                // Its digest is not known; a replay says so by not comparing any.
-                let capsule = Capsule::new::<S>(other.plan, Some(expected), String::new());
-                beside.push((other.violation, capsule.save(folder).map_err(Failure::harness)?));
+    let in_full = to_be_shrunk && small.is_none();
+    let smallest = small.as_ref().map_or(&plan, |shrunk| &shrunk.plan).clone();
+    let (mut shrunk, mut passing) = (None, None);
+    if let Some(Shrunk { runs, minimal, others, passing: nearest, plan: small }) = small {
+        passing = nearest;
+        let mut beside = Vec::new();
+        for other in others {
+            if known.insert(other.violation.fingerprint()) {
+                let saved = save_other::<S>(&other, folder).map_err(Failure::harness)?;
+                beside.push((other.violation, saved));
             }
-            Some(Shrinking { from: Size::of(plan), to: Size::of(&small), runs, wall, minimal, others: beside })
         }
-    };
-    let path = capsule.save(folder).map_err(Failure::harness)?;
-    let report = match reports {
-        // A run that was killed has nothing to show.
-        Some(reports) if told.story.is_some() => Some(page::of_capsule::<S>(&capsule, &path, &told, reports)?),
-        _ => None,
-    };
-    Ok(Failed {
-        scenario: verdict.scenario.clone(),
-        seed: verdict.seed,
-        violation: again.clone(),
-        capsule: path,
+        shrunk = Some(Shrinking { from: Size::of(&plan), to: Size::of(&small), runs, wall, minimal, others: beside });
+    }
+    let mut failed = Failed {
+        scenario: plan.scenario.clone(),
+        seed: plan.seed,
+        violation,
+        capsule: found,
         shrunk,
-        report,
-    })
+        in_full,
+        report: None,
+        unrepeated: None,
+    };
+    // Once more and at length: the decisions belong into the capsule.
+    let one = Setup { jobs: NonZero::<usize>::MIN, ..setup };
+    let told = match once::<S>(&smallest, AT_LENGTH, one) {
+        Ok(told) => told,
+        Err(failure) => return Ok(Failed { unrepeated: Some(failure.message), ..failed }),
+    };
+    let Some(again) = told.violations.iter().find(|again| again.fingerprint() == fingerprint) else {
+        let why = format!(
+            "{} with seed {} is not deterministic: the violation of {} [{fingerprint}] did not show when its plan was \
+             run once more\n{} --twice",
+            failed.scenario,
+            failed.seed,
+            failed.violation.property,
+            failed.command(),
+        );
+        return Ok(Failed { unrepeated: Some(why), ..failed });
+    };
+    let mut capsule = Capsule::new::<S>(smallest, Some(Expected::of(again)), told.digest.clone());
+    capsule.decisions = told.story.iter().flat_map(|story| decisions(&story.trace)).collect();
+    capsule.passing = passing;
+    failed.violation = again.clone();
+    failed.capsule = capsule.save(folder).map_err(Failure::harness)?;
+    // A run that was killed has nothing to show.
+    if let Some(reports) = reports.filter(|_| told.story.is_some()) {
+        match page::of_capsule::<S>(&capsule, &failed.capsule, &told, reports, setup) {
+            Ok(page) => failed.report = Some(page),
+            // What failed is told without it.
+            Err(failure) => eprintln!("there is no page: {}", failure.message),
+        }
+    }
+    Ok(failed)
 }
+
+/// Saves a failure that shrinking another came across. One of the same name that is smaller, from an earlier run say,
+/// stays.
+fn save_other<S: System>(other: &Other<S::Op>, folder: &Path) -> Result<PathBuf, CapsuleError> {
+    // Its digest is not known; a replay says so by not comparing any.
+    let capsule = Capsule::new::<S>(other.plan.clone(), Some(Expected::of(&other.violation)), String::new());
+    let path = folder.join(capsule.file_name());
+    match Capsule::<S::Op>::load::<S>(&path) {
+        Ok(there) if parts(&there.plan) <= parts(&other.plan) => Ok(path),
+        _ => capsule.save(folder),
+    }
+}
+
+#[cfg(test)]
+mod tests;

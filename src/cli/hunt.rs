@@ -5,15 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::coverage::ground;
-use super::failures::{self, Folders};
+use super::failures::{Kinds, ended};
 use super::shrink::Shrinker;
 use super::sources::{Source, find};
-use super::{Ended, Failure, HuntArgs, PASSED, VIOLATED};
-use crate::campaign::{Campaign, Detail};
+use super::{Ended, Failure, HuntArgs};
+use crate::campaign::{Broken, Campaign, Detail};
 use crate::capsule::{Capsule, ENDING};
 use crate::coverage::Ground;
 use crate::hunt::{Hunt, Parent};
-use crate::plan::{Plan, Topology};
+use crate::plan::Plan;
 use crate::sut::System;
 use crate::verdict::Verdict;
 
@@ -25,16 +25,17 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 pub fn hunt<S: System>(arguments: HuntArgs) -> Ended {
     let HuntArgs { scenarios, time, seed, corpus, failures, keep_going, jobs, shrink_seconds, isolation } = arguments;
     let sources: Vec<Source<S>> = find(&scenarios)?;
-    let system = S::new(&serde_json::Value::Null).map_err(Failure::usage)?;
-    let ground = ground::<S>()?;
+    let ground = ground(&sources)?;
     let setup = isolation.setup(jobs);
     let mut campaign = Campaign::<S>::start(setup).map_err(Failure::harness)?;
     // Before it says that it has begun: who read that may interrupt it.
     interpose::process::catch_interrupts().map_err(Failure::harness)?;
     println!("hunting for {}; {}", shown(time), campaign.choice().sentence);
 
-    let mut hunt = Hunt::new(seed, sources.len(), Topology::of(&system));
-    let mut failed: Vec<(Plan<S::Op>, Verdict)> = Vec::new();
+    let mut hunt: Hunt<S> = Hunt::new(seed, sources.iter().map(Source::name));
+    let mut failed = Kinds::new(&failures);
+    // Why a run had no verdict, and the file that repeats it; of the first of them.
+    let mut broken: Option<String> = None;
     let started = interpose::real_monotonic();
     let mut told = started;
     let mut waiting: Vec<(Option<Parent>, Plan<S::Op>)> =
@@ -50,6 +51,9 @@ pub fn hunt<S: System>(arguments: HuntArgs) -> Ended {
         if !failed.is_empty() && !keep_going {
             break "it found a failure";
         }
+        if broken.is_some() {
+            break "a run had no verdict";
+        }
         if now - told >= TELL_EVERY {
             told = now;
             println!("{:>5} s: {} runs {}", (now - started).as_secs(), hunt.runs(), hunt.coverage().summary(&ground));
@@ -61,19 +65,29 @@ pub fn hunt<S: System>(arguments: HuntArgs) -> Ended {
         }
         let batch: Vec<_> = waiting.drain(..width).collect();
         let plans: Vec<Plan<S::Op>> = batch.iter().map(|(_, plan)| plan.clone()).collect();
-        let mut verdicts: Vec<Option<Verdict>> = vec![None; plans.len()];
+        let mut results: Vec<Option<Result<Verdict, Broken>>> = vec![None; plans.len()];
         let ran = campaign.run(&plans, Detail::default(), |index, result| {
-            // A variation that cannot be run is none.
-            verdicts[index] = result.ok();
+            results[index] = Some(result);
             ControlFlow::Continue(())
         });
         ran.map_err(Failure::harness)?;
         // In the order of the plans, whichever worker was first, so that a hunt can be repeated.
-        for ((parent, plan), verdict) in batch.into_iter().zip(verdicts) {
-            let Some(verdict) = verdict else { continue };
+        for ((parent, plan), result) in batch.into_iter().zip(results) {
+            let verdict = match result {
+                Some(Ok(verdict)) => verdict,
+                // A variation that cannot be run is none, and an old plan may be of a system that was another.
+                Some(Err(Broken::Plan(_))) if !matches!(parent, Some(Parent::Scenario(_))) => continue,
+                Some(Err(error)) => {
+                    let saved = Capsule::new::<S>(plan, None, String::new()).save(&failures);
+                    let saved = saved.map_err(|unsaved| Failure::harness(format!("{error}\n{unsaved}")))?;
+                    broken.get_or_insert_with(|| format!("{error}\nsquall replay {}", saved.display()));
+                    continue;
+                }
+                None => continue,
+            };
             let new = hunt.learn(parent, &plan, &verdict);
             if !verdict.violations.is_empty() {
-                failed.push((plan, verdict));
+                failed.add::<S>(&hunt.runs(), &plan, &verdict)?;
             } else if let Some(corpus) = corpus.as_deref().filter(|_| new && parent.is_some()) {
                 let capsule = Capsule::new::<S>(plan, None, verdict.digest);
                 capsule.save(corpus).map_err(Failure::harness)?;
@@ -81,21 +95,20 @@ pub fn hunt<S: System>(arguments: HuntArgs) -> Ended {
         }
     };
     tell(&hunt, &ground, why, interpose::real_monotonic() - started);
-    if failed.is_empty() {
-        return Ok(PASSED);
-    }
-    let mut shrinker = Shrinker::start(setup, Duration::from_secs(shrink_seconds))?;
-    let folders = Folders { capsules: &failures, reports: Some(&failures) };
-    let found =
-        failures::collect::<S>(failed.iter().map(|(plan, verdict)| (plan, verdict)), folders, Some(&mut shrinker))?;
+    let mut shrinker = match failed.is_empty() {
+        true => None,
+        false => Some(Shrinker::start(setup, Duration::from_secs(shrink_seconds))?),
+    };
+    let found = failed.conclude::<S>(Some(&failures), shrinker.as_mut(), setup)?;
     found.iter().for_each(|failed| print!("{failed}"));
     if let Some(first) = found.first() {
         println!("\n{}", first.command());
     }
-    Ok(VIOLATED)
+    broken.map_or_else(|| ended(&found), |broken| Err(Failure::harness(broken)))
 }
 
-/// The plans of an earlier hunt, in the order of their files.
+/// The plans of an earlier hunt, in the order of their files. Those that this program cannot read are passed over: the
+/// hunt that wrote them may have been of an older one.
 fn kept<S: System>(corpus: Option<&Path>) -> Result<Vec<Plan<S::Op>>, Failure> {
     let Some(folder) = corpus.filter(|folder| folder.is_dir()) else { return Ok(Vec::new()) };
     let unreadable = |error| Failure::usage(format!("cannot read {}: {error}", folder.display()));
@@ -109,11 +122,25 @@ fn kept<S: System>(corpus: Option<&Path>) -> Result<Vec<Plan<S::Op>>, Failure> {
         }
     }
     files.sort();
-    let load = |path| Capsule::<S::Op>::load::<S>(path).map(|capsule| capsule.plan).map_err(Failure::usage);
-    files.iter().map(|path| load(path)).collect()
+    let (mut plans, mut unread) = (Vec::new(), Vec::new());
+    for path in &files {
+        match Capsule::<S::Op>::load::<S>(path) {
+            Ok(capsule) => plans.push(capsule.plan),
+            Err(error) => unread.push(error),
+        }
+    }
+    if let Some(first) = unread.first() {
+        eprintln!(
+            "{} of the {} plans in {} cannot be read, for one:\n{first}",
+            unread.len(),
+            files.len(),
+            folder.display()
+        );
+    }
+    Ok(plans)
 }
 
-fn tell<Op: Clone>(hunt: &Hunt<Op>, ground: &Ground, why: &str, wall: Duration) {
+fn tell<S: System>(hunt: &Hunt<S>, ground: &Ground, why: &str, wall: Duration) {
     println!("\n{} runs in {}: {why}", hunt.runs(), shown(wall));
     println!("{}", hunt.coverage().summary(ground));
     match hunt.growth() {

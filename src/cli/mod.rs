@@ -143,7 +143,7 @@ pub enum Command {
 pub struct RunArgs {
     /// Scenario files, folders of them, or names of scenarios written in Rust [default: scenarios/ and all in Rust]
     pub scenarios: Vec<PathBuf>,
-    /// The seeds to run each scenario with, FROM..TO without TO
+    /// The seeds to run each scenario with, FROM..TO without TO, besides those that its file pins; or one seed alone
     #[arg(long, value_parser = seeds, default_value = "0..20", value_name = "FROM..TO")]
     pub seeds: Range<u64>,
     /// How many runs at once [default: one a processor]
@@ -159,7 +159,7 @@ pub struct RunArgs {
     /// Keep failures as they are found
     #[arg(long)]
     pub no_shrink: bool,
-    /// How long to shrink each failure, in real time
+    /// How long to shrink each failure, in real time; all of them get four times as long
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub shrink_seconds: u64,
     /// Where a page about each failure is written [default: beside its capsule]
@@ -184,9 +184,9 @@ pub struct RunArgs {
 pub struct ReplayArgs {
     /// A capsule, or a scenario file or name
     pub file: PathBuf,
-    /// The seed to expand a scenario with
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    /// The seed to expand a scenario with [default: 0]
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Run it twice, in different processes, and compare
     #[arg(long)]
     pub twice: bool,
@@ -234,9 +234,9 @@ pub struct ShrinkArgs {
 pub struct ReportArgs {
     /// A capsule, or a scenario file or name
     pub file: PathBuf,
-    /// The seed to expand scenarios with
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    /// The seed to expand scenarios with [default: 0]
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// The page [default: beside the capsule, or SCENARIO-seed-SEED.html]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -336,7 +336,7 @@ pub struct HuntArgs {
     /// How many runs at once [default: one a processor]
     #[arg(long)]
     pub jobs: Option<NonZero<usize>>,
-    /// How long to shrink each failure, in real time
+    /// How long to shrink each failure, in real time; all of them get four times as long
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub shrink_seconds: u64,
     /// How runs are isolated
@@ -471,6 +471,25 @@ struct Cli {
     command: Command,
 }
 
+/// What a program ends with whose reader has gone, by the signal that ends others: as shells say it.
+const READER_GONE: i32 = 128 + 13;
+
+/// Ends this process quietly when it prints and nobody reads any more: `head` has seen enough, and nothing is wrong.
+///
+/// Not by the signal itself, which would come as well when a worker is gone that is told something. To be called before
+/// anything is printed.
+pub fn end_with_the_reader() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // As the macros of the standard library say it; there is no other way to hear of it.
+        let printed = panic.payload_as_str().filter(|message| message.starts_with("failed printing to "));
+        if printed.is_some_and(|message| message.contains("Broken pipe")) {
+            std::process::exit(READER_GONE);
+        }
+        report(panic);
+    }));
+}
+
 /// Runs one of the commands that every system has.
 pub fn dispatch<S: System>(command: Command) -> Ended {
     match command {
@@ -505,5 +524,6 @@ pub fn end(ended: Ended) -> ExitCode {
 /// executed again.
 pub fn main<S: System>() -> ExitCode {
     serve_if_asked(program::<S>());
+    end_with_the_reader();
     end(dispatch::<S>(Cli::parse().command))
 }

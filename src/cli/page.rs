@@ -4,7 +4,7 @@ use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use super::sources::find;
+use super::sources::{capsule_has_seed, is_capsule, one};
 use super::verify::once;
 use super::{Ended, Failure, PASSED, ReportArgs, VIOLATED};
 use crate::campaign::{Detail, Setup};
@@ -34,8 +34,15 @@ struct Subject<Op> {
 pub fn report<S: System>(arguments: ReportArgs) -> Ended {
     let ReportArgs { file, seed, output, against, isolation } = arguments;
     let setup = isolation.setup(Some(NonZero::<usize>::MIN));
+    if seed.is_some() && std::iter::once(&file).chain(&against).all(|file| is_capsule(file)) {
+        return Err(capsule_has_seed(&file));
+    }
+    let seed = seed.unwrap_or_default();
     let subject = subject::<S>(&file, seed)?;
     let verdict = once::<S>(&subject.plan, AT_LENGTH, setup)?;
+    if verdict.story.is_none() {
+        return Ok(without_story(&verdict));
+    }
     let other = match against {
         Some(other) => Some((other.display().to_string(), self::subject::<S>(&other, seed)?.plan)),
         None => nearest(subject.passing),
@@ -54,9 +61,10 @@ pub fn of_capsule<S: System>(
     saved: &Path,
     verdict: &Verdict,
     folder: &Path,
+    setup: Setup,
 ) -> Result<PathBuf, Failure> {
     let path = folder.join(page_name(&capsule.file_name()));
-    write(&path, &of_run::<S>(capsule, saved, verdict, Setup::new())?)?;
+    write(&path, &of_run::<S>(capsule, saved, verdict, setup)?)?;
     Ok(path)
 }
 
@@ -76,8 +84,17 @@ pub fn beside(capsule: &Path) -> PathBuf {
     capsule.with_file_name(page_name(&capsule.file_name().unwrap_or_default().to_string_lossy()))
 }
 
+/// Tells of a run that was killed: there is nothing to show. Returns the exit code.
+pub fn without_story(verdict: &Verdict) -> u8 {
+    for violation in &verdict.violations {
+        println!("{violation}");
+    }
+    println!("the run never ended, so there is nothing to show");
+    VIOLATED
+}
+
 fn subject<S: System>(file: &Path, seed: u64) -> Result<Subject<S::Op>, Failure> {
-    if file.extension().is_some_and(|extension| extension == "json") {
+    if is_capsule(file) {
         let capsule = Capsule::<S::Op>::load::<S>(file).map_err(Failure::usage)?;
         return Ok(Subject {
             about: capsule.expected.map(|Expected { fingerprint, .. }| fingerprint),
@@ -87,8 +104,7 @@ fn subject<S: System>(file: &Path, seed: u64) -> Result<Subject<S::Op>, Failure>
             passing: capsule.passing,
         });
     }
-    let source = find::<S>(&[file.to_owned()])?.pop();
-    let source = source.ok_or_else(|| Failure::usage(format!("{} holds no scenario", file.display())))?;
+    let source = one::<S>(file)?;
     Ok(Subject {
         plan: source.plan(seed)?,
         about: None,

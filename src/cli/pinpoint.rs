@@ -26,6 +26,9 @@ pub fn pinpoint<S: System>(arguments: PinpointArgs) -> Ended {
     };
     let setup = isolation.setup(jobs);
     let verdict = once::<S>(&capsule.plan, AT_LENGTH, isolation.setup(Some(NonZero::<usize>::MIN)))?;
+    if verdict.story.is_none() {
+        return Ok(page::without_story(&verdict));
+    }
     let mut data = page::of_run::<S>(&capsule, &file, &verdict, setup)?;
     let Some(shown) = data.violations.iter().find(|shown| shown.fingerprint == expected.fingerprint) else {
         println!("the recorded violation of {} [{}] does not show", expected.property, expected.fingerprint);

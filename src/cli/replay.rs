@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::path::Path;
 
-use super::sources::find;
+use super::sources::{capsule_has_seed, is_capsule, one};
 use super::verify::{elsewhere, explain, once};
 use super::{Ended, Failure, PASSED, ReplayArgs, VIOLATED};
 use crate::campaign::Detail;
@@ -65,15 +65,16 @@ struct Recorded {
     decisions: Vec<String>,
 }
 
-fn read<S: System>(file: &Path, seed: u64) -> Result<(Plan<S::Op>, Option<Recorded>), Failure> {
-    if file.extension().is_some_and(|extension| extension == "json") {
+fn read<S: System>(file: &Path, seed: Option<u64>) -> Result<(Plan<S::Op>, Option<Recorded>), Failure> {
+    if is_capsule(file) {
+        if seed.is_some() {
+            return Err(capsule_has_seed(file));
+        }
         let capsule = Capsule::<S::Op>::load::<S>(file).map_err(Failure::usage)?;
         let Capsule { expected, digest, plan, decisions, .. } = capsule;
         return Ok((plan, Some(Recorded { expected, digest, decisions })));
     }
-    let source = find::<S>(&[file.to_owned()])?.pop();
-    let source = source.ok_or_else(|| Failure::usage(format!("{} holds no scenario", file.display())))?;
-    Ok((source.plan(seed)?, None))
+    Ok((one::<S>(file)?.plan(seed.unwrap_or_default())?, None))
 }
 
 fn tell<Op>(plan: &Plan<Op>, verdict: &Verdict) {

@@ -61,6 +61,8 @@ pub struct Report {
     pub differences: usize,
     /// What to tell of those.
     pub differing: Option<String>,
+    /// The runs without a verdict, and what else the harness failed at.
+    pub broken: Vec<String>,
     /// What scenarios are there for and no run reached.
     pub missing: Vec<Missing>,
     /// The first failure of each kind.
@@ -79,13 +81,22 @@ pub struct Missing {
 impl Report {
     /// What the program ends with.
     pub fn exit_code(&self) -> u8 {
-        if self.differing.is_some() {
+        if self.flaw().is_some() {
             HARNESS
         } else if self.failures.is_empty() && self.missing.is_empty() {
             PASSED
         } else {
             VIOLATED
         }
+    }
+
+    /// What the harness failed at, in words.
+    pub fn flaw(&self) -> Option<String> {
+        let broken = self.broken.first().map(|first| match self.broken.len() {
+            1 => first.clone(),
+            all => format!("{first} (and {} more like it)", all - 1),
+        });
+        broken.into_iter().chain(self.differing.clone()).reduce(|broken, differing| format!("{broken}\n{differing}"))
     }
 
     /// For people: all but the command to type next.

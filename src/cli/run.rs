@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::coverage::ground;
-use super::failures::{self, Folders};
+use super::failures::Kinds;
 use super::progress;
 use super::report::{Missing, Report};
 use super::shrink::Shrinker;
 use super::sources::{Expected, Source, find};
-use super::table::{Row, render};
+use super::table::Row;
 use super::verify::{elsewhere, explain};
-use super::{Ended, Failure, HARNESS, RunArgs};
+use super::{Ended, Failure, PASSED, RunArgs};
 use crate::campaign::{Campaign, Detail, Setup};
 use crate::coverage::Coverage;
 use crate::plan::Plan;
@@ -47,7 +47,10 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     let mut plans = Vec::new();
     let mut owners = Vec::new();
     for (owner, source) in sources.iter().enumerate() {
-        for seed in seeds.clone() {
+        // Who names one seed wants that one.
+        let alone = seeds.end - seeds.start == 1;
+        let pinned = source.pinned().iter().copied().filter(|seed| !alone && !seeds.contains(seed));
+        for seed in seeds.clone().chain(pinned) {
             plans.push(source.plan(seed)?);
             owners.push(owner);
         }
@@ -61,7 +64,8 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     let row = |source: &Source<S>| Row { name: source.name().to_owned(), source: source.argument(), ..Row::default() };
     let mut rows: Vec<Row> = sources.iter().map(row).collect();
     let mut verdicts: BTreeMap<usize, Verdict> = BTreeMap::new();
-    let mut broken = Vec::new();
+    let mut failed = Kinds::new(&capsules);
+    let (mut broken, mut unsaved) = (Vec::new(), None);
     let mut coverage = Coverage::default();
     let ran = campaign.run(&plans, Detail::default(), |index, result| {
         progress.inc(1);
@@ -69,24 +73,36 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
             Ok(verdict) => {
                 rows[owners[index]].add(&verdict);
                 coverage.add(&verdict);
+                unsaved = failed.add::<S>(&index, &plans[index], &verdict).err();
                 verdicts.insert(index, verdict);
             }
             Err(error) => broken.push(format!("{} with seed {}: {error}", plans[index].scenario, plans[index].seed)),
         }
-        ControlFlow::Continue(())
+        if unsaved.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     progress.finish_and_clear();
     ran.map_err(Failure::harness)?;
-    let wall = interpose::real_monotonic() - started;
-    if let Some(first) = broken.first() {
-        format.tell(&render(&rows, wall));
-        return Err(Failure::harness(format!("{first} ({} runs in all had no verdict)", broken.len())));
+    if let Some(failure) = unsaved {
+        return Err(failure);
     }
+    let wall = interpose::real_monotonic() - started;
 
-    let sample: Vec<usize> =
-        (0..plans.len()).filter(|index| verify.wants(owners[*index], plans[*index].seed)).collect();
+    // First what is certain: whatever the harness fails at is told beside it.
+    let mut shrinker = match failed.is_empty() || no_shrink {
+        true => None,
+        false => Some(Shrinker::start(setup, Duration::from_secs(shrink_seconds))?),
+    };
+    let reports = reports.as_deref().unwrap_or(&capsules);
+    let failures = failed.conclude::<S>((!no_report).then_some(reports), shrinker.as_mut(), setup)?;
+    let wanted = |index: &usize| verdicts.contains_key(index) && verify.wants(owners[*index], plans[*index].seed);
+    let sample: Vec<usize> = (0..plans.len()).filter(wanted).collect();
     let verified = sample.len();
-    let (differences, differing) = verify_again::<S>(&plans, &verdicts, &sample, setup)?;
+    let (differences, differing) = verify_again::<S>(&plans, &verdicts, &sample, setup).unwrap_or_else(|failure| {
+        broken.push(failure.message);
+        (0, None)
+    });
+    let unrepeated = failures.iter().filter_map(|failed| failed.unrepeated.clone());
+    let differing = differing.into_iter().chain(unrepeated).reduce(|all, one| format!("{all}\n{one}"));
     let mut planned = vec![BTreeMap::new(); sources.len()];
     for (plan, owner) in plans.iter().zip(&owners) {
         for fault in &plan.faults {
@@ -94,24 +110,21 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
         }
     }
     let missing = missing(&sources, &rows, &planned, seeds.end - seeds.start)?;
-    let runs = verdicts.iter().map(|(index, verdict)| (&plans[*index], verdict));
-    let failed = verdicts.values().any(|verdict| !verdict.violations.is_empty());
-    let mut shrinker = match failed && !no_shrink {
-        true => Some(Shrinker::start(setup, Duration::from_secs(shrink_seconds))?),
-        false => None,
-    };
-    let reports = reports.as_deref().unwrap_or(&capsules);
-    let folders = Folders { capsules: &capsules, reports: (!no_report).then_some(reports) };
-    let failures = failures::collect::<S>(runs, folders, shrinker.as_mut())?;
-    let reached = coverage.summary(&ground::<S>()?);
-    let report = Report { reached, system: S::NAME, rows, wall, verified, differences, differing, missing, failures };
+    let reached = coverage.summary(&ground(&sources)?);
+    let report =
+        Report { reached, system: S::NAME, rows, wall, verified, differences, differing, broken, missing, failures };
     report.print(format);
-    if let Some(summary) = summary {
-        report.summarise(&summary)?;
+    let code = report.exit_code();
+    if let Some(failure) = summary.and_then(|summary| report.summarise(&summary).err()) {
+        if code == PASSED {
+            return Err(failure);
+        }
+        // What failed matters more.
+        eprintln!("there is no summary: {}", failure.message);
     }
-    match report.differing {
-        Some(message) => Err(Failure { code: HARNESS, message }),
-        None => Ok(report.exit_code()),
+    match report.flaw() {
+        Some(message) => Err(Failure { code, message }),
+        None => Ok(code),
     }
 }
 
@@ -161,6 +174,9 @@ fn missing<S: System>(
 ) -> Result<Vec<Missing>, Failure> {
     let mut missing = Vec::new();
     for ((source, row), planned) in sources.iter().zip(rows).zip(planned) {
+        if source.expects_nothing() {
+            continue;
+        }
         let Expected { steps, kinds, named } = source.expected_faults()?;
         let enough = seeds >= SEEDS_ENOUGH;
         let plan = source.plan(0)?;

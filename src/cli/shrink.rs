@@ -7,36 +7,45 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::failures::{Folders, keep};
-use super::{Ended, Failure, PASSED, ShrinkArgs, VIOLATED};
+use super::failures::{Folders, Found, ended, keep};
+use super::{Ended, Failure, PASSED, ShrinkArgs};
 use crate::campaign::{Campaign, Detail, Setup};
 use crate::capsule::Capsule;
 use crate::check::{Fingerprint, Violation};
 use crate::plan::Plan;
-use crate::shrink::{Came, Runner, Shrunk, Size, shrink};
+use crate::shrink::{Came, Runner, Shrunk, Size, pinned, shrink};
 use crate::sut::System;
+
+/// How many failures may take all the time that one is given: a bug that breaks much is no reason to wait for long.
+const ALL_OF_THEM: u32 = 4;
 
 /// Workers for the candidates of one failure after the other, each with so much time.
 pub struct Shrinker<S: System> {
     campaign: Campaign<S>,
     width: NonZero<usize>,
     limit: Duration,
+    left: Duration,
 }
 
 impl<S: System> Shrinker<S> {
-    /// Starts the workers. Each failure gets `limit` of real time.
+    /// Starts the workers. Each failure gets `limit` of real time, and all of them four times as much.
     pub fn start(setup: Setup, limit: Duration) -> Result<Shrinker<S>, Failure> {
         let campaign = Campaign::start(setup).map_err(Failure::harness)?;
-        Ok(Shrinker { campaign, width: setup.jobs, limit })
+        Ok(Shrinker { campaign, width: setup.jobs, limit, left: limit * ALL_OF_THEM })
     }
 
-    /// Makes a plan small that fails with this fingerprint.
+    /// Makes a plan small that fails with this fingerprint; none when the time for all is over.
     pub fn shrink(
         &mut self,
         plan: &Plan<S::Op>,
         fingerprint: Fingerprint,
         property: &str,
-    ) -> Result<Shrunk<S::Op>, Failure> {
+    ) -> Result<Option<Shrunk<S::Op>>, Failure> {
+        if self.left.is_zero() {
+            return Ok(None);
+        }
+        let started = interpose::real_monotonic();
+        let limit = self.limit.min(self.left);
         let line = line();
         line.set_message(format!("shrinking {property} [{fingerprint}]: {}", Size::of(plan)));
         let mut candidates = Candidates {
@@ -44,11 +53,14 @@ impl<S: System> Shrinker<S> {
             width: self.width,
             line: &line,
             what: format!("shrinking {property} [{fingerprint}]"),
-            started: interpose::real_monotonic(),
+            started,
         };
-        let shrunk = shrink::<S, _>(plan, fingerprint, self.limit, &mut candidates);
+        let shrunk = candidates
+            .pinned(plan, fingerprint)
+            .and_then(|plan| shrink::<S, _>(&plan, fingerprint, limit, &mut candidates));
         line.finish_and_clear();
-        shrunk
+        self.left = self.left.saturating_sub(interpose::real_monotonic() - started);
+        shrunk.map(Some)
     }
 }
 
@@ -58,6 +70,27 @@ struct Candidates<'a, S: System> {
     line: &'a ProgressBar,
     what: String,
     started: Duration,
+}
+
+impl<S: System> Candidates<'_, S> {
+    /// The plan with its operations at the times at which they were asked for, if that fails in the same way.
+    fn pinned(&mut self, plan: &Plan<S::Op>, fingerprint: Fingerprint) -> Result<Plan<S::Op>, Failure> {
+        let mut history = None;
+        let detail = Detail { story: true, ..Detail::default() };
+        let ran = self.campaign.run(std::slice::from_ref(plan), detail, |_, result| {
+            history = result.ok().and_then(|verdict| verdict.story).map(|story| story.history);
+            ControlFlow::Continue(())
+        });
+        ran.map_err(Failure::harness)?;
+        let Some(history) = history else { return Ok(plan.clone()) };
+        let pinned = pinned(plan, &history);
+        let came = self.run(std::slice::from_ref(&pinned))?;
+        let fails = |came: &Came| {
+            let Came::Judged(violations) = came else { return false };
+            violations.iter().any(|violation| violation.fingerprint() == fingerprint)
+        };
+        Ok(if came.iter().any(fails) { pinned } else { plan.clone() })
+    }
 }
 
 impl<S: System> Runner<S::Op> for Candidates<'_, S> {
@@ -116,8 +149,9 @@ pub fn command<S: System>(arguments: ShrinkArgs) -> Ended {
     let folders = Folders { capsules: folder, reports: Some(folder) };
     let mut shrinker = Shrinker::start(setup, Duration::from_secs(seconds))?;
     let mut known = verdict.violations.iter().map(Violation::fingerprint).collect();
-    let failed = keep::<S>(&capsule.plan, &verdict, violation, folders, &mut known, Some(&mut shrinker))?;
+    let found = Found { plan: capsule.plan, violation: violation.clone(), capsule: file.clone() };
+    let failed = keep::<S>(found, folders, &mut known, Some(&mut shrinker), setup)?;
     print!("{failed}");
     println!("\n{}", failed.command());
-    Ok(VIOLATED)
+    ended(&[failed])
 }

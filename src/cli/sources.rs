@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use crate::plan::{Plan, Scenario, Step, Topology, expand, load};
+use crate::plan::{Expect, Plan, Scenario, Step, Topology, expand, load};
 use crate::sut::System;
 
 /// The folder that is searched when no scenario is named.
@@ -54,6 +54,23 @@ impl<S: System> Source<S> {
         }
     }
 
+    /// The seeds that it pins.
+    pub fn pinned(&self) -> &[u64] {
+        match self {
+            Source::File { scenario, .. } => &scenario.seeds,
+            Source::Function { .. } => &[],
+        }
+    }
+
+    /// The system that its plans are for.
+    pub fn system(&self) -> Result<S, Failure> {
+        match self {
+            Source::File { scenario, .. } => S::new(&scenario.system),
+            Source::Function { plan, .. } => S::new(&plan(0).system),
+        }
+        .map_err(Failure::usage)
+    }
+
     /// Whether it says that each of its crash points is to be tried.
     pub fn is_swept(&self) -> bool {
         match self {
@@ -71,6 +88,14 @@ impl<S: System> Source<S> {
                     .map_err(|error| Failure::usage(format!("{} with seed {seed}: {error}", path.display())))
             }
             Source::Function { plan, .. } => Ok(plan(seed)),
+        }
+    }
+
+    /// Whether it says that nothing need be reached.
+    pub fn expects_nothing(&self) -> bool {
+        match self {
+            Source::File { scenario, .. } => scenario.expect == Expect::nothing(),
+            Source::Function { .. } => false,
         }
     }
 
@@ -132,8 +157,30 @@ pub fn find<S: System>(arguments: &[PathBuf]) -> Result<Vec<Source<S>>, Failure>
     Ok(sources)
 }
 
+/// Whether a file is a capsule, by its name.
+pub fn is_capsule(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "json")
+}
+
+/// What is wrong with naming a seed for a capsule.
+pub fn capsule_has_seed(file: &Path) -> Failure {
+    Failure::usage(format!("{} has its plan with its seed in it: leave out --seed", file.display()))
+}
+
+/// The scenario that the user named, where one is wanted.
+pub fn one<S: System>(argument: &Path) -> Result<Source<S>, Failure> {
+    let mut sources = find::<S>(&[argument.to_owned()])?;
+    match (sources.pop(), sources.len()) {
+        (Some(source), 0) => Ok(source),
+        (None, _) => Err(Failure::usage(format!("{} holds no scenario", argument.display()))),
+        (Some(_), others) => {
+            Err(Failure::usage(format!("{} holds {} scenarios: name one of them", argument.display(), others + 1)))
+        }
+    }
+}
+
 /// One scenario, by file or name.
-pub fn file<S: System>(path: &Path) -> Result<Source<S>, Failure> {
+fn file<S: System>(path: &Path) -> Result<Source<S>, Failure> {
     let scenario = load::<S>(path).map_err(Failure::usage)?;
     Ok(Source::File { path: path.to_owned(), scenario: Box::new(scenario) })
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::failures::{self, Folders};
+use super::failures::{Kinds, ended};
 use super::progress;
 use super::sources::{Source, find};
 use super::{Ended, Failure, PASSED, SweepArgs, VIOLATED};
-use crate::campaign::{Campaign, Detail};
+use crate::campaign::{Campaign, Detail, Setup};
 use crate::plan::{Plan, PlannedFault, Topology};
 use crate::sut::System;
 use crate::sweep::{
@@ -29,12 +29,14 @@ pub fn sweep<S: System>(arguments: SweepArgs) -> Ended {
     let state = state.unwrap_or_else(|| PathBuf::from(format!("target/squall/sweep-{}.jsonl", S::NAME)));
     let program = program_digest().map_err(|error| Failure::harness(format!("cannot read this program: {error}")))?;
     let journal = Journal::open(&state, &program).map_err(Failure::usage)?;
-    let campaign = Campaign::<S>::start(isolation.setup(jobs)).map_err(Failure::harness)?;
+    let setup = isolation.setup(jobs);
+    let campaign = Campaign::<S>::start(setup).map_err(Failure::harness)?;
     println!("{} scenarios; {}", subjects.len(), campaign.choice().sentence);
 
     let started = interpose::real_monotonic();
     let mut sweep = Sweep::<S> {
         subjects,
+        setup,
         campaign,
         journal,
         restart_after_ms,
@@ -43,7 +45,7 @@ pub fn sweep<S: System>(arguments: SweepArgs) -> Ended {
         resumed: 0,
         runs: 0,
         missing: Vec::new(),
-        failed: Vec::new(),
+        failed: Kinds::new(&folder),
         broken: Vec::new(),
     };
     let mut cases: Vec<Case> = (0..sweep.subjects.len()).map(|subject| Case { subject, crashes: Vec::new() }).collect();
@@ -94,6 +96,7 @@ struct Case {
 
 struct Sweep<S: System> {
     subjects: Vec<Subject<S::Op>>,
+    setup: Setup,
     campaign: Campaign<S>,
     journal: Journal,
     restart_after_ms: u64,
@@ -107,7 +110,7 @@ struct Sweep<S: System> {
     /// What was run and is not covered, and why.
     missing: Vec<(Case, &'static str)>,
     /// The runs that broke a promise.
-    failed: Vec<(Case, Verdict)>,
+    failed: Kinds<S::Op, Case>,
     /// The runs without a verdict, and why.
     broken: Vec<String>,
 }
@@ -135,7 +138,7 @@ impl<S: System> Sweep<S> {
             let plans: Vec<Plan<S::Op>> = batch.iter().map(|case| self.plan(case)).collect();
             let mut verdicts = Vec::new();
             let mut unwritten = None;
-            let Sweep { campaign, journal, subjects, .. } = self;
+            let Sweep { campaign, journal, subjects, failed, .. } = self;
             let ran = campaign.run(&plans, Detail::default(), |index, result| {
                 progress.inc(1);
                 let case = &batch[index];
@@ -144,23 +147,25 @@ impl<S: System> Sweep<S> {
                     Err(_) => Vec::new(),
                 };
                 let passed = result.as_ref().is_ok_and(|verdict| outcome(&case.crashes, verdict) == Outcome::Passed);
+                // Written as it comes: an interrupted sweep has lost what is under way and nothing else.
                 if passed && !case.crashes.is_empty() {
-                    // Written as it comes: an interrupted sweep has lost what is under way and nothing else.
                     let kept = if case.crashes.len() < DEPTH_MAX { recovery.clone() } else { Vec::new() };
-                    unwritten = journal.finish(&plans[index], kept).err();
+                    unwritten = journal.finish(&plans[index], kept).map_err(Failure::harness).err();
+                } else if let Ok(verdict) = &result {
+                    unwritten = failed.add::<S>(case, &plans[index], verdict).err();
                 }
                 verdicts.push((index, result, recovery));
                 if unwritten.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             ran.map_err(Failure::harness)?;
-            if let Some(error) = unwritten {
-                return Err(Failure::harness(error));
+            if let Some(failure) = unwritten {
+                return Err(failure);
             }
             for (index, result, recovery) in verdicts {
                 let case = &batch[index];
                 match result {
                     Ok(verdict) => {
-                        if self.judge(case, verdict) && deeper {
+                        if self.judge(case, &verdict) && deeper {
                             next.extend(self.follow(case, &recovery));
                         }
                     }
@@ -189,9 +194,9 @@ impl<S: System> Sweep<S> {
     }
 
     /// Counts a run that ended. Returns whether it passed.
-    fn judge(&mut self, case: &Case, verdict: Verdict) -> bool {
+    fn judge(&mut self, case: &Case, verdict: &Verdict) -> bool {
         self.runs += 1;
-        let outcome = outcome(&case.crashes, &verdict);
+        let outcome = outcome(&case.crashes, verdict);
         self.count(case, outcome);
         let why = match outcome {
             Outcome::Violated => "a promise was broken",
@@ -201,9 +206,6 @@ impl<S: System> Sweep<S> {
             Outcome::Passed => return true,
         };
         self.missing.push((case.clone(), why));
-        if outcome == Outcome::Violated {
-            self.failed.push((case.clone(), verdict));
-        }
         false
     }
 
@@ -242,9 +244,6 @@ impl<S: System> Sweep<S> {
 
     /// Tells what is not covered and why, or that everything is.
     fn conclude(mut self, folder: &std::path::Path) -> Ended {
-        if let Some(first) = self.broken.first() {
-            return Err(Failure::harness(format!("{first} ({} runs in all had no verdict)", self.broken.len())));
-        }
         self.missing.sort();
         for (case, why) in self.missing.iter().take(TOLD_MAX) {
             println!("{} {}: {why}", console::style("missing").red().bold(), self.told(case));
@@ -252,13 +251,16 @@ impl<S: System> Sweep<S> {
         if self.missing.len() > TOLD_MAX {
             println!("… and {} more", self.missing.len() - TOLD_MAX);
         }
-        self.failed.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let failed: Vec<_> = self.failed.iter().map(|(case, verdict)| (self.plan(case), verdict)).collect();
-        let folders = Folders { capsules: folder, reports: Some(folder) };
-        let failures = failures::collect::<S>(failed.iter().map(|(plan, verdict)| (plan, *verdict)), folders, None)?;
+        let failures = self.failed.conclude::<S>(Some(folder), None, self.setup)?;
         failures.iter().for_each(|failed| print!("{failed}"));
         if let Some(failed) = failures.first() {
             println!("\n{}", failed.command());
+        }
+        if let Some(first) = self.broken.first() {
+            return Err(Failure::harness(format!("{first} ({} runs in all had no verdict)", self.broken.len())));
+        }
+        if !failures.is_empty() {
+            return ended(&failures);
         }
         let passed = console::style("passed").green().bold();
         match self.matrix.coverage() {

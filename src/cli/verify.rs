@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::Failure;
-use crate::campaign::{Campaign, Detail, Setup};
+use crate::campaign::{Broken, Campaign, Detail, Setup};
 use crate::chain::Link;
 use crate::divergence::{Circumstances, Control, Divergence};
 use crate::plan::Plan;
@@ -37,7 +37,10 @@ fn run_in<S: System>(campaign: &mut Campaign<S>, plan: &Plan<S::Op>, detail: Det
         ControlFlow::Break(())
     });
     ran.map_err(Failure::harness)?;
-    verdict.ok_or_else(|| Failure::harness("the run has no verdict"))?.map_err(Failure::harness)
+    verdict.ok_or_else(|| Failure::harness("the run has no verdict"))?.map_err(|broken| match broken {
+        Broken::Plan(_) => Failure::usage(broken),
+        Broken::Process(_) => Failure::harness(broken),
+    })
 }
 
 /// Where and why the runs of a plan differ, that came to these digests in `setup` and [`elsewhere`]: runs it again in

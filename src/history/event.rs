@@ -49,9 +49,17 @@ impl fmt::Display for Millis {
     }
 }
 
+impl ClientId {
+    /// None of the clients: who looks at what a run has left behind, when it is over.
+    pub const AFTERWARDS: ClientId = ClientId(u64::MAX);
+}
+
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "client {}", self.0)
+        match *self {
+            ClientId::AFTERWARDS => f.write_str("a look afterwards"),
+            ClientId(number) => write!(f, "client {number}"),
+        }
     }
 }
 

@@ -15,9 +15,10 @@ mod suite;
 mod tree;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::num::NonZero;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -45,11 +46,15 @@ pub struct MutantsArgs {
     /// Make what each is caught by as small as it can be, in an optimised build, and print a table in Markdown of that
     #[arg(long)]
     shrink: bool,
+    /// With --shrink: a file for the table. Mutants that have their row in it already are left out, so that an interrupted
+    /// one is gone on with
+    #[arg(long, requires = "shrink", value_name = "FILE")]
+    table: Option<PathBuf>,
 }
 
 /// Tries mutants of the tree around the current folder. `checks` are the names of the checks that may catch them.
 pub fn mutants(arguments: MutantsArgs, checks: Vec<String>) -> Ended {
-    let MutantsArgs { names, seeds, jobs, keep_going, shrink } = arguments;
+    let MutantsArgs { names, seeds, jobs, keep_going, shrink, table } = arguments;
     let mut tree = Tree::open()?;
     let mutants = chosen(patch::load(&tree.origin().join("mutants"), &reportable(checks))?, &names)?;
     let commands: BTreeMap<&str, Command> =
@@ -61,7 +66,7 @@ pub fn mutants(arguments: MutantsArgs, checks: Vec<String>) -> Ended {
     tree.copy()?;
     let program = Program::new(&tree, jobs, shrink);
     if shrink {
-        return shrunk(&mut tree, &program, &mutants, &commands, &spinner);
+        return shrunk(&mut tree, &program, &mutants, &commands, &spinner, table.as_deref());
     }
     tell("building the unchanged tree".to_owned());
     program.build()?.map_err(|errors| Failure::harness(format!("the unchanged tree does not build:\n{errors}")))?;
@@ -101,11 +106,20 @@ fn shrunk(
     mutants: &[Mutant],
     commands: &BTreeMap<&str, Command>,
     spinner: &ProgressBar,
+    file: Option<&Path>,
 ) -> Ended {
-    let mut table = shrinking::Table::default();
+    let mut table = match file.map(fs::read_to_string) {
+        Some(Ok(text)) => shrinking::Table::read(&text),
+        Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Failure::usage(format!("cannot read {}: {error}", shown(file.expect("it was read")))));
+        }
+        _ => shrinking::Table::default(),
+    };
     let mut code = PASSED;
-    spinner.suspend(|| println!("{}", shrinking::Table::header()));
     for (index, mutant) in mutants.iter().enumerate() {
+        if table.has(&mutant.name) {
+            continue;
+        }
         let place = format!("{}/{} {}", index + 1, mutants.len(), mutant.name);
         spinner.set_message(format!("{place}: building"));
         let failed = |why: String| Failure::harness(format!("mutants/{}.patch: {why}", mutant.name));
@@ -126,9 +140,13 @@ fn shrunk(
             }
         };
         spinner.suspend(|| println!("{line}"));
+        if let Some(file) = file {
+            fs::write(file, table.to_string())
+                .map_err(|error| Failure::usage(format!("cannot write {}: {error}", shown(file))))?;
+        }
     }
     spinner.finish_and_clear();
-    println!("\n{}", table.medians());
+    print!("\n{table}");
     Ok(code)
 }
 

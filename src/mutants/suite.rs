@@ -120,6 +120,8 @@ impl Program {
     pub fn build(&self) -> Result<Result<(), String>, Failure> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = process::Command::new(cargo);
+        // A mutant changes a file or two: what was made of the others is used again, whatever the environment prefers.
+        command.env("CARGO_INCREMENTAL", "1");
         command.args(["build", "--quiet", "--package", "squall", "--bin", "squall", "--target-dir"]).arg(&self.target);
         if self.optimised {
             command.arg("--release");

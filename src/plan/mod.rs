@@ -21,7 +21,7 @@ pub use fault::{CutKind, Direction, DiskKind, Fault, Place, PlannedFault, PointK
 pub use profile::{FAULT_KINDS, Ground, Profile};
 pub use scenario::{
     Expect, LIMIT_MS, Location, SETTLE_MS, SUPERVISOR_RESTART_MS, Scenario, ScenarioError, Step, Workload, load,
-    parse_for,
+    may_have, parse_for, resolve,
 };
 pub use topology::Topology;
 

@@ -11,6 +11,7 @@ mod error;
 mod form;
 mod nearest;
 mod reader;
+mod resolve;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{Location, ScenarioError};
 pub(super) use form::{StepForm, default_clients};
+pub use resolve::{may_have, resolve};
 
 use super::{Ground, Network, Plan, PlannedFault, Profile, Topology, expand};
 use crate::sut::System;
@@ -106,6 +108,13 @@ pub struct Expect {
     /// Kinds of faults that must take effect; `None` means all that the scenario has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faults: Option<Vec<String>>,
+}
+
+impl Expect {
+    /// Nothing at all: whatever is left of the story once what it found is mended, nobody misses anything.
+    pub fn nothing() -> Expect {
+        Expect { marks: Vec::new(), faults: Some(Vec::new()) }
+    }
 }
 
 impl<Op> Scenario<Op> {

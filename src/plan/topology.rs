@@ -1,6 +1,6 @@
 //! The names a scenario may use.
 
-use crate::record::REFUSED;
+use crate::record::{REFUSED, UNSYNCED};
 use crate::sut::{HostSpec, System};
 
 /// What a system has that a scenario may name.
@@ -8,7 +8,7 @@ use crate::sut::{HostSpec, System};
 pub struct Topology {
     /// The hosts that run the system's software, with their points; clients are the scenario's.
     pub hosts: Vec<HostSpec>,
-    /// The marks that the system's cores can make, and [`REFUSED`].
+    /// The marks that the system's cores can make, and those of any world: [`REFUSED`] and [`UNSYNCED`].
     pub marks: Vec<String>,
     /// The checks that judge a run.
     pub checks: Vec<String>,
@@ -18,9 +18,10 @@ impl Topology {
     /// The names of a system.
     pub fn of<S: System>(system: &S) -> Topology {
         let checks = system.checks();
+        let worlds = [REFUSED].into_iter().chain(UNSYNCED).map(str::to_owned);
         Topology {
             hosts: system.hosts(),
-            marks: system.marks().into_iter().chain([REFUSED.to_owned()]).collect(),
+            marks: system.marks().into_iter().chain(worlds).collect(),
             checks: checks.iter().map(|check| check.name().to_owned()).collect(),
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::align::{Row, align};
 use super::stores::Store;
 use super::timeline::Timeline;
-use crate::capsule::{decisions, departure};
+use crate::capsule::decisions;
 use crate::check::{Fingerprint, Violation};
 use crate::history::OpId;
 use crate::plan::{Plan, Scenario};
@@ -184,10 +184,15 @@ impl Data {
         (other_plan, other, other_story): (&Plan<S::Op>, &Verdict, &Story),
     ) -> Data {
         let (ours, theirs) = (decisions(&story.trace), decisions(&other_story.trace));
-        let first = departure(&ours, &theirs).map_or(ours.len(), |(place, ..)| place);
+        // Another plan takes other times: what is compared is what was decided.
+        let parts = |(ours, theirs): (&String, &String)| undated(ours) != undated(theirs);
+        let end = ours.len().min(theirs.len());
+        let first = ours.iter().zip(&theirs).position(parts).unwrap_or(end);
         let from = first.saturating_sub(DECISIONS_BEFORE);
-        let to = (first + DECISIONS_AFTER).min(ours.len().max(theirs.len()));
-        let row = |place| Row { left: ours.get(place).cloned(), right: theirs.get(place).cloned() };
+        let part = |decisions: &[String]| -> Vec<String> {
+            decisions.iter().skip(from).take(DECISIONS_BEFORE + DECISIONS_AFTER).cloned().collect()
+        };
+        let (ours, theirs) = (part(&ours), part(&theirs));
         let (plan, other_plan) = (in_words::<S>(plan), in_words::<S>(other_plan));
         self.against = Some(Against {
             title,
@@ -195,23 +200,36 @@ impl Data {
                 None => "passes".to_owned(),
                 Some(violation) => format!("violates {}: {}", violation.property, violation.key),
             },
-            plan: align(&plan.lines().collect::<Vec<_>>(), &other_plan.lines().collect::<Vec<_>>()),
-            decisions: (from..to).map(row).collect(),
+            plan: align(&plan.lines().collect::<Vec<_>>(), &other_plan.lines().collect::<Vec<_>>(), |line| line),
+            decisions: align(&lines(&ours), &lines(&theirs), undated),
             same: from,
         });
         self
     }
 }
 
-/// The event at which a violation shows, where operations show it: when the last of them ended.
+fn lines(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+/// A decision without its time.
+fn undated(decision: &str) -> &str {
+    decision.split_once(" ms ").map_or(decision, |(_, rest)| rest)
+}
+
+/// The event at which a violation shows: when the last of the operations ended that show it, or at the time that the check
+/// names.
 fn place(violation: &Violation, timeline: &Timeline) -> Option<usize> {
+    if let (Some(at_ms), []) = (violation.at_ms, &violation.operations[..]) {
+        return timeline.last_step(at_ms);
+    }
     let known: Option<Vec<usize>> =
         violation.operations.iter().map(|operation| timeline.event_of(*operation)).collect();
     // An operation that is not known is a read of the stores when the run was over.
     known?.into_iter().max()
 }
 
-/// What broke. Names the operation that shows it.
+/// What broke: the promise, what was expected and what was seen, and the operation that shows it.
 fn sentence(violation: Option<&Violation>, verdict: &Verdict, timeline: &Timeline) -> String {
     let Some(violation) = violation else {
         let checks = verdict.checked.len();
@@ -224,15 +242,49 @@ fn sentence(violation: Option<&Violation>, verdict: &Verdict, timeline: &Timelin
         let at_ms = timeline.events.at_ms[operation.ended.unwrap_or(operation.invoked)];
         Some((at_ms, format!("{lane} was told of {id} at {at_ms} ms")))
     });
-    let last = seen.max();
-    let in_the_end = violation.operations.iter().any(|id| timeline.event_of(*id).is_none());
-    match (last, violation.order.is_empty()) {
-        (_, false) if in_the_end => {
-            format!("{property} is broken: no order of the operations explains what the stores held in the end.")
+    let last = seen.max().map(|(_, seen)| seen);
+    if !violation.order.is_empty() {
+        let in_the_end = violation.operations.iter().any(|id| timeline.event_of(*id).is_none());
+        let what = last.filter(|_| !in_the_end).unwrap_or_else(|| "the stores held in the end".to_owned());
+        let which = asked(violation, timeline).map_or_else(String::new, |asked| format!(": {}", cut(asked)));
+        return format!("{property} is broken: no order of the operations explains what {what}{which}.");
+    }
+    let mut sentence = format!("{property} is broken: {}", violation.key);
+    if !violation.expected.is_empty() {
+        sentence += &format!("; expected: {}", cut(&violation.expected));
+    }
+    if !violation.actual.is_empty() {
+        sentence += &format!("; actual: {}", cut(violation.actual.trim_end_matches(':')));
+    }
+    if let [first, others @ ..] = &violation.details[..] {
+        sentence += &format!(": {}", cut(first.trim()));
+        match others.len() {
+            0 => {}
+            more => sentence += &format!(", and {more} more"),
         }
-        (Some((_, seen)), false) => format!("{property} is broken: no order of the operations explains what {seen}."),
-        (Some((_, seen)), true) => format!("{property} is broken: {}, as {seen}.", violation.key),
-        (None, _) => format!("{property} is broken: {}.", violation.key),
+    }
+    if let Some(seen) = last {
+        sentence += &format!(", as {seen}");
+    }
+    sentence + "."
+}
+
+/// What was asked and answered, of the last of the operations that cannot be explained: a line of the evidence that begins with
+/// the operation, its client and its times.
+fn asked<'a>(violation: &'a Violation, timeline: &Timeline) -> Option<&'a str> {
+    let last = violation.operations.iter().max_by_key(|id| timeline.event_of(**id).unwrap_or(usize::MAX))?;
+    let prefix = format!("{last} of ");
+    let line = violation.details.iter().find_map(|line| line.trim().strip_prefix(&prefix))?;
+    Some(line.split_once("): ").map_or(line, |(_, asked)| asked))
+}
+
+/// How much of a text a sentence takes.
+const WORDS_CHARS_MAX: usize = 160;
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(WORDS_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

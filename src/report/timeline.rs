@@ -182,6 +182,13 @@ impl Timeline {
         marked.unwrap_or(self.len().saturating_sub(1))
     }
 
+    /// The last thing that a core was told, asked for or decided up to a time.
+    pub fn last_step(&self, at_ms: u64) -> Option<usize> {
+        let end = self.events.at_ms.partition_point(|at| *at <= at_ms);
+        let of_core = |kind: &Moment| matches!(kind, Moment::Input | Moment::Effect | Moment::Mark);
+        self.events.kind[..end].iter().rposition(of_core)
+    }
+
     /// The event with which an operation ended, or began if it never did.
     pub fn event_of(&self, operation: OpId) -> Option<usize> {
         let operation = self.operations.iter().find(|known| known.id == operation.0)?;
@@ -244,15 +251,18 @@ impl Builder<'_> {
         trace.sort_by_key(|event| event.at_ms);
         for event in trace {
             let sends = event.what == What::Network && event.text.starts_with("sent ");
-            let due = |client: ClientId, at_ms: u64| {
-                at_ms < event.at_ms || (sends && at_ms == event.at_ms && self.client(client) == Some(&event.host))
-            };
-            let more =
-                events[next..].iter().rposition(|event| due(event.client, event.at.0)).map_or(0, |last| last + 1);
-            for event in &events[next..next + more] {
+            let until = |at_ms: u64| next + events[next..].partition_point(|seen| seen.at.0 < at_ms);
+            let earlier = until(event.at_ms);
+            let mut due = earlier;
+            if sends {
+                let now = &events[earlier..until(event.at_ms + 1)];
+                let last = now.iter().rposition(|seen| self.client(seen.client) == Some(&event.host));
+                due += last.map_or(0, |last| last + 1);
+            }
+            for event in &events[next..due] {
                 self.seen(event);
             }
-            next += more;
+            next = due;
             let moment = match event.what {
                 What::Input => Moment::Input,
                 What::Effect => Moment::Effect,

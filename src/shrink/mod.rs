@@ -7,21 +7,25 @@
 //! failure going with it. What candidates fail of otherwise is counted and kept, never taken.
 //!
 //! Candidates are tried in a fixed order, a few at a time, and the first that fails is taken: the result does not depend
-//! on how fast the workers are, only on whether there was time to end.
+//! on how fast the workers are, only on whether there was time to end. They are made as they are tried: of a plan of ten
+//! thousand operations there are as many candidates, each as large as the plan.
 
 mod parts;
+mod pin;
 mod simplify;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use self::pin::pinned;
+
 use self::parts::{Part, without};
-use self::simplify::simplified;
+use self::simplify::{Candidates, simpler_parts, simpler_whole};
 use crate::check::{Fingerprint, Violation};
 use crate::plan::Plan;
 use crate::sut::System;
@@ -131,7 +135,7 @@ pub fn shrink<S: System, R: Runner<S::Op>>(
         fingerprint,
         plan: plan.clone(),
         changed: false,
-        known: BTreeSet::new(),
+        known: BTreeMap::new(),
         runs: 0,
         others: Vec::new(),
         passing: None,
@@ -149,8 +153,8 @@ struct Search<'a, Op, R> {
     plan: Plan<Op>,
     /// Whether this round has changed it.
     changed: bool,
-    /// The candidates that did not fail in the same way.
-    known: BTreeSet<[u8; 32]>,
+    /// The candidates that did not fail in the same way, and whether they passed.
+    known: BTreeMap<[u8; 32], bool>,
     runs: u64,
     others: Vec<Other<Op>>,
     /// How telling it is, and a candidate of the smallest plan that passes.
@@ -165,7 +169,8 @@ impl<Op: Clone + Serialize, R: Runner<Op>> Search<'_, Op, R> {
             for part in Part::COARSE_TO_FINE {
                 self.remove(part)?;
             }
-            self.simplify::<S>()?;
+            self.simplify(simpler_whole, 0)?;
+            self.simplify(simpler_parts::<S>, 2)?;
             if self.is_over() {
                 return Ok(false);
             }
@@ -182,14 +187,18 @@ impl<Op: Clone + Serialize, R: Runner<Op>> Search<'_, Op, R> {
     /// Takes parts of one kind away: all at once, then halves, and so on to single ones.
     fn remove(&mut self, part: Part) -> Result<(), R::Error> {
         let mut size = part.count(&self.plan);
-        while size > 0 {
+        while size > 0 && !self.is_over() {
             let mut from = 0;
             while from < part.count(&self.plan) {
-                let starts: Vec<usize> = (from..part.count(&self.plan)).step_by(size).collect();
-                let candidates = starts.iter().map(|start| without(&self.plan, part, *start..start + size));
-                match self.first_that_fails(candidates.collect(), part.is_telling())? {
+                let plan = self.plan.clone();
+                let starts = (from..part.count(&plan)).step_by(size);
+                let candidates = starts.map(|start| {
+                    let plan = &plan;
+                    move || without(plan, part, start..start + size)
+                });
+                match self.first_that_fails(candidates, part.is_telling())? {
                     // What stood behind it stands there now.
-                    Some(taken) => from = starts[taken],
+                    Some(taken) => from += taken * size,
                     None => break,
                 }
             }
@@ -198,45 +207,59 @@ impl<Op: Clone + Serialize, R: Runner<Op>> Search<'_, Op, R> {
         Ok(())
     }
 
-    fn simplify<S: System<Op = Op>>(&mut self) -> Result<(), R::Error> {
+    /// Tries what `simpler` makes of the plan; `telling` is how much one that passes tells of the failure.
+    fn simplify(&mut self, simpler: fn(&Plan<Op>) -> Candidates<'_, Op>, telling: u8) -> Result<(), R::Error> {
         let mut from = 0;
         loop {
-            let candidates: Vec<Plan<Op>> = simplified::<S>(&self.plan).into_iter().skip(from).collect();
-            match self.first_that_fails(candidates, 1)? {
+            let plan = self.plan.clone();
+            match self.first_that_fails(simpler(&plan).skip(from), telling)? {
                 Some(taken) => from += taken,
                 None => return Ok(()),
             }
         }
     }
 
-    /// Runs candidates in their order until one of them fails in the same way, and takes it. Returns its index.
-    fn first_that_fails(&mut self, candidates: Vec<Plan<Op>>, telling: u8) -> Result<Option<usize>, R::Error> {
-        let mut unknown = Vec::new();
-        for (index, candidate) in candidates.into_iter().enumerate() {
-            let digest = digest(&candidate);
-            if !self.known.contains(&digest) {
-                unknown.push((index, digest, candidate));
-            }
-        }
+    /// Makes and runs candidates in their order until one of them fails in the same way, and takes it. Returns its index;
+    /// `None` as well when the time is over.
+    fn first_that_fails<C: FnOnce() -> Plan<Op>>(
+        &mut self,
+        candidates: impl Iterator<Item = C>,
+        telling: u8,
+    ) -> Result<Option<usize>, R::Error> {
         let width = self.runner.width().max(1);
-        while !unknown.is_empty() && !self.is_over() {
-            let batch: Vec<_> = unknown.drain(..width.min(unknown.len())).collect();
+        let mut candidates = candidates.enumerate();
+        loop {
+            let mut batch = Vec::new();
+            while batch.len() < width && !self.is_over() {
+                let Some((index, candidate)) = candidates.next() else { break };
+                let plan = candidate();
+                let digest = digest(&plan);
+                match self.known.get(&digest) {
+                    // It was next to another plan then, and is next to this one now.
+                    Some(true) => self.passes(telling, plan),
+                    Some(false) => {}
+                    None => batch.push((index, digest, plan)),
+                }
+            }
+            if batch.is_empty() || self.is_over() {
+                return Ok(None);
+            }
             let plans: Vec<Plan<Op>> = batch.iter().map(|(_, _, plan)| plan.clone()).collect();
             let came = self.runner.run(&plans)?;
             self.runs += plans.len() as u64;
             let mut taken = None;
             for ((index, digest, plan), came) in batch.into_iter().zip(came) {
                 let Came::Judged(violations) = came else {
-                    self.known.insert(digest);
+                    self.known.insert(digest, false);
                     continue;
                 };
                 if violations.iter().any(|violation| violation.fingerprint() == self.fingerprint) {
                     taken = taken.or(Some((index, plan)));
                     continue;
                 }
-                self.known.insert(digest);
-                if violations.is_empty() && self.passing.as_ref().is_none_or(|(best, _)| telling > *best) {
-                    self.passing = Some((telling, plan));
+                self.known.insert(digest, violations.is_empty());
+                if violations.is_empty() {
+                    self.passes(telling, plan);
                 } else {
                     self.note(violations, &plan);
                 }
@@ -250,7 +273,12 @@ impl<Op: Clone + Serialize, R: Runner<Op>> Search<'_, Op, R> {
                 return Ok(Some(index));
             }
         }
-        Ok(None)
+    }
+
+    fn passes(&mut self, telling: u8, plan: Plan<Op>) {
+        if self.passing.as_ref().is_none_or(|(best, _)| telling > *best) {
+            self.passing = Some((telling, plan));
+        }
     }
 
     fn note(&mut self, violations: Vec<Violation>, plan: &Plan<Op>) {

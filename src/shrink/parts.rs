@@ -27,11 +27,12 @@ impl Part {
         }
     }
 
-    /// How much a plan that passes without one of them tells of the failure: most without a fault.
+    /// How much a plan that passes without one of them tells of the failure: most without a fault, less without an operation
+    /// than with one at another time.
     pub fn is_telling(self) -> u8 {
         match self {
             Part::Client => 0,
-            Part::Operation => 2,
+            Part::Operation => 1,
             Part::Fault => 3,
         }
     }
@@ -61,7 +62,7 @@ pub(super) fn without<Op: Clone>(plan: &Plan<Op>, part: Part, places: Range<usiz
 }
 
 /// Whether a fault strikes a host, or waits for it.
-fn concerns(PlannedFault { at, fault }: &PlannedFault, name: &str) -> bool {
+pub(super) fn concerns(PlannedFault { at, fault }: &PlannedFault, name: &str) -> bool {
     let waits = match at {
         Trigger::Ms(_) => false,
         Trigger::Point { host, .. } | Trigger::Ordinal { host, .. } => host == name,

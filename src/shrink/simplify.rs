@@ -3,42 +3,116 @@
 //! Every change lowers something that cannot fall for ever: a rank of kinds, a number, a count. So a search that only
 //! takes these comes to an end.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::plan::{CutKind, DiskKind, Fault, Plan, PlannedFault, Trigger};
+use super::parts::concerns;
+use crate::plan::{ClientStep, CutKind, DiskKind, Fault, Plan, PlannedFault, Trigger};
 use crate::sut::System;
 
-/// Plans that differ from this one by one simplification each, those that say most first.
-pub(super) fn simplified<S: System>(plan: &Plan<S::Op>) -> Vec<Plan<S::Op>> {
-    let mut simpler = Vec::new();
-    if let Value::Object(options) = &plan.system {
-        for name in options.keys() {
-            let mut options = options.clone();
-            options.remove(name);
-            let system = if options.is_empty() { Value::Null } else { Value::Object(options) };
-            simpler.push(Plan { system, ..plan.clone() });
-        }
-    }
-    for (place, planned) in plan.faults.iter().enumerate() {
-        for fault in faults(planned) {
-            let mut plan = plan.clone();
-            plan.faults[place] = fault;
-            simpler.push(plan);
-        }
-    }
-    for (who, client) in plan.clients.iter().enumerate() {
-        for (place, step) in client.steps.iter().enumerate() {
-            let ops = S::simpler(&step.op).into_iter().map(|op| (step.at_ms, op));
-            let times = earlier(step.at_ms).into_iter().map(|at_ms| (at_ms, step.op.clone()));
-            for (at_ms, op) in ops.chain(times) {
-                let mut plan = plan.clone();
-                let step = &mut plan.clients[who].steps[place];
-                (step.at_ms, step.op) = (at_ms, op);
-                simpler.push(plan);
+/// A plan that is not made yet: there may be many, and each as large as the one that it comes from.
+pub(super) type Candidate<'a, Op> = Box<dyn FnOnce() -> Plan<Op> + 'a>;
+
+/// Those that are tried, in their order.
+pub(super) type Candidates<'a, Op> = Box<dyn Iterator<Item = Candidate<'a, Op>> + 'a>;
+
+/// The plan with a change.
+fn candidate<'a, Op: Clone>(plan: &'a Plan<Op>, change: impl FnOnce(&mut Plan<Op>) + 'a) -> Candidate<'a, Op> {
+    Box::new(move || {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        plan
+    })
+}
+
+/// Plans that differ from this one by one simplification of what it says as a whole: its marks, its options, its clients.
+pub(super) fn simpler_whole<Op: Clone>(plan: &Plan<Op>) -> Candidates<'_, Op> {
+    // The marks are those of the larger story: nothing is judged by them.
+    let unmarked = (!plan.marks.is_empty()).then(|| candidate(plan, |plan| plan.marks.clear()));
+    let systems = options(&plan.system).into_iter().map(move |system| {
+        let is_empty = system.as_object().is_some_and(Map::is_empty);
+        candidate(plan, move |plan| plan.system = if is_empty { Value::Null } else { system })
+    });
+    Box::new(unmarked.into_iter().chain(systems).chain(together(plan)))
+}
+
+/// Plans that differ from this one by one simplification of a fault, an operation or a time each, those that say most first.
+pub(super) fn simpler_parts<S: System>(plan: &Plan<S::Op>) -> Candidates<'_, S::Op> {
+    let faults = plan.faults.iter().enumerate().flat_map(move |(place, planned)| {
+        faults(planned).into_iter().map(move |fault| candidate(plan, move |plan| plan.faults[place] = fault))
+    });
+    let clients = plan.clients.iter().enumerate();
+    let steps = clients.flat_map(|(who, client)| client.steps.iter().enumerate().map(move |step| (who, step)));
+    let steps = steps.flat_map(move |(who, (place, step))| {
+        let ops = S::simpler(&step.op).into_iter().map(|op| (step.at_ms, op));
+        let times = earlier(step.at_ms).into_iter().map(|at_ms| (at_ms, step.op.clone()));
+        ops.chain(times).map(move |(at_ms, op)| {
+            candidate(plan, move |plan| plan.clients[who].steps[place] = ClientStep { at_ms, op })
+        })
+    });
+    Box::new(faults.chain(steps))
+}
+
+/// Without one of the options, or with one that asks for less: fewer elements of a list, a lower count.
+fn options(options: &Value) -> Vec<Value> {
+    match options {
+        Value::Object(fields) => {
+            let mut simpler = Vec::new();
+            for name in fields.keys() {
+                let mut fields = fields.clone();
+                fields.remove(name);
+                simpler.push(Value::Object(fields));
             }
+            for (name, value) in fields {
+                for value in self::options(value) {
+                    let mut fields = fields.clone();
+                    fields.insert(name.clone(), value);
+                    simpler.push(Value::Object(fields));
+                }
+            }
+            simpler
         }
+        Value::Array(list) => {
+            let mut simpler = Vec::new();
+            for place in 0..list.len() {
+                let mut list = list.clone();
+                list.remove(place);
+                simpler.push(Value::Array(list));
+            }
+            for (place, value) in list.iter().enumerate() {
+                for value in self::options(value) {
+                    let mut list = list.clone();
+                    list[place] = value;
+                    simpler.push(Value::Array(list));
+                }
+            }
+            simpler
+        }
+        // What is larger is a time or a share: less of it is not simpler.
+        Value::Number(number) => {
+            let count = number.as_u64().filter(|count| (2..=COUNT_MAX).contains(count));
+            count.map(|count| Value::from(count - 1)).into_iter().collect()
+        }
+        _ => Vec::new(),
     }
-    simpler
+}
+
+/// Two clients that become one, with the operations of both in the order of their times. No fault may concern the one that
+/// goes.
+fn together<Op: Clone>(plan: &Plan<Op>) -> impl Iterator<Item = Candidate<'_, Op>> {
+    let may_go = |goes: &usize| !plan.faults.iter().any(|fault| concerns(fault, &plan.clients[*goes].name));
+    let goers: Vec<usize> = (0..plan.clients.len()).filter(may_go).collect();
+    let pairs = (0..plan.clients.len()).flat_map(move |stays| {
+        let goers = goers.clone();
+        goers.into_iter().filter(move |goes| *goes > stays).map(move |goes| (stays, goes))
+    });
+    pairs.map(move |(stays, goes)| {
+        candidate(plan, move |plan| {
+            let gone = plan.clients.remove(goes);
+            let steps = &mut plan.clients[stays].steps;
+            steps.extend(gone.steps);
+            steps.sort_by_key(|step| step.at_ms);
+        })
+    })
 }
 
 /// Simpler kinds first, then what is shorter, then what is earlier.
@@ -129,6 +203,9 @@ fn triggers(at: &Trigger) -> Vec<Trigger> {
         }
     }
 }
+
+/// The largest option that is taken for a count.
+const COUNT_MAX: u64 = 9;
 
 /// A duration that nobody needs to be shorter.
 const SHORT_MS: u64 = 10;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::*;
 use crate::plan::fake::{Fake, Op, plan as fake_plan};
 use crate::plan::{Client, ClientStep, CutKind, Direction, Fault, PlannedFault, Trigger};
@@ -153,4 +155,87 @@ fn a_plan_that_needs_all_of_itself_stays() {
 fn a_client_takes_its_faults_with_it() {
     let plan = without(&large(), Part::Client, 0..1);
     assert_eq!((plan.clients.len(), plan.faults.len()), (3, 1));
+}
+
+#[test]
+fn no_more_candidates_are_made_than_are_run_and_none_once_the_time_is_over() {
+    let made = std::cell::Cell::new(0);
+    let plan = large();
+    let mut rule = Rule { fails: |_: &Plan<Op>| Vec::new(), width: 3, ran: 0, limit: 6 };
+    let mut search = Search {
+        limit: Duration::from_secs(rule.limit),
+        runner: &mut rule,
+        fingerprint: lost().fingerprint(),
+        plan: plan.clone(),
+        changed: false,
+        known: BTreeMap::new(),
+        runs: 0,
+        others: Vec::new(),
+        passing: None,
+    };
+    let endless = |seed| {
+        let (made, plan) = (&made, &plan);
+        move || {
+            made.set(made.get() + 1);
+            Plan { seed, ..plan.clone() }
+        }
+    };
+    assert_eq!(search.first_that_fails((0..).map(endless), 1), Ok(None));
+    assert_eq!((made.get(), search.runs), (6, 6));
+}
+
+#[test]
+fn a_plan_that_passed_when_it_was_next_to_another_is_offered_again() {
+    // Without its fault it is the same plan, whatever became of the fault meanwhile.
+    let mut plan = fake_plan();
+    let steps = vec![ClientStep { at_ms: 0, op: Op::Stop }];
+    plan.clients = vec![Client { name: "c1".to_owned(), steps }];
+    plan.faults = vec![large().faults.remove(7)];
+    let shrunk = small(&plan, 2, 10_000, |plan| when(stops(plan) && dies(plan), lost()));
+    assert_ne!(shrunk.plan.faults, plan.faults);
+    assert_eq!(shrunk.passing, Some(Plan { faults: Vec::new(), ..shrunk.plan }));
+}
+
+#[test]
+fn options_lose_what_can_go_without_it_to_their_innermost() {
+    let mut plan = large();
+    plan.system = json!({
+        "projectors": 2,
+        "limit_ms": 900,
+        "harm": [{ "do": "wipe", "after_ms": 5 }, { "do": "cut", "after_ms": 7 }],
+        "delivery": { "duplicate_percent": 40, "drop_percent": 20 },
+    });
+    let shrunk = small(&plan, 2, 10_000, |plan| {
+        let options = &plan.system;
+        let needed = options["projectors"].as_u64() > Some(0)
+            && options["harm"].as_array().is_some_and(|harm| harm.iter().any(|harm| harm["do"] == "cut"))
+            && options["delivery"]["drop_percent"].is_u64();
+        when(needed, lost())
+    });
+    assert_eq!(
+        shrunk.plan.system,
+        json!({ "projectors": 1, "harm": [{ "do": "cut" }], "delivery": { "drop_percent": 20 } })
+    );
+}
+
+#[test]
+fn one_client_does_what_two_did_where_no_fault_tells_them_apart() {
+    let step = |at_ms, op| ClientStep { at_ms, op };
+    let mut plan = fake_plan();
+    let write = Op::Scale(1.0);
+    plan.clients = vec![
+        Client { name: "c1".to_owned(), steps: vec![step(0, write.clone()), step(20, Op::Stop)] },
+        Client { name: "c2".to_owned(), steps: vec![step(10, Op::Scale(2.0))] },
+    ];
+    let all_three = |plan: &Plan<Op>| when(Part::Operation.count(plan) == 3, lost());
+    let shrunk = small(&plan, 2, 10_000, all_three).plan;
+    let [client] = &shrunk.clients[..] else { panic!("{:?}", shrunk.clients) };
+    assert_eq!(client.steps.iter().map(|step| &step.op).collect::<Vec<_>>(), [&write, &Op::Scale(2.0), &Op::Stop]);
+
+    plan.faults = vec![PlannedFault {
+        at: Trigger::Ms(5),
+        fault: Fault::Delay { from: "c2".to_owned(), to: "coordinator".to_owned(), extra_ms: 10, for_ms: 10 },
+    }];
+    let with_fault = |plan: &Plan<Op>| when(Part::Operation.count(plan) == 3 && plan.faults.len() == 1, lost());
+    assert_eq!(small(&plan, 2, 10_000, with_fault).plan.clients.len(), 2);
 }

@@ -52,6 +52,7 @@ pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> 
         Op::Rebuild(whole) => projection::rebuild(&client, timeout, whole).await,
         Op::Mend(whole) => projection::mend(&client, timeout, whole).await,
         Op::Status { at } => projection::status(&client, timeout, at).await,
+        Op::Follow { for_ms } => projection::follow(&coordinator, Duration::from_millis(for_ms)).await,
         Op::Reconcile { policy } => compared(coordinator.reconcile(policy).await),
     }
 }

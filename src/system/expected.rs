@@ -1,21 +1,41 @@
-//! What both stores should hold after a run: what the transactions leave behind that were decided in it.
+//! What the stores should hold after a run: what the transactions leave behind that were decided in it, and what the
+//! projection makes of the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use graph::{Operation, Patch, Snapshot, TxId};
 
 use super::check::CoordinatorRecord;
-use super::dump::{Dump, GRAPH, LEDGER};
+use super::dump::{Dump, GRAPH, LEDGER, PROJECTION, STORED_EVENTS};
 use super::key;
 use super::operation::{Op, Ret};
-use crate::history::EventKind;
+use super::projection::log::Stored;
+use crate::history::{Event, EventKind};
 
-/// The dumps of both stores as they should be, or none where the stores cannot be read.
+/// The dumps of the stores as they should be, or none where they cannot be read.
+pub fn dumps(record: &CoordinatorRecord) -> BTreeMap<String, String> {
+    let mut expected = both(record);
+    expected.extend(projection(record).map(|graph| (PROJECTION.to_owned(), graph)));
+    expected
+}
+
+/// What the reference fold makes of the log; none where there is no projection, or a log that cannot be read.
+fn projection(record: &CoordinatorRecord) -> Option<String> {
+    let lines = record.dumps.get(PROJECTION).and(record.dumps.get(STORED_EVENTS))?.lines();
+    let events: Result<Vec<_>, String> = lines.map(|line| Ok(line.parse::<Stored>()?.event)).collect();
+    Some(reference_fold::fold(&events.ok()?).graph.to_string())
+}
+
+/// Both stores of the coordinator. Where nobody sent a transaction nothing is expected of them.
 ///
 /// A transaction counts as committed when its client was told so, or the log or a marker says so: where those disagree,
 /// what is missing somewhere shows as missing. Conflicting transactions hold their locks one after the other from before
 /// they are written to the log, so the log's order is theirs.
-pub fn dumps(record: &CoordinatorRecord) -> BTreeMap<String, String> {
+fn both(record: &CoordinatorRecord) -> BTreeMap<String, String> {
+    let is_submitted = |event: &Event<Op, Ret>| matches!(event.kind, EventKind::Invoke(Op::Submit { .. }));
+    if !record.history.events().iter().any(is_submitted) {
+        return BTreeMap::new();
+    }
     let Ok(dump) = Dump::read(&record.dumps) else { return BTreeMap::new() };
     let snapshot = snapshot(record, &dump).to_string();
     BTreeMap::from([(GRAPH.to_owned(), snapshot.clone()), (LEDGER.to_owned(), snapshot)])

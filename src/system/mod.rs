@@ -13,6 +13,7 @@ mod hosts;
 mod model;
 mod operation;
 mod projection;
+mod simpler;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -271,7 +272,7 @@ impl System for BiStore {
     }
 
     fn simpler(op: &Op) -> Vec<Op> {
-        operation::simpler(op)
+        simpler::simpler(op)
     }
 
     fn settle(&self, client: ClientHost, plan: &Plan<Op>) -> LocalFuture<Result<(), String>> {

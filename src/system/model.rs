@@ -102,7 +102,8 @@ impl Model for Entities {
                 | Op::View(_)
                 | Op::Rebuild(_)
                 | Op::Mend(_)
-                | Op::Status { .. },
+                | Op::Status { .. }
+                | Op::Follow { .. },
                 _,
             )
             | (Op::Read { .. } | Op::Find { .. }, None) => {
@@ -129,7 +130,9 @@ impl Model for Entities {
             Op::Find { kind, key } => vec![Part::Canonical(kind.clone(), key.clone())],
             // One of their own: without any, everything would have to be judged together.
             Op::Validate {} | Op::Reconcile { .. } => vec![Part::Stores],
-            Op::Append(_) | Op::View(_) | Op::Rebuild(_) | Op::Mend(_) | Op::Status { .. } => vec![Part::Projection],
+            Op::Append(_) | Op::View(_) | Op::Rebuild(_) | Op::Mend(_) | Op::Status { .. } | Op::Follow { .. } => {
+                vec![Part::Projection]
+            }
         }
     }
 }

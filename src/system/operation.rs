@@ -7,7 +7,7 @@ use coordinator::reconcile::{Policy, Summary};
 use graph::{CanonicalKey, EntityId, Kind, Operation, Refusal, TxId};
 use serde::{Deserialize, Serialize};
 
-use super::projection::operation::{Append, Appended, Done, Projector, Said, Seen, View, Whole};
+use super::projection::operation::{Append, Appended, Done, Followed, Projector, Said, Seen, View, Whole};
 
 /// An operation of a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +65,11 @@ pub enum Op {
         /// Which.
         #[serde(default, skip_serializing_if = "Projector::is_first")]
         at: Projector,
+    },
+    /// The feed of all events is read from its beginning, and followed for a while.
+    Follow {
+        /// For how long.
+        for_ms: u64,
     },
 }
 
@@ -125,6 +130,8 @@ pub enum Ret {
     Ended(Box<Done>),
     /// How a projector says that it is.
     Said(Box<Said>),
+    /// What the feed of all events told.
+    Followed(Box<Followed>),
 }
 
 /// The entities to whose history the operations add, one an operation at most: for a link the one that it leaves.
@@ -135,64 +142,6 @@ pub fn resources(operations: &[Operation]) -> impl Iterator<Item = &EntityId> {
         Operation::Restore { subject, .. } => Some(subject.resource()),
         Operation::Append { .. } => None,
     })
-}
-
-/// Operations that ask for less than this one in one respect each.
-pub fn simpler(op: &Op) -> Vec<Op> {
-    let Op::Submit { operations, retries, again, then } = op else { return Vec::new() };
-    let (retries, again) = (*retries, *again);
-    let submit = |operations: Vec<Operation>, retries, again, then: Vec<Operation>| Op::Submit {
-        operations,
-        retries,
-        again,
-        then,
-    };
-    let mut simpler = Vec::new();
-    if !then.is_empty() {
-        simpler.push(submit(operations.clone(), retries, again, Vec::new()));
-    }
-    if again > 0 {
-        simpler.push(submit(operations.clone(), retries, again - 1, then.clone()));
-    }
-    if retries > 0 {
-        simpler.push(submit(operations.clone(), retries - 1, again, then.clone()));
-    }
-    // One that does nothing is refused.
-    for place in (0..operations.len()).filter(|_| operations.len() > 1) {
-        let mut fewer = operations.clone();
-        fewer.remove(place);
-        simpler.push(submit(fewer, retries, again, then.clone()));
-    }
-    for (place, operation) in operations.iter().enumerate() {
-        for operation in with_fewer_properties(operation) {
-            let mut operations = operations.clone();
-            operations[place] = operation;
-            simpler.push(submit(operations, retries, again, then.clone()));
-        }
-    }
-    simpler
-}
-
-fn with_fewer_properties(operation: &Operation) -> Vec<Operation> {
-    let names: Vec<String> = match operation {
-        Operation::Create { properties, .. } | Operation::Link { properties, .. } => {
-            properties.keys().cloned().collect()
-        }
-        // An update of nothing is refused.
-        Operation::Update { set, .. } if set.len() > 1 => set.keys().cloned().collect(),
-        _ => Vec::new(),
-    };
-    let without = |name: &String| {
-        let mut operation = operation.clone();
-        match &mut operation {
-            Operation::Create { properties, .. }
-            | Operation::Link { properties, .. }
-            | Operation::Update { set: properties, .. } => properties.remove(name),
-            _ => None,
-        };
-        operation
-    };
-    names.iter().map(without).collect()
 }
 
 #[cfg(test)]
@@ -217,6 +166,7 @@ mod tests {
             (Op::Read { entity: alice.clone() }, json!({ "read": { "entity": "alice" } })),
             (Op::Peek { entity: alice }, json!({ "peek": { "entity": "alice" } })),
             (Op::Validate {}, json!({ "validate": {} })),
+            (Op::Follow { for_ms: 300 }, json!({ "follow": { "for_ms": 300 } })),
             (Op::Reconcile { policy: Policy::Log }, json!({ "reconcile": { "policy": "log" } })),
         ] {
             assert_eq!(serde_json::to_value(&op).unwrap(), spelt);
@@ -230,7 +180,7 @@ mod tests {
         assert_eq!(
             refused(json!({ "write": { "entity": "alice" } })),
             "unknown variant `write`, expected one of `submit`, `read`, `peek`, `find`, `validate`, `reconcile`, \
-             `append`, `view`, `rebuild`, `mend`, `status`"
+             `append`, `view`, `rebuild`, `mend`, `status`, `follow`"
         );
         assert_eq!(refused(json!({ "read": { "id": "alice" } })), "unknown field `id`, expected `entity`");
     }

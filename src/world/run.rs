@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use disk::Sectors;
 use futures_util::FutureExt;
 use interpose::Reading;
 
@@ -22,7 +23,7 @@ use super::state::{Down, HostId, How, Shared, lock};
 use super::{SETTLER, WORLD};
 use crate::history::{ClientId, History};
 use crate::plan::{Place, Plan, Reseed, Trigger};
-use crate::record::{Points, REFUSED, Record, Struck};
+use crate::record::{Points, REFUSED, Record, Struck, UNSYNCED};
 use crate::stream::Stream;
 use crate::sut::{Exit, System};
 
@@ -340,8 +341,13 @@ impl<'a, S: System> World<'a, S> {
         // acknowledged before it was synced is gone in every run, not only in one with a power cut at the right moment.
         for host in cast.software() {
             let mut state = shared.state();
+            let stats = state.hosts[host.0].disk().map(|disk| disk.stats()).unwrap_or_default();
+            let Sectors { kept, dropped, torn } = stats.sectors;
+            for (mark, sectors) in UNSYNCED.into_iter().zip([kept, dropped, torn]).filter(|(_, sectors)| *sectors > 0) {
+                *state.recorder.marks.entry(mark.to_owned()).or_default() += sectors;
+            }
             // Where syncs lied, that would be a power cut after which nobody could notice.
-            let lied = state.hosts[host.0].disk().is_some_and(|disk| disk.stats().lies > 0);
+            let lied = stats.lies > 0;
             state.die(host, Down { how: if lied { How::Exit } else { How::End }, restart_at_ms: NEVER });
         }
         drop(engine);

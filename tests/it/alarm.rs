@@ -53,6 +53,7 @@ fn the_alarm_rings_and_what_is_left_of_it_is_small() {
     let adopted = only(&scenarios, "lying_client.toml");
     let written = fs::read_to_string(&adopted).expect("it is there");
     assert!(stdout.starts_with(&written) && written.starts_with("# Found a violation of "), "{stdout}");
+    assert!(written.contains("[expect]\nfaults = []\n"), "what is mended need not be reached any more: {written}");
     assert_eq!(run(&["run", text(&adopted), "--no-shrink", "--failures", text(&failures)]).code, 1);
     let again = run(&adopt);
     assert_eq!((again.code, again.stderr.contains("is there already")), (2, true), "{}", again.stderr);

@@ -31,7 +31,12 @@ fn a_hunt_keeps_what_reached_something_new_and_the_next_one_begins_with_it() {
     }
     assert!(capsules(&corpus) > 0, "{}", first.stdout);
     assert_eq!(capsules(&failures), 0);
-    assert_eq!(hunt(&["--seed", "1000"]).code, 0, "what was kept can be read again");
+    let again = hunt(&["--seed", "1000"]);
+    assert_eq!((again.code, again.stderr.contains("cannot be read")), (0, false), "{}", again.stderr);
+    fs::write(corpus.join("old-seed-1.capsule.json"), "{\"format\": 0}").expect("it can be written");
+    let Ran { code, stderr, .. } = hunt(&[]);
+    assert_eq!(code, 0, "one old file stops no hunt: {stderr}");
+    assert!(stderr.starts_with("1 of the ") && stderr.contains("old-seed-1"), "{stderr}");
 }
 
 #[test]

@@ -38,9 +38,20 @@ pub fn run(arguments: &[&str]) -> Ran {
 
 /// The scenario files, in order.
 pub fn scenario_files() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let mut files: Vec<String> = std::fs::read_dir(folder)
-        .expect("there is a folder of scenarios")
+    let files = toml_files("scenarios");
+    assert!(!files.is_empty(), "there is no folder of scenarios");
+    files
+}
+
+/// The scenarios that capsules have become, in order: `squall adopt` puts them there, if anybody did.
+pub fn regression_files() -> Vec<String> {
+    toml_files("scenarios/regressions").into_iter().map(|name| format!("regressions/{name}")).collect()
+}
+
+fn toml_files(folder: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let mut files: Vec<String> = entries
         .map(|entry| entry.expect("it can be read").file_name().into_string().expect("its name is text"))
         .filter(|name| name.ends_with(".toml"))
         .collect();

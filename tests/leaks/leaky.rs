@@ -25,6 +25,9 @@ const CLEAN: u64 = 2;
 /// With this variable in its environment the software leaves a thread behind, in the warm-up too: no worker may fork.
 pub const LEAVES_A_THREAD: &str = "SQUALL_TEST_LEAVES_A_THREAD";
 
+/// Which file is left by runs of the scenario `file`.
+pub const FILE: &str = "SQUALL_TEST_FILE";
+
 /// What slips past the isolation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,8 +45,12 @@ enum Leak {
     Thread,
     /// A thread that was waited for, with what it had managed to do by then.
     EndedThread,
+    /// What an earlier run left on the real disk: it panics only the first time.
+    File,
     /// Not a leak, but what nothing deterministic can end: simulated time stands still.
     Hang,
+    /// Not a leak either, but the end of the whole process, as when its stack overflows.
+    Abort,
 }
 
 /// The system.
@@ -125,7 +132,9 @@ impl System for Leaky {
             ("entropy", |seed| plan("entropy", seed)),
             ("thread", |seed| plan("thread", seed)),
             ("ended-thread", |seed| plan("ended-thread", seed)),
+            ("file", |seed| plan("file", seed)),
             ("hang", |seed| plan("hang", seed)),
+            ("abort", |seed| plan("abort", seed)),
         ]
     }
 }
@@ -186,7 +195,13 @@ impl Leak {
                 });
                 format!("the other came to {counted}")
             }
+            Leak::File => {
+                let path = std::env::var_os(FILE).expect("it is said which");
+                assert!(File::create_new(path).is_err(), "nobody was here before");
+                Leak::None.work()
+            }
             Leak::Hang => park(),
+            Leak::Abort => std::process::abort(),
         }
     }
 }

@@ -4,9 +4,10 @@
 
 mod leaky;
 
+use std::path::Path;
 use std::process::{Command, ExitCode, Output};
 
-use leaky::{LEAVES_A_THREAD, Leaky};
+use leaky::{FILE, LEAVES_A_THREAD, Leaky};
 
 /// With this variable in its environment the program is not the test but what is tested.
 const AS_PROGRAM: &str = "SQUALL_TEST_AS_PROGRAM";
@@ -23,7 +24,9 @@ fn main() -> ExitCode {
     run_verifies_and_names_every_seed();
     every_isolation_gives_the_same_bytes_and_says_what_it_is();
     software_that_stops_simulated_time_is_killed_and_reported();
-    println!("ok: 5 tests of the guard");
+    a_run_that_dies_hides_no_failure_and_is_no_pass();
+    a_failure_that_does_not_come_back_is_not_one_of_the_system();
+    println!("ok: 7 tests of the guard");
     ExitCode::SUCCESS
 }
 
@@ -33,10 +36,10 @@ struct Ran {
     stderr: String,
 }
 
-fn squall(arguments: &[&str], environment: &[&str]) -> Ran {
+fn squall(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
     let program = std::env::current_exe().expect("the program knows itself");
     let mut command = Command::new(program);
-    command.args(arguments).env(AS_PROGRAM, "").envs(environment.iter().map(|name| (name, "")));
+    command.args(arguments).env(AS_PROGRAM, "").envs(environment.iter().copied());
     let Output { status, stdout, stderr } = command.output().expect("it can be started");
     let text = |bytes| String::from_utf8(bytes).expect("it prints text");
     Ran { code: status.code().expect("it was not killed"), stdout: text(stdout), stderr: text(stderr) }
@@ -109,14 +112,18 @@ fn every_isolation_gives_the_same_bytes_and_says_what_it_is() {
     let arguments = ["replay", "none", "--seed", "5"];
     let forked = squall(&arguments, &[]);
     let here = squall(&[&arguments[..], &["--no-fork"]].concat(), &[]);
-    let executed = squall(&arguments, &[LEAVES_A_THREAD]);
+    let executed = squall(&arguments, &[(LEAVES_A_THREAD, "")]);
     assert_eq!(digests(&forked), digests(&here));
     assert_eq!(digests(&forked), digests(&executed));
 
     for (more, environment, sentence) in [
         (&[][..], &[][..], "each job runs in a child forked from a worker; addresses are "),
         (&["--no-fork"], &[], "jobs run in this very process, one after the other and without a watchdog, as asked"),
-        (&[], &[LEAVES_A_THREAD], "each job runs in a process of its own, because the warm-up left 2 threads running"),
+        (
+            &[],
+            &[(LEAVES_A_THREAD, "")],
+            "each job runs in a process of its own, because the warm-up left 2 threads running",
+        ),
     ] {
         let Ran { code, stdout, stderr } = squall(&[&["run", "none", "--seeds", "1"], more].concat(), environment);
         assert_eq!(code, 0, "{stdout}\n{stderr}");
@@ -128,4 +135,48 @@ fn software_that_stops_simulated_time_is_killed_and_reported() {
     let Ran { code, stdout, stderr } = squall(&["replay", "hang", "--watchdog", "1"], &[]);
     assert_eq!(code, 1, "{stdout}\n{stderr}");
     assert!(stdout.contains("watchdog") && stdout.contains("it was killed"), "{stdout}");
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("the path is text")
+}
+
+/// The command that a program prints on a line of its own.
+fn replayed(told: &str) -> &str {
+    told.lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("squall replay "))
+        .unwrap_or_else(|| panic!("no command:\n{told}"))
+}
+
+fn a_run_that_dies_hides_no_failure_and_is_no_pass() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let failures = ["--failures", text(folder.path())];
+    let run = ["run", "abort", "hang", "--seeds", "0", "--watchdog", "1", "--shrink-seconds", "1"];
+    let Ran { code, stdout, stderr } = squall(&[&run[..], &failures].concat(), &[]);
+    assert_eq!(code, 3, "{stdout}\n{stderr}");
+    assert!(stderr.contains("abort with seed 0") && stderr.contains("died of signal 6"), "{stderr}");
+    assert!(stdout.contains("watchdog violated"), "{stdout}");
+    let hanging = replayed(&stdout);
+    // It was killed, so there is no page; that it fails is told all the same.
+    for command in ["replay", "report", "pinpoint"] {
+        let Ran { code, stdout, stderr } = squall(&[command, hanging, "--watchdog", "1"], &[]);
+        assert_eq!((code, stdout.contains("it was killed")), (1, true), "{command}: {stdout}\n{stderr}");
+    }
+
+    let Ran { code, stdout, stderr } = squall(&[&["hunt", "abort", "--for", "1m"][..], &failures].concat(), &[]);
+    assert_eq!(code, 3, "{stdout}\n{stderr}");
+    assert!(stdout.contains("a run had no verdict") && stderr.contains("died of signal 6"), "{stdout}\n{stderr}");
+    assert_eq!(squall(&["replay", replayed(&stderr)], &[]).code, 3);
+}
+
+fn a_failure_that_does_not_come_back_is_not_one_of_the_system() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (failures, file) = (folder.path().join("failures"), folder.path().join("file"));
+    let run = ["run", "file", "--seeds", "0", "--verify", "none", "--no-shrink", "--failures", text(&failures)];
+    let Ran { code, stdout, stderr } = squall(&run, &[(FILE, text(&file))]);
+    assert_eq!(code, 3, "{stdout}\n{stderr}");
+    assert!(stderr.contains("file with seed 0 is not deterministic") && stderr.contains("did not show"), "{stderr}");
+    assert!(stdout.contains("nobody was here before"), "what was seen once is told: {stdout}");
+    assert!(Path::new(replayed(&stdout)).exists(), "and kept");
 }

@@ -118,11 +118,16 @@ const failed = pages[0];
 
   // What comes after it, in this order.
   const order = await page.$$eval("h2", (titles) => titles.filter((title) => title.offsetParent).map((title) => title.textContent));
-  const at = ["What happened", "What the clients saw", "What the stores held in the end", "The plan"].map((title) => order.indexOf(title));
+  const at = ["What happened", "What led there, step by step", "What the clients saw", "What the stores held in the end", "The plan"].map((title) => order.indexOf(title));
   assert.deepEqual(at, at.toSorted((one, other) => one - other));
   assert(!at.includes(-1), order.join());
   assert(await page.$$eval("#history tbody tr", (rows) => rows.length) > 0);
   assert(await page.$$eval(".store", (stores) => stores.length) > 0);
+  // The steps that led there end with what shows it, and each leads into the diagram.
+  const steps = await page.$$eval("#story li", (items) => items.map((item) => item.textContent));
+  assert(steps.length > 0 && steps.every((step) => /^\d+ ms /.test(step)), steps.join("\n"));
+  await page.$eval("#story li button", (button) => button.click());
+  assert.match(await spoken(page), new RegExp(`^Event \\d+ of \\d+, ${parseInt(steps[0])} ms, `));
   assert.match(await page.$eval("#replay", (code) => code.textContent), /^squall replay /);
   const unnamed = await page.$$eval("button, input, [role=region], [role=group], [role=table]", (parts) =>
     parts.filter((part) => !(part.textContent.trim() || part.getAttribute("aria-label") || part.closest("label"))).length);

@@ -10,11 +10,9 @@
 //! workspace builds them, and so does `cargo build -p coordinator -p projection`.
 
 mod program;
-mod target;
 mod workload;
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,7 +22,7 @@ use program::Program;
 use projection::dump::{Dump, dump};
 use projection::event::Event;
 use projection::operations::Health;
-use target::{LIMIT, Target};
+use testbed::{LIMIT, Server, Target, say};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use workload::{CLIENTS, STEPS, Told, Writer};
@@ -58,9 +56,8 @@ async fn the_graph_says_what_the_log_says_whoever_was_killed_on_embedded_graphs(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_graph_says_what_the_log_says_whoever_was_killed_on_a_real_server() {
-    match Target::from_environment() {
-        Some(target) => everything(target).await,
-        None => say("skipped: the system on a real graph server (SQUALL_BOLT_URL is not set; see docs/real-graph.md)"),
+    if let Some(server) = Server::from_environment("the system test").await {
+        everything(Target::Server(server)).await;
     }
 }
 
@@ -99,7 +96,7 @@ async fn everything(target: Target) {
     let shown = dump(store.as_ref(), 10_000, LIMIT).await.expect("the graph is readable");
     assert_eq!(disagreements(&log, &shown, &told), Vec::<String>::new(), "on {}", target.name());
 
-    target.leave_empty(store.as_ref()).await;
+    target.leave_empty(&env).await;
     folder.disable_cleanup(false);
     say(&format!(
         "the system on {}: {} events of {CLIENTS} clients, {} of them in transactions; each program was killed {KILLS} times; \
@@ -115,13 +112,13 @@ async fn everything(target: Target) {
 
 fn coordinator(env: &Env, folder: &Path, target: &Target) -> Program {
     let data = folder.join("coordinator").display().to_string();
-    let arguments = ["serve", "--data", &data, "--graph", target.argument(), "--answer-timeout-ms", "3000"];
+    let arguments = ["serve", "--data", &data, "--graph", &target.argument(), "--answer-timeout-ms", "3000"];
     Program::new(env, "coordinator", arguments.map(str::to_owned).into(), target.password(), folder)
 }
 
 fn projector(env: &Env, folder: &Path, target: &Target, events: &str) -> Program {
     let (data, events) = (folder.join("projector").display().to_string(), format!("http://{events}"));
-    let arguments = ["run", "--data", &data, "--graph", target.argument(), "--events", &events];
+    let arguments = ["run", "--data", &data, "--graph", &target.argument(), "--events", &events];
     Program::new(env, "projector", arguments.map(str::to_owned).into(), target.password(), folder)
 }
 
@@ -194,12 +191,6 @@ fn disagreements(log: &[Event], shown: &Dump, told: &Told) -> Vec<String> {
     found.extend(told.events.difference(&logged).map(|id| format!("{id} was acknowledged and is not in the log")));
     found.extend(logged.difference(&told.events).map(|id| format!("{id} is in the log and was not acknowledged")));
     found
-}
-
-/// Prints a line even where the output of passing tests is not shown: figures, and what was not tested, are what one
-/// runs this for.
-fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").expect("stderr is open");
 }
 
 mod disagreements_are_seen {

@@ -96,7 +96,6 @@ async fn a_store_is_claimed_by_one_ledger_and_by_its_newest_start() {
             rows[0][0].clone()
         };
         let owner = |incarnation: i64, nonce: &str| vec![OWNER.into(), incarnation.into(), nonce.into()];
-        // Whoever emptied the real server's graph has claimed it.
         assert_eq!(claim(OWNER, 3, "a").await, owner(3, "a"), "{}", subject.name);
         assert_eq!(claim(OWNER, 3, "a").await, owner(3, "a"), "{}: the same once more", subject.name);
         assert_eq!(claim(OWNER, 3, "b").await, owner(3, "a"), "{}: another start of that number", subject.name);

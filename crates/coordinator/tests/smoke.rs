@@ -18,11 +18,8 @@ mod clients;
 mod evidence;
 #[path = "smoke/process.rs"]
 mod process;
-#[path = "smoke/target.rs"]
-mod target;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use clients::{CLIENTS, Link, STEPS, Told};
 use coordinator::commit::Decision;
@@ -32,7 +29,7 @@ use evidence::{Evidence, disagreements};
 use futures_util::future::{join, join_all};
 use graph::{EntityId, Node, Operation, Patch, TxId, Value};
 use process::Server;
-use target::Target;
+use testbed::{Server as GraphServer, Target, say};
 use tokio::time::Instant;
 
 /// How often the process is killed.
@@ -51,9 +48,8 @@ async fn the_program_survives_sigkill_on_the_embedded_graph() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_survives_sigkill_on_a_real_server() {
-    match Target::from_environment() {
-        Some(target) => smoke(target).await,
-        None => say("skipped: smoke test on a real graph server (SQUALL_BOLT_URL is not set; see docs/real-graph.md)"),
+    if let Some(server) = GraphServer::from_environment("the smoke test").await {
+        smoke(Target::Server(server)).await;
     }
 }
 
@@ -103,7 +99,7 @@ async fn smoke(target: Target) {
     let victim = EntityId::new("client/0").expect("an id");
     let set = [("n".to_owned(), Value::from(-1))].into();
     let corruption = Patch { operations: vec![Operation::Update { id: victim, set }] };
-    store.execute(statements::calls_for(&corruption), target::LIMIT).await.expect("the graph takes any change");
+    store.execute(statements::calls_for(&corruption), testbed::LIMIT).await.expect("the graph takes any change");
     let corrupted = Evidence::read(&data, store.as_ref()).await;
     let last = STEPS - 1;
     assert_eq!(
@@ -113,7 +109,7 @@ async fn smoke(target: Target) {
         target.name()
     );
 
-    target.leave_empty(store.as_ref()).await;
+    target.leave_empty(&env).await;
     folder.disable_cleanup(false);
     say(&format!(
         "smoke on {}: {} transactions of {CLIENTS} clients ({}), {KILLS} kills left {} in doubt, of which {}; {}; {} ms",
@@ -160,10 +156,4 @@ fn count<'a>(states: impl Iterator<Item = &'a str>) -> String {
         *counts.entry(state).or_default() += 1;
     }
     counts.iter().rev().map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
-}
-
-/// Prints a line even where the output of passing tests is not shown: figures, and what was
-/// not tested, are what one runs this for.
-fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").expect("stderr is open");
 }

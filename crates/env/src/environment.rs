@@ -104,11 +104,7 @@ pub trait Environment: Send + Sync + 'static {
     fn persist(&self, path: &Path) -> io::Result<()>;
 
     /// Makes a folder this process's alone; see [`Env::claim`].
-    ///
-    /// Unless somebody says otherwise there is no other process: so it is in tests of a single one.
-    fn claim(&self, folder: &Path) -> Result<Claim, ClaimError> {
-        Ok(Claim::new(folder, ()))
-    }
+    fn claim(&self, folder: &Path) -> Result<Claim, ClaimError>;
 
     /// Told when a process reaches a point. Returns at once in production; in simulation it
     /// may take its time, or never return.

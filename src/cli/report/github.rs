@@ -24,6 +24,9 @@ pub fn annotations(report: &Report) -> String {
     if let Some(differing) = &report.differing {
         let _ = writeln!(text, "::error title=a run is not deterministic::{}", data(differing));
     }
+    if let Some(first) = report.broken.first() {
+        let _ = writeln!(text, "::error title={} runs have no verdict::{}", report.broken.len(), data(first));
+    }
     text
 }
 

@@ -69,6 +69,7 @@ pub fn document(report: &Report) -> Value {
         "verified": report.verified,
         "differences": report.differences,
         "nondeterminism": report.differing,
+        "broken": report.broken,
         "scenarios": scenarios.collect::<Vec<_>>(),
         "failures": failures.collect::<Vec<_>>(),
         "missing": missing.collect::<Vec<_>>(),

@@ -33,6 +33,8 @@ pub fn document(report: &Report) -> String {
     let mut suite = TestSuite::new("determinism");
     let differing: Vec<String> = report.differing.iter().cloned().collect();
     suite.add_test_case(case("determinism", "runs are the same when they are repeated", &differing));
+    let broken: Vec<String> = report.broken.iter().map(|broken| format!("{broken}\n")).collect();
+    suite.add_test_case(case("determinism", "runs come to a verdict", &broken));
     xml.add_test_suite(suite);
     xml.to_string().expect("it is written to memory")
 }

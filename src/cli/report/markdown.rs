@@ -33,6 +33,10 @@ pub fn document(report: &Report) -> String {
     if let Some(differing) = &report.differing {
         let _ = writeln!(text, "### A run is not deterministic\n\n```text\n{}\n```", differing.trim_end());
     }
+    if let Some(first) = report.broken.first() {
+        let _ =
+            writeln!(text, "### {} runs have no verdict\n\n```text\n{}\n```", report.broken.len(), first.trim_end());
+    }
     if !report.missing.is_empty() {
         text.push('\n');
     }

@@ -29,6 +29,7 @@ fn report() -> Report {
         verified: 2,
         differences: 0,
         differing: None,
+        broken: Vec::new(),
         missing: vec![Missing { scenario: "storm".to_owned(), what: "no seed reached the mark fenced".to_owned() }],
         failures: vec![Failed {
             scenario: "storm".to_owned(),
@@ -36,7 +37,9 @@ fn report() -> Report {
             violation,
             capsule: PathBuf::from("failures/storm-1.capsule.json"),
             shrunk: None,
+            in_full: false,
             report: None,
+            unrepeated: None,
         }],
     }
 }
@@ -80,4 +83,8 @@ fn the_exit_code_says_whose_fault_it_is() {
     assert_eq!((report.exit_code(), report.last_line().as_str()), (PASSED, "passed\n"));
     report.differing = Some("the second run drew another number".to_owned());
     assert_eq!(report.exit_code(), HARNESS);
+    report.differing = None;
+    report.broken = vec!["storm with seed 3: the run's process died of signal 9".to_owned()];
+    assert_eq!(report.exit_code(), HARNESS);
+    assert!(markdown::document(&report).contains("died of signal 9"), "it does not pass in silence");
 }

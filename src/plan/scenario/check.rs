@@ -5,9 +5,21 @@ use std::collections::BTreeSet;
 use super::document::{Document, Place};
 use super::error::ScenarioError;
 use super::nearest::suggestion;
-use super::{Scenario, Step};
-use crate::plan::{FAULT_KINDS, Fault, Place as Struck, PlannedFault, PointKind, Topology, Trigger};
+use super::{Expect, Scenario, Step};
+use crate::plan::{FAULT_KINDS, Fault, Network, Place as Struck, PlannedFault, PointKind, Topology, Trigger};
 use crate::sut::HostSpec;
+
+/// Somewhere in what somebody wrote: where an error points.
+pub(super) trait Spot: Sized {
+    /// What stands there under a key.
+    fn key(&self, key: &str) -> Self;
+
+    /// What stands there at an index.
+    fn item(&self, index: usize) -> Self;
+
+    /// An error about it.
+    fn error(&self, message: impl Into<String>, remedy: impl Into<String>) -> ScenarioError;
+}
 
 /// Checks what can be checked without knowing the system.
 pub(super) fn figures<Op>(scenario: &Scenario<Op>, document: &Document<'_>) -> Result<(), ScenarioError> {
@@ -18,7 +30,7 @@ pub(super) fn figures<Op>(scenario: &Scenario<Op>, document: &Document<'_>) -> R
         ("supervisor_restart_ms", scenario.supervisor_restart_ms),
     ];
     durations.iter().try_for_each(|(key, ms)| not_zero(&root, key, *ms))?;
-    network(scenario, &root.key("network"))?;
+    network(scenario.network, &root.key("network"))?;
     if let Some(workload) = &scenario.workload {
         let remedy = "write how many operations each client makes, at least 1";
         let place = root.key("workload").key("operations");
@@ -58,7 +70,9 @@ pub(super) fn names<Op>(
     }
     for (index, step) in scenario.steps.iter().enumerate() {
         if let Step::Fault(planned) = step {
-            struck(planned, scenario, topology, &root.key("steps").item(index))?;
+            let step = root.key("steps").item(index);
+            let fault = step.key("fault").key(spelled(&planned.fault));
+            struck(planned, &scenario.clients, topology, &step.key("at"), &fault)?;
         }
     }
     let possible = scenario.possible_faults(topology);
@@ -98,30 +112,30 @@ fn ensure(holds: bool, error: impl FnOnce() -> ScenarioError) -> Result<(), Scen
     if holds { Ok(()) } else { Err(error()) }
 }
 
-fn known<'a>(
+pub(super) fn known<'a>(
     name: &str,
     names: impl IntoIterator<Item = &'a str>,
     what: &str,
-    place: &Place<'_>,
+    place: &impl Spot,
 ) -> Result<(), ScenarioError> {
     let names: Vec<&str> = names.into_iter().collect();
     let one = what.strip_suffix('s').unwrap_or(what);
     ensure(names.contains(&name), || place.error(format!("unknown {one} `{name}`"), suggestion(name, names, what)))
 }
 
-fn not_zero(table: &Place<'_>, key: &str, figure: u64) -> Result<(), ScenarioError> {
+fn not_zero(table: &impl Spot, key: &str, figure: u64) -> Result<(), ScenarioError> {
     ensure(figure > 0, || table.key(key).error(format!("`{key}` is zero"), "write a number of milliseconds from 1 up"))
 }
 
-fn in_time(at_ms: u64, limit_ms: u64, step: &Place<'_>) -> Result<(), ScenarioError> {
+fn in_time(at_ms: u64, limit_ms: u64, step: &impl Spot) -> Result<(), ScenarioError> {
     ensure(at_ms < limit_ms, || {
         let message = format!("the step is due at {at_ms} ms, and the run is ended at {limit_ms} ms");
         step.key("at_ms").error(message, "write an earlier time, or a larger `limit_ms` at the top of the file")
     })
 }
 
-fn network<Op>(scenario: &Scenario<Op>, place: &Place<'_>) -> Result<(), ScenarioError> {
-    let network = scenario.network;
+/// Figures of the network.
+pub(super) fn network(network: Network, place: &impl Spot) -> Result<(), ScenarioError> {
     not_zero(place, "tick_ms", network.tick_ms)?;
     ensure(network.latency_ms_min <= network.latency_ms_max, || {
         let message =
@@ -131,7 +145,9 @@ fn network<Op>(scenario: &Scenario<Op>, place: &Place<'_>) -> Result<(), Scenari
 }
 
 fn clients<Op>(scenario: &Scenario<Op>, root: &Place<'_>) -> Result<(), ScenarioError> {
-    if scenario.clients.is_empty() {
+    // What is left of a failure may have gone wrong with nobody there.
+    let expects_nothing = scenario.expect == Expect::nothing();
+    if scenario.clients.is_empty() && (scenario.workload.is_some() || !expects_nothing) {
         return Err(if scenario.workload.is_some() {
             root.key("workload").error("the workload has no clients", "add `clients = 2` at the top of the file")
         } else {
@@ -150,7 +166,9 @@ fn clients<Op>(scenario: &Scenario<Op>, root: &Place<'_>) -> Result<(), Scenario
         ensure(seen.insert(client), || place.error(format!("the client `{client}` is named twice"), "name it once"))?;
     }
     ensure(
-        scenario.workload.is_some() || scenario.steps.iter().any(|step| matches!(step, Step::Operation { .. })),
+        expects_nothing
+            || scenario.workload.is_some()
+            || scenario.steps.iter().any(|step| matches!(step, Step::Operation { .. })),
         || {
             root.key("clients")
                 .error("the clients have nothing to do", "add a step with `client` and `do`, or a `[workload]`")
@@ -170,7 +188,7 @@ fn client_place<'d, Op>(scenario: &Scenario<Op>, client: &str, root: &Place<'d>)
 }
 
 /// Figures of a fault.
-fn fault(planned: &PlannedFault, limit_ms: u64, step: &Place<'_>) -> Result<(), ScenarioError> {
+pub(super) fn fault(planned: &PlannedFault, limit_ms: u64, step: &impl Spot) -> Result<(), ScenarioError> {
     let PlannedFault { at, fault } = planned;
     match at {
         Trigger::Ms(ms) => in_time(*ms, limit_ms, step)?,
@@ -198,7 +216,7 @@ fn fault(planned: &PlannedFault, limit_ms: u64, step: &Place<'_>) -> Result<(), 
 }
 
 /// How a kind of fault is spelled in a file.
-fn spelled(fault: &Fault) -> &'static str {
+pub(super) fn spelled(fault: &Fault) -> &'static str {
     match fault {
         Fault::Cut { .. } => "cut",
         Fault::Disk { .. } => "disk",
@@ -207,7 +225,7 @@ fn spelled(fault: &Fault) -> &'static str {
 }
 
 /// How long a fault lasts and how much of it there is.
-fn extents(fault: &Fault, place: &Place<'_>) -> Result<(), ScenarioError> {
+fn extents(fault: &Fault, place: &impl Spot) -> Result<(), ScenarioError> {
     let lasts = match fault {
         Fault::Cut { .. } => "heal_after_ms",
         Fault::Kill { .. }
@@ -257,26 +275,27 @@ fn ordinal_key(kind: PointKind) -> &'static str {
     }
 }
 
-fn counted_from_1(nth: u64, place: &Place<'_>) -> Result<(), ScenarioError> {
+pub(super) fn counted_from_1(nth: u64, place: &impl Spot) -> Result<(), ScenarioError> {
     ensure(nth > 0, || place.error("points are counted from 1", "write a number from 1 up"))
 }
 
-/// Names of a fault and of its trigger.
-fn struck<Op>(
+/// Names of a fault and of its trigger, and where they stand.
+pub(super) fn struck<P: Spot>(
     planned: &PlannedFault,
-    scenario: &Scenario<Op>,
+    clients: &[String],
     topology: &Topology,
-    step: &Place<'_>,
+    at: &P,
+    place: &P,
 ) -> Result<(), ScenarioError> {
     let hosts = || topology.hosts.iter().map(|host| host.name);
-    let clients = || scenario.clients.iter().map(String::as_str);
+    let clients = || clients.iter().map(String::as_str);
     match &planned.at {
         Trigger::Ms(_) => {}
         Trigger::Point { host, point, .. } => {
-            known(host, hosts(), "hosts", &step.key("at").key("host"))?;
+            known(host, hosts(), "hosts", &at.key("host"))?;
             let spec = topology.host(host);
             let points = spec.into_iter().flat_map(|host| host.points.iter().chain(&host.passes).map(String::as_str));
-            let place = step.key("at").key("point");
+            let place = at.key("point");
             known(point, points, "points", &place)
                 .map_err(|error| ScenarioError { message: format!("{} on `{host}`", error.message), ..error })?;
             let passed = spec.is_some_and(|host| host.passes.contains(point));
@@ -284,14 +303,13 @@ fn struck<Op>(
                 place.error("nobody can stand still at this point", "pause at another, or delay the host's messages")
             })?;
         }
-        Trigger::Ordinal { host, .. } => known(host, hosts(), "hosts", &step.key("at").key("host"))?,
+        Trigger::Ordinal { host, .. } => known(host, hosts(), "hosts", &at.key("host"))?,
     }
     let fault = &planned.fault;
-    let place = step.key("fault").key(spelled(fault));
     match fault.place() {
         Struck::Host(host) => {
             known(host, hosts(), "hosts", &place.key("host"))?;
-            topology.host(host).map_or(Ok(()), |spec| possessed(fault, spec, &place))
+            topology.host(host).map_or(Ok(()), |spec| possessed(fault, spec, place))
         }
         Struck::Client(client) => known(client, clients(), "clients", &place.key("client")),
         Struck::Link { from, to, .. } => {
@@ -305,7 +323,7 @@ fn struck<Op>(
 }
 
 /// What the host must have to be struck in this way: files, or a store that can forget.
-fn possessed(fault: &Fault, host: &HostSpec, place: &Place<'_>) -> Result<(), ScenarioError> {
+fn possessed(fault: &Fault, host: &HostSpec, place: &impl Spot) -> Result<(), ScenarioError> {
     let needs_files = matches!(fault, Fault::Disk { .. } | Fault::SlowDisk { .. } | Fault::StaleImage { .. });
     ensure(!(needs_files && host.files.is_empty()), || {
         place.key("host").error(format!("`{}` keeps no files", host.name), "name a host that does")

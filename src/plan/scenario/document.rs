@@ -5,6 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::check::Spot;
 use super::error::{Location, ScenarioError};
 use super::reader::Node;
 
@@ -122,5 +123,19 @@ impl<'d> Place<'d> {
     fn child(&self, value: Option<&'d Spanned<DeValue<'d>>>) -> Place<'d> {
         let span = value.map_or_else(|| self.span.clone(), Spanned::span);
         Place { document: self.document, value, span }
+    }
+}
+
+impl Spot for Place<'_> {
+    fn key(&self, key: &str) -> Self {
+        Place::key(self, key)
+    }
+
+    fn item(&self, index: usize) -> Self {
+        Place::item(self, index)
+    }
+
+    fn error(&self, message: impl Into<String>, remedy: impl Into<String>) -> ScenarioError {
+        Place::error(self, message, remedy)
     }
 }

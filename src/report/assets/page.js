@@ -160,6 +160,7 @@ readColours();
 relayout();
 showHead();
 showCurve();
+showStory();
 showHistory();
 showStores();
 showAgainst();

@@ -85,6 +85,37 @@ function showCurve() {
     svg("path", { d: path, class: "share" }), ...axis, ...ends, ...dots));
 }
 
+// How many steps somebody reads.
+const STORY_MAX = 80;
+
+// What can have led to the violation, without messages and disk operations: to be read from the top to the bottom.
+function showStory() {
+  if (!about) return;
+  const inPast = (event) => event <= causes[events.lane[event]] || kindOf(event) === FAULT || kindOf(event) >= INVOKE;
+  const isTold = (event) => !isMinor(kindOf(event)) && kindOf(event) !== LOG && !isSettling(event) && lanes[events.lane[event]].kind !== "settler";
+  const all = [...events.kind.keys()].filter((event) => event <= about.event && isTold(event) && inPast(event));
+  // Where there are too many, what the cores were told and asked for at first goes first.
+  const isDetail = (event) => kindOf(event) === INPUT || kindOf(event) === EFFECT;
+  const spare = new Set(all.filter(isDetail).slice(0, Math.max(0, all.length - STORY_MAX)));
+  const steps = all.filter((event) => !spare.has(event)).slice(-STORY_MAX);
+  if (!steps.length) return;
+  byId("story-section").hidden = false;
+  byId("story-text").textContent = `Faults, what clients asked and were told, and what the cores did that can have led to what broke${steps.length < all.length ? `: ${steps.length} of ${all.length} steps` : ""}.`;
+  const SIGN = { [INPUT]: "→", [EFFECT]: "←", [MARK]: "◆", [FAULT]: "▲", [LOST]: "✕", [INVOKE]: "asks", [OK]: "is told", [FAIL]: "is told: failed", [INFO]: "does not know" };
+  byId("story").replaceChildren(...steps.map((event) => {
+    const kind = kindOf(event);
+    const ofClient = kind >= INVOKE;
+    const text = ofClient ? told(event) : `${split(event)[0]} ${labelOf(event)}`.trim();
+    return element("li", { class: kind === FAULT || kind === LOST ? "fault" : "" },
+      element("button", { class: "step", onclick: () => { select(event, { centre: true }); byId("diagram").scrollIntoView(); } },
+        element("span", { class: "at" }, `${events.at_ms[event]} ms`), " ", element("span", { class: "who" }, lanes[events.lane[event]].name), " ",
+        element("span", { class: COLOUR_OF[kind] }, `${SIGN[kind]} `), text.length > 200 ? `${text.slice(0, 199)}…` : text));
+  }));
+}
+
+// How many operations the history has at most, besides those that show what broke.
+const HISTORY_MAX = 2000;
+
 function showHistory() {
   const order = new Map((about?.order ?? []).map((id, place) => [id, place + 1]));
   const words = [];
@@ -95,10 +126,15 @@ function showHistory() {
   } else if (accused.size) {
     words.push("Marked are the operations that show what broke.");
   }
-  byId("history-text").textContent = words.join("");
   const end = Math.max(1, data.simulated_ms);
   const head = element("tr", {}, ...["op", "client", "when", "asked", "was told", about?.order.length ? "in the order" : ""].map((name) => element("th", { scope: "col" }, name)));
-  const rows = operations.slice(0, 2000).map((operation) => {
+  // The page has to open: of a long history there are those that matter, and the first of the others.
+  const matters = (operation) => accused.has(operation.id) || order.has(operation.id);
+  let room = HISTORY_MAX - operations.filter(matters).length;
+  const shown = operations.filter((operation) => matters(operation) || room-- > 0);
+  if (shown.length < operations.length) words.push(` ${operations.length - shown.length} of ${operations.length} operations are left out.`);
+  byId("history-text").textContent = words.join("");
+  const rows = shown.map((operation) => {
     const outcome = outcomeOf(operation);
     const from = events.at_ms[operation.invoked];
     const to = operation.ended === null ? end : events.at_ms[operation.ended];
@@ -165,9 +201,9 @@ function showAgainst() {
   byId("against-section").hidden = false;
   byId("against-title").textContent = `Beside ${other.title}, which ${other.outcome}`;
   const compared = (rows, title, note) => {
-    const first = rows.findIndex((row) => row.left !== row.right);
+    const first = rows.findIndex((row) => !row.same);
     const body = rows.map((row, place) => {
-      const same = row.left === row.right;
+      const { same } = row;
       const side = (text) => element("td", {}, text === undefined ? "" : element("code", {}, text.replace(/ #[0-9a-f]{8}$/, "")));
       return element("tr", { class: `${same ? "same" : "changed"}${place === first ? " first" : ""}` },
         element("th", { scope: "row" }, place === first ? "first difference" : same ? "" : "≠"), side(row.left), side(row.right));
@@ -178,7 +214,8 @@ function showAgainst() {
   };
   byId("against").replaceChildren(
     compared(other.plan, "The plans", ""),
-    compared(other.decisions, "What the cores decided", other.same ? `The first ${other.same} decisions are the same in both.` : ""));
+    compared(other.decisions, "What the cores decided",
+      [other.same ? `The first ${other.same} decisions are the same in both.` : "", other.decisions.every((row) => row.same) ? "They decided the same; only their times differ." : ""].filter(Boolean).join(" ")));
 }
 
 function showPlan() {

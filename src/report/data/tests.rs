@@ -55,10 +55,24 @@ fn a_sentence_says_what_broke_and_who_saw_it() {
         data(vec![lost().about([OpId(0)])]).sentence,
         "durability is broken: an acknowledged transaction is lost, as alice was told of op 0 at 8 ms."
     );
+    let split = || {
+        let lost = Violation::new("atomicity", "the stores differ").expected("bob in both");
+        lost.actual("they differ").details(["more in the graph: bob".to_owned(), "x".repeat(500)])
+    };
+    assert_eq!(
+        data(vec![split()]).sentence,
+        "atomicity is broken: the stores differ; expected: bob in both; actual: they differ: more in the graph: bob, and 1 more."
+    );
+    assert!(data(vec![split().expected("y".repeat(500))]).sentence.len() < 400, "a sentence, and no page");
     let torn = || Violation::new("linearizability", "Read").explained([OpId(0)]);
     assert_eq!(
         data(vec![torn().about([OpId(0)])]).sentence,
         "linearizability is broken: no order of the operations explains what alice was told of op 0 at 8 ms."
+    );
+    assert_eq!(
+        data(vec![torn().about([OpId(0)]).details(["  op 0 of alice (3 ms to 8 ms): Read -> None".to_owned()])])
+            .sentence,
+        "linearizability is broken: no order of the operations explains what alice was told of op 0 at 8 ms: Read -> None."
     );
     // Nobody's operation is a look at the stores when the run was over.
     assert_eq!(
@@ -77,6 +91,8 @@ fn a_violation_shows_where_its_last_operation_ended_or_after_the_last_decision()
     // What the page is about comes first.
     assert_eq!(shown, [("durability", 3), ("atomicity", 4)]);
     assert_eq!(data.timeline.len(), 5);
+    let known = self::data(vec![Violation::new("idempotence", "changed").at_ms(6)]);
+    assert_eq!((known.violations[0].event, known.timeline.events.at_ms[known.violations[0].event]), (2, 6));
 }
 
 #[test]
@@ -94,10 +110,10 @@ fn two_runs_stand_side_by_side_from_where_they_part() {
     let data = data.against::<Fake>("the other".to_owned(), (&plan, &story), (&other_plan, &other, &other_story));
     let against = data.against.expect("it was put there");
     assert_eq!((against.outcome.as_str(), against.same), ("passes", 0));
-    let same: Vec<bool> = against.decisions.iter().map(Row::is_same).collect();
+    let same: Vec<bool> = against.decisions.iter().map(|row| row.same).collect();
     assert_eq!(same, [true, false, true]);
-    let changed: Vec<_> = against.plan.iter().filter(|row| !row.is_same()).collect();
-    let [Row { left: Some(left), right: Some(right) }] = &changed[..] else { panic!("{changed:?}") };
+    let changed: Vec<_> = against.plan.iter().filter(|row| !row.same).collect();
+    let [Row { left: Some(left), right: Some(right), .. }] = &changed[..] else { panic!("{changed:?}") };
     assert_eq!((left.as_str(), right.as_str()), ("limit_ms = 1000", "limit_ms = 2000"));
 }
 

@@ -127,7 +127,7 @@ fn read(
     last: &mut BTreeMap<EntityId, coordinator::commit::EntityView>,
 ) {
     let view = last.remove(&entity);
-    let read = history.invoke(at, ClientId(u64::MAX), Op::Read { entity });
+    let read = history.invoke(at, ClientId::AFTERWARDS, Op::Read { entity });
     history.ok(at, read, Ret::Entity(view)).expect("it was invoked just now");
 }
 

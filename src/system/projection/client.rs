@@ -14,7 +14,7 @@ use web::client::CallError;
 
 use super::event::Happening;
 use super::hosts::STUBS_PERIOD;
-use super::operation::{Append, Appended, Done, Projector, Said, Seen, View, Viewed, Whole};
+use super::operation::{Append, Appended, Done, Followed, Projector, Said, Seen, View, Viewed, Whole};
 use super::{PROJECTOR_PORT, PROJECTORS, event_id};
 use crate::history::OpId;
 use crate::sut::Outcome;
@@ -25,6 +25,10 @@ use crate::world::ClientHost;
 
 /// For how long a client waits at a barrier.
 const BARRIER: Duration = Duration::from_millis(800);
+
+/// How many events a follower of the feed reads at once, and for how long it waits where there is none.
+const FOLLOW_PAGE: u32 = 4;
+const FOLLOW_WAIT: Duration = Duration::from_millis(200);
 
 /// A client of one of the projectors.
 fn connect(client: &ClientHost, at: Projector, timeout: Duration) -> Client {
@@ -135,6 +139,22 @@ async fn send(client: &ClientHost, coordinator: &Coordinator, order: &events::Ap
         }
         (Ok(refused), Ok(_)) => Ok(refused),
     }
+}
+
+/// Reads the feed from its beginning, and goes on from where it said that it was. A request without an answer is made again.
+pub async fn follow(coordinator: &Coordinator, during: Duration) -> Outcome<Ret> {
+    let end = tokio::time::Instant::now() + during;
+    let mut followed = Followed { events: Vec::new(), through: 0 };
+    while tokio::time::Instant::now() < end {
+        let Ok(page) = coordinator.feed(followed.through, FOLLOW_PAGE, FOLLOW_WAIT).await else {
+            tokio::time::sleep(SETTLE_PAUSE).await;
+            continue;
+        };
+        let events = page.events.into_iter().map(|told| (told.position, told.event.id.as_str().to_owned()));
+        followed.events.extend(events);
+        followed.through = page.through;
+    }
+    Outcome::Ok(Ret::Followed(Box::new(followed)))
 }
 
 /// Looks at a resource, behind the barrier if an event is waited for.

@@ -93,6 +93,15 @@ pub struct Appended {
     pub seen: Option<Seen>,
 }
 
+/// What the feed of all events told whoever followed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Followed {
+    /// The position and the id of each event, as they came.
+    pub events: Vec<(u64, String)>,
+    /// Up to where it said that there are no others, nor ever will be.
+    pub through: u64,
+}
+
 /// A resource as the projection shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seen {

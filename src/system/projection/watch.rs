@@ -72,6 +72,11 @@ impl Sighting {
         picture.rebuilding = self.rebuilding.unwrap_or(picture.rebuilding);
     }
 
+    /// The resources of which something changed.
+    pub fn touched(&self) -> BTreeSet<&EntityId> {
+        self.own.keys().chain(self.marks.keys()).collect()
+    }
+
     /// The sighting that an event of a trace is, if it is one.
     pub fn read(event: &TraceEvent) -> Option<Sighting> {
         let text = event.text.strip_prefix(CORE)?.strip_prefix(' ')?;

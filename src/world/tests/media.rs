@@ -3,6 +3,7 @@
 use super::toy::FILE;
 use super::*;
 use crate::plan::DiskKind;
+use crate::record::UNSYNCED;
 
 const WAL: &str = "/list.db-wal";
 
@@ -141,6 +142,22 @@ fn a_store_forgets_when_it_is_told_to_and_can() {
     assert_eq!((listed(&record), fired(&record, "forget")), ((1..=7).collect::<Vec<_>>(), 1));
     let nothing = ran(&with_faults(appends(3), vec![at_ms(5, forget(3))]));
     assert_eq!(fired(&nothing, "forget"), 0);
+}
+
+#[test]
+fn what_a_power_cut_did_with_unsynced_writes_is_marked() {
+    let without_syncs = |fault: Option<Fault>| {
+        let plan = with_faults(appends(12), fault.into_iter().map(|fault| at_ms(150, fault)).collect());
+        let plan = options(json!({ "synchronous": "OFF" }))(plan);
+        (0..20).fold([0; 3], |sums, seed| {
+            let marks = ran(&Plan { seed, ..plan.clone() }).marks;
+            let counts = UNSYNCED.map(|mark| marks.get(mark).copied().unwrap_or_default());
+            [0, 1, 2].map(|which| sums[which] + counts[which])
+        })
+    };
+    assert_eq!(without_syncs(None), [0; 3]);
+    let cut = without_syncs(Some(power_cut(50)));
+    assert!(cut.iter().all(|sectors| *sectors > 0), "{cut:?}");
 }
 
 #[test]

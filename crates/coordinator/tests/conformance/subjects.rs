@@ -1,13 +1,10 @@
 //! The graphs that are compared, and a network that breaks at the worst moment.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use coordinator::statements::{self, CONSTRAINTS};
-use env::{BoxFuture, Connection, Env, Environment, Listener, Observation, Point, Production};
-use graph::Millis;
+use env::{BoxFuture, Connection, Env, Environment, Layer, Production};
 use stores::bolt::client::{BoltGraph, BoltOptions, BoltUrl};
 use stores::bolt::server::BoltServer;
 use stores::embedded::EmbeddedGraph;
@@ -15,13 +12,11 @@ use stores::memory::MemoryGraph;
 use stores::sqlite::Check;
 use stores::{Call, Datum, Expect, GraphError, GraphStore, Params, Rows, Statement};
 use tempfile::TempDir;
+use testbed::{LIMIT, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::watch;
 
-/// Long enough never to decide a test.
-pub const LIMIT: Duration = Duration::from_secs(60);
-
-/// What the real server's graph has to belong to before anything in it is deleted.
+/// Who claims the graphs.
 pub const OWNER: &str = "conformance-suite";
 
 /// What breaks, and when.
@@ -40,11 +35,8 @@ pub struct Subject {
     pub store: Box<dyn GraphStore>,
     network: watch::Sender<Break>,
     _folder: Option<TempDir>,
-    _turn: Option<MutexGuard<'static, ()>>,
+    _server: Option<Server>,
 }
-
-/// Held by the test that uses the real server: there is only one.
-static REAL: Mutex<()> = Mutex::const_new(());
 
 impl Subject {
     pub async fn embedded() -> Subject {
@@ -53,7 +45,7 @@ impl Subject {
         let store = EmbeddedGraph::open(&env, &folder.path().join("graph.sqlite"), Check::Quick).await.unwrap();
         store.ensure_unique(CONSTRAINTS).await.unwrap();
         let network = watch::Sender::new(Break::Nothing);
-        Subject { name: "embedded", store: Box::new(store), network, _folder: Some(folder), _turn: None }
+        Subject { name: "embedded", store: Box::new(store), network, _folder: Some(folder), _server: None }
     }
 
     /// The graph in memory behind the Bolt server, through the Bolt client.
@@ -63,19 +55,12 @@ impl Subject {
         Subject::over_bolt("simulated", Target::Simulated(server), &url, "").await
     }
 
-    /// The server that `SQUALL_BOLT_URL` and `SQUALL_BOLT_PASSWORD` name, emptied; `None`,
-    /// and a line that says so, if there is none.
+    /// The server that the environment names, emptied.
     pub async fn real() -> Option<Subject> {
-        let Ok(url) = std::env::var("SQUALL_BOLT_URL") else {
-            eprintln!("skipped: real graph server (SQUALL_BOLT_URL is not set; see scripts/real-graph)");
-            return None;
-        };
-        let url = url.parse().unwrap_or_else(|error| panic!("SQUALL_BOLT_URL is {url:?}: {error}"));
-        let password = std::env::var("SQUALL_BOLT_PASSWORD").unwrap_or_default();
-        let turn = REAL.lock().await;
-        let subject = Subject::over_bolt("real", Target::Real, &url, &password).await;
-        subject.empty().await;
-        Some(Subject { _turn: Some(turn), ..subject })
+        let server = Server::from_environment("conformance of the coordinator's statements").await?;
+        server.make_ready(&server.open(&Env::new(Production))).await;
+        let subject = Subject::over_bolt("real", Target::Real, &server.url, &server.password).await;
+        Some(Subject { _server: Some(server), ..subject })
     }
 
     async fn over_bolt(name: &'static str, target: Target, url: &BoltUrl, password: &str) -> Subject {
@@ -83,7 +68,7 @@ impl Subject {
         let env = Env::new(Breakable { target, network: network.clone() });
         let store = BoltGraph::new(env, BoltOptions::new(url, password)).unwrap();
         store.ensure_unique(CONSTRAINTS).await.unwrap();
-        Subject { name, store: Box::new(store), network, _folder: None, _turn: None }
+        Subject { name, store: Box::new(store), network, _folder: None, _server: None }
     }
 
     pub fn set(&self, what: Break) {
@@ -121,24 +106,6 @@ impl Subject {
             rows.extend(page);
         }
     }
-
-    /// Deletes everything, in a graph that is the suite's own.
-    async fn empty(&self) {
-        let read = |statement, params| vec![Call { statement, params, expect: Expect::Anything }];
-        let owner = self.execute(statements::read_store()).await.unwrap().remove(0);
-        if owner.is_empty() {
-            let is_empty = self.dump(1).await.iter().all(Vec::is_empty);
-            assert!(is_empty, "this graph is in use; the suite deletes everything: give it an empty one");
-        }
-        let owner = self.execute(statements::claim_store(OWNER, 1, "")).await.unwrap().remove(0);
-        let is_ours = owner.first().is_some_and(|row| row.first() == Some(&Datum::from(OWNER)));
-        assert!(is_ours, "this graph belongs to a coordinator; the suite deletes everything");
-        // The claim goes last: what is left of an interrupted attempt is the suite's own.
-        for statement in [&DELETE_LINKS, &DELETE_ENTITIES, &DELETE_MARKERS, &DELETE_CLAIM] {
-            self.execute(read(statement, Params::new())).await.unwrap();
-        }
-        self.execute(statements::claim_store(OWNER, 1, "")).await.unwrap();
-    }
 }
 
 /// All subjects there are, each empty.
@@ -155,16 +122,6 @@ pub async fn over_bolt() -> Vec<Subject> {
     subjects
 }
 
-// Only a real server needs these: the others start empty.
-static DELETE_LINKS: Statement = on_real_servers("MATCH ()-[r:LINK]->() DELETE r");
-static DELETE_ENTITIES: Statement = on_real_servers("MATCH (n:Entity) DELETE n");
-static DELETE_CLAIM: Statement = on_real_servers("MATCH (s:Store {key: 'coordinator'}) DELETE s");
-static DELETE_MARKERS: Statement = on_real_servers("MATCH (t:Tx) DELETE t");
-
-const fn on_real_servers(cypher: &'static str) -> Statement {
-    Statement { name: "delete_all", cypher, columns: &[], run: |_, _| Ok(Rows::new()) }
-}
-
 enum Target {
     Simulated(Arc<BoltServer<MemoryGraph>>),
     Real,
@@ -176,7 +133,11 @@ struct Breakable {
     network: watch::Sender<Break>,
 }
 
-impl Environment for Breakable {
+impl Layer for Breakable {
+    fn beneath(&self) -> &dyn Environment {
+        &Production
+    }
+
     fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Connection>> {
         Box::pin(async move {
             let server: Connection = match &self.target {
@@ -184,7 +145,7 @@ impl Environment for Breakable {
                 Target::Simulated(server) => {
                     let (near, far) = duplex(1 << 16);
                     let server = server.clone();
-                    self.spawn(Box::pin(async move {
+                    Production.spawn(Box::pin(async move {
                         // A connection that breaks is what some tests are about.
                         let _ = server.serve_connection(far).await;
                     }));
@@ -192,45 +153,9 @@ impl Environment for Breakable {
                 }
             };
             let (near, far) = duplex(1 << 16);
-            self.spawn(Box::pin(carry(far, server, self.network.subscribe())));
+            Production.spawn(Box::pin(carry(far, server, self.network.subscribe())));
             Ok(Box::new(near) as Connection)
         })
-    }
-
-    fn listen<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
-        Production.listen(address)
-    }
-
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        Production.spawn(task);
-    }
-
-    fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
-        Production.blocking(work)
-    }
-
-    fn utc_now(&self) -> Millis {
-        Production.utc_now()
-    }
-
-    fn entropy(&self, bytes: &mut [u8]) {
-        Production.entropy(bytes);
-    }
-
-    fn persist(&self, path: &Path) -> io::Result<()> {
-        Production.persist(path)
-    }
-
-    fn vfs(&self) -> Option<&str> {
-        None
-    }
-
-    fn point(&self, point: Point) -> BoxFuture<'_, ()> {
-        Production.point(point)
-    }
-
-    fn observe(&self, core: &'static str, observation: Observation<'_>) {
-        Production.observe(core, observation);
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use coordinator::commit::{Answer, Decision, IdempotencyKey, Settled};
 use coordinator::service::{Coordinator, Options, StartError};
 use disk::{Death, Disk, Image};
-use env::{BoxFuture, Connection, Env, Environment, Listener, Observation, Point, Production};
+use env::{BoxFuture, Env, Environment, Layer, Point, Production};
 use graph::{Millis, Patch, TxId};
 use rusqlite::OpenFlags;
 use stores::memory::MemoryGraph;
@@ -90,17 +90,9 @@ pub async fn commit(coordinator: &Coordinator, name: &str) -> TxId {
     }
 }
 
-impl Environment for World {
-    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Connection>> {
-        Production.connect(address)
-    }
-
-    fn listen<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
-        Production.listen(address)
-    }
-
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        Production.spawn(task);
+impl Layer for World {
+    fn beneath(&self) -> &dyn Environment {
+        &Production
     }
 
     /// Inline, so that paused time goes on only when everybody waits for it.
@@ -131,9 +123,5 @@ impl Environment for World {
             hook(&point.to_string());
         }
         Box::pin(std::future::ready(()))
-    }
-
-    fn observe(&self, core: &'static str, observation: Observation<'_>) {
-        Production.observe(core, observation);
     }
 }

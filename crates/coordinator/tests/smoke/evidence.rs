@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use stores::{Call, Datum, Expect, GraphStore, Params, Rows, Statement};
 
 use super::clients::{Told, expected};
-use super::target::LIMIT;
+use testbed::LIMIT;
 
 /// How many rows are asked for at a time: few, so that there is more than one page.
 const PAGE: i64 = 50;

@@ -11,7 +11,7 @@ use env::Env;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::target::Target;
+use testbed::Target;
 
 /// What the program prints once it accepts requests, before its address.
 const LISTENING: &str = "listening on http://";
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Server {
     env: Env,
     data: PathBuf,
-    graph: Vec<String>,
+    graph: String,
     password: Option<String>,
     running: Option<Running>,
     address: watch::Sender<Option<Listening>>,
@@ -55,7 +55,7 @@ impl Server {
         Server {
             env,
             data: data.to_owned(),
-            graph: target.arguments(),
+            graph: target.argument(),
             password: target.password().map(str::to_owned),
             running: None,
             address: watch::Sender::new(None),
@@ -78,7 +78,7 @@ impl Server {
         self.starts += 1;
         let log = self.log();
         let mut command = Command::new(env!("CARGO_BIN_EXE_coordinator"));
-        command.arg("serve").arg("--data").arg(&self.data).args(&self.graph);
+        command.arg("serve").arg("--data").arg(&self.data).arg("--graph").arg(&self.graph);
         command.args(["--listen", "127.0.0.1:0", "--answer-timeout-ms", ANSWER_TIMEOUT_MS]);
         if let Some(password) = &self.password {
             command.env("SQUALL_GRAPH_PASSWORD", password);

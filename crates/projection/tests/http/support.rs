@@ -1,11 +1,10 @@
 //! A projector in this process that can be killed, on an embedded graph in a real file; requests as plain text.
 
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use env::{BoxFuture, Connection, Env, Environment, Listener, Observation, Point, Production};
+use env::{BoxFuture, Env, Environment, Layer, Production};
 use futures_util::future::{AbortHandle, abortable};
 use graph::{EntityId, Millis};
 use projection::client::Client;
@@ -41,13 +40,9 @@ impl Mortal {
     }
 }
 
-impl Environment for Mortal {
-    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Connection>> {
-        Production.connect(address)
-    }
-
-    fn listen<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
-        Production.listen(address)
+impl Layer for Mortal {
+    fn beneath(&self) -> &dyn Environment {
+        &Production
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
@@ -59,34 +54,6 @@ impl Environment for Mortal {
             // Killed or ended: there is nothing to say.
             let _ = task.await;
         }));
-    }
-
-    fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
-        Production.blocking(work)
-    }
-
-    fn utc_now(&self) -> Millis {
-        Production.utc_now()
-    }
-
-    fn entropy(&self, bytes: &mut [u8]) {
-        Production.entropy(bytes);
-    }
-
-    fn persist(&self, path: &Path) -> io::Result<()> {
-        Production.persist(path)
-    }
-
-    fn vfs(&self) -> Option<&str> {
-        None
-    }
-
-    fn point(&self, point: Point) -> BoxFuture<'_, ()> {
-        Production.point(point)
-    }
-
-    fn observe(&self, core: &'static str, observation: Observation<'_>) {
-        Production.observe(core, observation);
     }
 }
 

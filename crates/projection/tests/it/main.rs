@@ -2,6 +2,7 @@
 
 mod damage;
 mod generate;
+mod lanes;
 mod logs;
 mod rebuild;
 mod script;

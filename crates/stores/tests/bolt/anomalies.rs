@@ -9,20 +9,13 @@ use crate::world::{Raw, World};
 use bolt_proto::Value as Bolt;
 use env::{Env, Production};
 use graph::Value;
-use stores::bolt::client::BoltUrl;
 use stores::{Datum, GraphFault, NodeHandle, Params, Rows, Statement};
+use testbed::Server;
 
 const DEADLOCK: &str = "Neo.TransientError.Transaction.DeadlockDetected";
 
 const LABEL: &str = "SquallAnomaly";
 const TIMEOUT_MS: i64 = 30_000;
-
-static CLEAN: Statement = Statement {
-    name: "clean",
-    cypher: "MATCH (n:SquallAnomaly) WHERE n.value <> $value DELETE n",
-    columns: &[],
-    run: |_, _| Ok(Rows::new()),
-};
 
 static CREATE: Statement = Statement {
     name: "create",
@@ -69,7 +62,7 @@ static VALUES: Statement = Statement {
     },
 };
 
-static STATEMENTS: &[&Statement] = &[&CLEAN, &CREATE, &MERGE, &SET, &VALUES];
+static STATEMENTS: &[&Statement] = &[&CREATE, &MERGE, &SET, &VALUES];
 
 fn value(params: &Params) -> Value {
     params["value"].to_value().unwrap()
@@ -83,30 +76,34 @@ struct Pair {
     name: &'static str,
     first: Raw,
     second: Raw,
+    server: Option<Server>,
 }
 
 impl Pair {
     async fn simulated() -> Pair {
         let world = World::serving(STATEMENTS);
-        Pair { name: "simulated", first: world.raw().await, second: world.raw().await }
+        Pair { name: "simulated", first: world.raw().await, second: world.raw().await, server: None }
     }
 
     async fn real() -> Option<Pair> {
-        let Ok(url) = std::env::var("SQUALL_BOLT_URL") else {
-            eprintln!("skipped: real graph server (SQUALL_BOLT_URL is not set; see scripts/real-graph)");
-            return None;
-        };
-        let url: BoltUrl = url.parse().unwrap();
-        let password = std::env::var("SQUALL_BOLT_PASSWORD").unwrap_or_default();
+        let server = Server::from_environment("the anomalies").await?;
+        let (env, url) = (Env::new(Production), &server.url);
+        server.make_ready(&server.open(&env)).await;
         let user = url.user.clone().unwrap_or_default();
         let mut raws = Vec::new();
         for _ in 0..2 {
-            let stream = Env::new(Production).connect(&format!("{}:{}", url.host, url.port)).await.unwrap();
-            raws.push(Raw::new(stream, url.database.clone(), &user, &password).await);
+            let stream = env.connect(&format!("{}:{}", url.host, url.port)).await.unwrap();
+            raws.push(Raw::new(stream, url.database.clone(), &user, &server.password).await);
         }
-        let (second, mut first) = (raws.pop()?, raws.pop()?);
-        first.transaction(&CLEAN, "value", NONE).await.unwrap();
-        Some(Pair { name: "real", first, second })
+        let (second, first) = (raws.pop()?, raws.pop()?);
+        Some(Pair { name: "real", first, second, server: Some(server) })
+    }
+
+    /// For whatever test comes next.
+    async fn leave_empty(&self) {
+        if let Some(server) = &self.server {
+            server.leave_empty(&server.open(&Env::new(Production))).await;
+        }
     }
 
     async fn values(&mut self) -> Vec<i64> {
@@ -141,6 +138,7 @@ async fn an_update_can_be_lost() {
     eprintln!("{}: the second update: {second:?}", real.name);
     assert!(second == Ok(()) || second == Err(DEADLOCK.to_owned()), "{second:?}");
     assert_eq!(left, 1);
+    real.leave_empty().await;
 }
 
 /// Both merge one node before either committed; returns how the second commit went.
@@ -164,4 +162,5 @@ async fn a_merge_without_a_constraint_can_create_two() {
     let values = real.values().await;
     eprintln!("{}: the second merge: {second:?}, nodes: {}", real.name, values.len());
     assert_eq!(values.len(), if second.is_ok() { 2 } else { 1 });
+    real.leave_empty().await;
 }

@@ -1,7 +1,6 @@
 //! A Bolt server in memory, and a network in between that breaks on request.
 
 use std::io;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,8 +8,7 @@ use std::time::Duration;
 use bolt_client::Client;
 use bolt_proto::message::{Pull, RunWithMetadata};
 use bolt_proto::{Message, Value as Bolt};
-use env::{BoxFuture, Connection, Env, Environment, Listener, Observation, Point, Production};
-use graph::Millis;
+use env::{BoxFuture, Connection, Env, Environment, Layer, Production};
 use stores::bolt::client::{BoltGraph, BoltOptions, BoltUrl};
 use stores::bolt::server::{BoltServer, Failure, Hooks, Request};
 use stores::memory::MemoryGraph;
@@ -206,7 +204,11 @@ impl World {
 
 struct InMemory(Arc<Network>);
 
-impl Environment for InMemory {
+impl Layer for InMemory {
+    fn beneath(&self) -> &dyn Environment {
+        &Production
+    }
+
     fn connect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Connection>> {
         Box::pin(async move {
             if *self.0.cut.borrow() == Cut::Refuse {
@@ -216,7 +218,7 @@ impl Environment for InMemory {
             let (client, near) = duplex(1 << 16);
             let (far, server_side) = duplex(1 << 16);
             let (server, tls) = (self.0.server.clone(), self.0.tls.clone());
-            self.spawn(Box::pin(async move {
+            Production.spawn(Box::pin(async move {
                 // How a connection ends is what the tests are about; the client judges it.
                 let _ = match tls {
                     None => server.serve_connection(server_side).await,
@@ -227,45 +229,9 @@ impl Environment for InMemory {
                 };
             }));
             let (cut, kill, sent) = (self.0.cut.subscribe(), self.0.kill.subscribe(), self.0.sent.clone());
-            self.spawn(Box::pin(carry(near, far, cut, kill, sent)));
+            Production.spawn(Box::pin(carry(near, far, cut, kill, sent)));
             Ok(Box::new(client) as Connection)
         })
-    }
-
-    fn listen<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
-        Production.listen(address)
-    }
-
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        Production.spawn(task);
-    }
-
-    fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
-        Production.blocking(work)
-    }
-
-    fn persist(&self, path: &Path) -> io::Result<()> {
-        Production.persist(path)
-    }
-
-    fn utc_now(&self) -> Millis {
-        Production.utc_now()
-    }
-
-    fn entropy(&self, bytes: &mut [u8]) {
-        Production.entropy(bytes);
-    }
-
-    fn vfs(&self) -> Option<&str> {
-        None
-    }
-
-    fn point(&self, point: Point) -> BoxFuture<'_, ()> {
-        Production.point(point)
-    }
-
-    fn observe(&self, core: &'static str, observation: Observation<'_>) {
-        Production.observe(core, observation);
     }
 }
 

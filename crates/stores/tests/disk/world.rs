@@ -4,8 +4,7 @@ use std::io;
 use std::path::Path;
 
 use disk::{Death, Disk, Unsynced};
-use env::{BoxFuture, Connection, Env, Environment, Listener, Observation, Point, Production};
-use graph::Millis;
+use env::{BoxFuture, Env, Environment, Layer, Production};
 use stores::batch::{BatchError, Batcher, WorkError};
 use stores::sqlite::{Check, OpenError, Schema, SqlFailure};
 
@@ -19,27 +18,15 @@ pub const SCHEMA: Schema = Schema {
 
 struct OnDisk(Disk);
 
-impl Environment for OnDisk {
-    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Connection>> {
-        Production.connect(address)
-    }
-
-    fn listen<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
-        Production.listen(address)
-    }
-
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        Production.spawn(task);
+impl Layer for OnDisk {
+    fn beneath(&self) -> &dyn Environment {
+        &Production
     }
 
     /// Inline, so that runs are the same.
     fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
         work();
         Box::pin(std::future::ready(()))
-    }
-
-    fn utc_now(&self) -> Millis {
-        Production.utc_now()
     }
 
     fn entropy(&self, bytes: &mut [u8]) {
@@ -52,14 +39,6 @@ impl Environment for OnDisk {
 
     fn persist(&self, path: &Path) -> io::Result<()> {
         self.0.rewrite(path.to_str().expect("tests write ASCII")).map(drop)
-    }
-
-    fn point(&self, point: Point) -> BoxFuture<'_, ()> {
-        Production.point(point)
-    }
-
-    fn observe(&self, core: &'static str, observation: Observation<'_>) {
-        Production.observe(core, observation);
     }
 }
 

@@ -174,7 +174,7 @@ fn unknown_marks_and_checks() {
       |
     3 | marks = ["fenced", "rolled_foward"]
       |                    ^^^^^^^^^^^^^^^
-      = help: did you mean `rolled_forward`? marks: `rolled_forward`, `fenced`, `refused_to_work`
+      = help: did you mean `rolled_forward`? marks: `rolled_forward`, `fenced`, `refused_to_work`, `unsynced_kept`, `unsynced_lost`, `unsynced_torn`
     "#);
     assert_snapshot!(refusal(&format!("checks = [\"durability\", \"linearizability\"]\n{OP}")), @r#"
     unknown check `linearizability`

@@ -295,3 +295,14 @@ fn what_has_no_form_is_not_printed() {
     let illegal = Scenario { steps: vec![late], ..story() };
     assert!(matches!(illegal.to_toml(), Err(PrintError::Unfaithful(_))), "{:?}", illegal.to_toml());
 }
+
+#[test]
+fn what_expects_nothing_may_do_nothing() {
+    let kill = "steps = [{ at_ms = 5, fault = { kill = { host = \"graph\", restart_after_ms = 5 } } }]\n";
+    for text in ["seeds = [7]\n", kill, &format!("clients = [\"c2\"]\n{kill}")] {
+        assert!(read(text).is_err(), "a story in which nobody does anything proves nothing");
+        let scenario = read(&format!("{text}[expect]\nfaults = []\n")).unwrap();
+        let printed = scenario.to_toml().unwrap();
+        assert_eq!(read(&printed).unwrap(), scenario, "{printed}");
+    }
+}

@@ -27,8 +27,9 @@ impl Checker<CoordinatorRecord> for Barrier {
             Ok(scene) => scene,
             Err(verdict) => return verdict,
         };
-        let mut verdict = Verdict::default();
-        for (index, event) in record.history.events().iter().enumerate() {
+        let (harms, mut verdict) = (scene.harms(), Verdict::default());
+        let events = record.history.events();
+        for (index, event) in events.iter().enumerate() {
             let seen = match &event.kind {
                 EventKind::Ok(Ret::Seen(seen)) => &**seen,
                 EventKind::Ok(Ret::Appended(appended)) => match &appended.seen {
@@ -37,8 +38,11 @@ impl Checker<CoordinatorRecord> for Barrier {
                 },
                 _ => continue,
             };
-            verdict.checked += 1;
-            if let Some((key, expected, actual)) = wrong(&scene, event.at.0, seen) {
+            let asked = events[..index].iter().rfind(|before| before.op == event.op).map_or(0, |asked| asked.at.0);
+            let is_harmed = harms.touch(&seen.resource, asked, event.at.0);
+            let (judged, wrong) = judge(&scene, event.at.0, seen, is_harmed);
+            verdict.checked += judged;
+            if let Some((key, expected, actual)) = wrong {
                 verdict
                     .violations
                     .push(Violation::new(self.name(), key).at_step(index as u64).expected(expected).actual(actual));
@@ -48,30 +52,41 @@ impl Checker<CoordinatorRecord> for Barrier {
     }
 }
 
-fn wrong(scene: &Scene<'_>, at_ms: u64, seen: &Seen) -> Option<(&'static str, String, String)> {
+/// How many claims were judged, and the first that is wrong.
+type Judged = (u64, Option<(&'static str, String, String)>);
+
+/// Of a resource that was harmed meanwhile only what needs no graph is judged.
+fn judge(scene: &Scene<'_>, at_ms: u64, seen: &Seen, is_harmed: bool) -> Judged {
     let Seen { resource, wanted, shown, view } = seen;
+    let mut judged = 0;
     if let (Some(wanted), Some(shown)) = (wanted, shown) {
+        judged += 1;
         if shown < wanted {
             let expected = format!("{resource} at {wanted} or behind");
-            return Some(("the barrier let somebody through too early", expected, format!("{shown}")));
+            return (judged, Some(("the barrier let somebody through too early", expected, format!("{shown}"))));
         }
+    }
+    if is_harmed {
+        return (judged, None);
+    }
+    if let Some(shown) = shown {
+        judged += 1;
         let mark = scene.at(at_ms).marks.get(resource).map_or(0, |mark| mark.sequence);
-        if mark < *shown && !scene.is_harmed() {
+        if mark < *shown {
             let expected = format!("{resource} at {shown}, as the barrier said");
-            return Some(("the barrier said what is not in the graph", expected, format!("{mark}")));
+            return (judged, Some(("the barrier said what is not in the graph", expected, format!("{mark}"))));
         }
     }
-    let view = view.as_ref()?;
-    if view.indexed_up_to < shown.unwrap_or(0) && !scene.is_harmed() {
+    let Some(view) = view else { return (judged, None) };
+    judged += 1;
+    if view.indexed_up_to < shown.unwrap_or(0) {
         let expected = format!("{resource} at {} or behind", shown.unwrap_or(0));
-        return Some(("a view is older than the barrier said", expected, view.indexed_up_to.to_string()));
-    }
-    if scene.is_harmed() {
-        return None;
+        return (judged, Some(("a view is older than the barrier said", expected, view.indexed_up_to.to_string())));
     }
     let (said, showed) = (links(&scene.said(resource, view.indexed_up_to).own), shown_links(&view.page));
     let expected = format!("{resource} at {}: {said:?}", view.indexed_up_to);
-    (said != showed).then(|| ("a view shows something else than the log says", expected, format!("{showed:?}")))
+    let wrong = ("a view shows something else than the log says", expected, format!("{showed:?}"));
+    (judged, (said != showed).then_some(wrong))
 }
 
 /// What the annotations of a resource link to, by their names.
@@ -98,6 +113,8 @@ fn shown_links(page: &serde_json::Value) -> Links {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use graph::EntityId;
+
     use super::super::fixture::{Tale, caught, passed};
     use super::*;
     use crate::system::operation::Op;
@@ -126,13 +143,63 @@ pub(super) mod tests {
 
     #[test]
     fn a_view_that_lacks_a_link_is_caught() {
-        caught(&Barrier, "a view shows something else than the log says", |tale| {
-            let resource = tale.first();
-            let op = tale.run.invoke(Op::View(View { resource: resource.clone(), after: None, at: Projector::First }));
-            let page = serde_json::json!({ "annotations": {} });
-            let view = Some(Viewed { indexed_up_to: 6, page });
-            tale.run.ok(op, Ret::Seen(Box::new(Seen { resource, wanted: None, shown: None, view })));
+        caught(&Barrier, "a view shows something else than the log says", blind);
+    }
+
+    /// Somebody looks at the first resource, and is shown nothing of it.
+    fn blind(tale: &mut Tale) {
+        let resource = tale.first();
+        let op = tale.run.invoke(Op::View(View { resource: resource.clone(), after: None, at: Projector::First }));
+        let view = Some(Viewed { indexed_up_to: 6, page: serde_json::json!({ "annotations": {} }) });
+        tale.run.ok(op, Ret::Seen(Box::new(Seen { resource, wanted: None, shown: None, view })));
+    }
+
+    #[test]
+    fn a_view_of_what_was_harmed_is_not_judged_until_it_is_put_right() {
+        let key = "a view shows something else than the log says";
+        let harm = |tale: &mut Tale, whom: EntityId, heal: bool| {
+            let right = tale.shown.clone();
+            let mut harmed = right.clone();
+            harmed.own.insert(whom, Snapshot::default());
+            tale.see(harmed, true);
+            if heal {
+                tale.run.invoke(Op::Status { at: Projector::First });
+                tale.see(right, false);
+            }
+        };
+        passed(&Barrier, |tale| {
+            harm(tale, tale.first(), false);
+            blind(tale);
         });
+        caught(&Barrier, key, |tale| {
+            harm(tale, tale.first(), true);
+            blind(tale);
+        });
+        // What came before the harm, and what was not harmed, is judged all the same.
+        caught(&Barrier, key, |tale| {
+            blind(tale);
+            tale.run.invoke(Op::Status { at: Projector::First });
+            harm(tale, tale.first(), false);
+        });
+        caught(&Barrier, key, |tale| {
+            harm(tale, tale.poisoned(), false);
+            blind(tale);
+        });
+    }
+
+    #[test]
+    fn a_graph_that_forgets_owes_what_it_had_shown() {
+        let key = "the barrier said what is not in the graph";
+        let forget = |tale: &mut Tale, by_hand: bool| {
+            let first = tale.first();
+            let mut before = tale.shown.clone();
+            before.marks.get_mut(&first).unwrap().sequence = 4;
+            before.own.insert(first.clone(), tale.said(&first, 4));
+            tale.see(before, by_hand);
+            looked(tale, 6, Some(6), 6);
+        };
+        passed(&Barrier, |tale| forget(tale, true));
+        caught(&Barrier, key, |tale| forget(tale, false));
     }
 
     #[test]

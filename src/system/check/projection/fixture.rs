@@ -22,14 +22,12 @@ pub struct Cast {
     run: fixture::Cast,
     resource: &'static str,
     annotation: &'static str,
-    /// The first position of the log.
-    position: u64,
 }
 
 /// Two casts without a name in common.
 pub const CASTS: [Cast; 2] = [
-    Cast { run: fixture::CASTS[0], resource: "r", annotation: "a", position: 1 },
-    Cast { run: fixture::CASTS[1], resource: "document-", annotation: "note-", position: 77 },
+    Cast { run: fixture::CASTS[0], resource: "r", annotation: "a" },
+    Cast { run: fixture::CASTS[1], resource: "document-", annotation: "note-" },
 ];
 
 /// A run as it is told: what clients saw, what the log has, and what the graph showed.
@@ -64,6 +62,7 @@ impl Tale {
 
     /// One resource with an annotation that links to a second, before and after that was created, and to a third, that
     /// never was; one annotation that was removed and added again; a word; and a resource with an event that nobody can fold.
+    /// At the end the first is rebuilt.
     pub fn sound(cast: Cast) -> Tale {
         let mut tale = Tale::empty(cast);
         let [first, second, poisoned] = [tale.first(), tale.name(2), tale.poisoned()];
@@ -84,6 +83,10 @@ impl Tale {
         let status = super::health::tests::status(tale.log.last().unwrap().position, 1);
         super::health::tests::said(&mut tale, status);
         super::barrier::tests::seen(&mut tale, 2, Some(6));
+        super::feed_order::tests::followed(&mut tale, |_| {});
+        let mut rebuilt = tale.shown.clone();
+        rebuilt.marks.get_mut(&first).unwrap().generation += 1;
+        tale.see(rebuilt, false);
         tale
     }
 
@@ -136,7 +139,7 @@ impl Tale {
             envelope["resourceId"] = json!(resource);
         }
         let event: Event = serde_json::from_value(envelope).expect("an event");
-        let position = self.log.last().map_or(self.cast.position, |stored| stored.position + 1);
+        let position = 1 + self.log.last().map_or(0, |stored| stored.position);
         self.log.push(Stored { position, event });
     }
 

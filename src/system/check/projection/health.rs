@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use graph::EntityId;
 use projection::event::system;
 
 use super::super::CoordinatorRecord;
@@ -13,8 +14,10 @@ use crate::system::operation::{Op, Ret};
 use crate::system::projection::operation::Said;
 use crate::system::projection::picture::Picture;
 
-/// What a projector says that it shows of a moment, it shows: everything that was acknowledged before. A low-water mark is claimed only once every event up to it is in the graph, or parked, or behind one that is; and when
-/// everything has come to rest, a projector that claims to be at the end of the log counts what is parked as it is.
+/// What a projector says that it shows of a moment, it shows: everything that was acknowledged before. A low-water mark is
+/// claimed only once every event up to it is in the graph, or parked, or behind one that is; and when everything has come to
+/// rest, a projector that claims to be at the end of the log counts what is parked as it is. Resources that somebody has
+/// harmed are left out until they are put right.
 #[derive(Clone, Copy, Debug)]
 pub struct Health;
 
@@ -28,17 +31,19 @@ impl Checker<CoordinatorRecord> for Health {
             Ok(scene) => scene,
             Err(verdict) => return verdict,
         };
-        let mut verdict = Verdict::default();
+        let (harms, mut verdict) = (scene.harms(), Verdict::default());
         let events = record.history.events();
         for (index, event) in events.iter().enumerate() {
             let EventKind::Ok(Ret::Said(said)) = &event.kind else { continue };
             let asked = events[..index].iter().rfind(|before| before.op == event.op).map_or(0, |asked| asked.at.0);
-            if let Some(violation) = self.late(&scene, said, asked, event.at.0) {
-                verdict.violations.push(violation.at_step(index as u64));
-            }
+            let is_harmed = |resource: &EntityId| harms.touch(resource, asked, event.at.0);
+            let picture = scene.at(event.at.0);
+            verdict.violations.extend(
+                self.late(&scene, said, asked, &picture, is_harmed, &mut verdict.checked)
+                    .map(|violation| violation.at_step(index as u64)),
+            );
             let Some(low_water) = said.low_water() else { continue };
-            verdict.checked += 1;
-            if let Some((position, place)) = missing(&scene, &scene.at(event.at.0), low_water) {
+            if let Some((position, place)) = missing(&scene, &picture, low_water, is_harmed, &mut verdict.checked) {
                 verdict.violations.push(
                     Violation::new(self.name(), "a low-water mark is above what is in the graph")
                         .at_step(index as u64)
@@ -55,15 +60,26 @@ impl Checker<CoordinatorRecord> for Health {
 impl Health {
     /// What was acknowledged before the moment of which a projector says that it shows all, and is not in the graph when it
     /// has said so.
-    fn late(&self, scene: &Scene<'_>, said: &Said, asked_ms: u64, told_ms: u64) -> Option<Violation> {
+    fn late(
+        &self,
+        scene: &Scene<'_>,
+        said: &Said,
+        asked_ms: u64,
+        picture: &Picture,
+        is_harmed: impl Fn(&EntityId) -> bool,
+        judged: &mut u64,
+    ) -> Option<Violation> {
         let shown_ms = asked_ms.checked_sub(said.lag_ms()? + 1)?;
-        let picture = scene.at(told_ms);
         let (mut appends, mut missing) = (BTreeMap::new(), None);
         for event in scene.record.history.events().iter().take_while(|event| event.at.0 <= shown_ms) {
             match &event.kind {
                 EventKind::Invoke(Op::Append(append)) => drop(appends.insert(event.op, append)),
                 EventKind::Ok(Ret::Appended(appended)) => {
                     let resource = appends[&event.op].resource.clone().unwrap_or_else(system);
+                    if is_harmed(&resource) {
+                        continue;
+                    }
+                    *judged += 1;
                     let mark = picture.marks.get(&resource).cloned().unwrap_or_default();
                     let parked = mark.parked.is_some_and(|parked| parked <= appended.last);
                     if mark.sequence < appended.last && !parked {
@@ -73,7 +89,7 @@ impl Health {
                 _ => {}
             }
         }
-        let (at_ms, resource, sequence) = missing.filter(|_| !scene.is_harmed())?;
+        let (at_ms, resource, sequence) = missing?;
         Some(
             Violation::new(self.name(), "a lag is smaller than it is")
                 .expected(format!("{resource} at {sequence}, which was written by {at_ms} ms"))
@@ -101,9 +117,16 @@ impl Health {
 }
 
 /// The first event up to this position that is neither in the graph nor parked.
-fn missing(scene: &Scene<'_>, picture: &Picture, low_water: u64) -> Option<(u64, String)> {
+fn missing(
+    scene: &Scene<'_>,
+    picture: &Picture,
+    low_water: u64,
+    is_harmed: impl Fn(&EntityId) -> bool,
+    judged: &mut u64,
+) -> Option<(u64, String)> {
     let up_to = scene.log.iter().take_while(|stored| stored.position <= low_water);
-    let mut missing = up_to.filter(|stored| {
+    let mut missing = up_to.filter(|stored| !is_harmed(&stored.event.position.resource)).filter(|stored| {
+        *judged += 1;
         let place = &stored.event.position;
         let mark = picture.marks.get(&place.resource).cloned().unwrap_or_default();
         let parked = mark.parked.is_some_and(|parked| parked <= place.sequence);
@@ -156,6 +179,34 @@ pub(super) mod tests {
         };
         caught(&Health, "a lag is smaller than it is", |tale| claim(tale, 0.0));
         passed(&Health, |tale| claim(tale, 0.05));
+        let harm = |tale: &mut Tale, whom: &EntityId| {
+            let mut harmed = tale.shown.clone();
+            harmed.own.remove(whom);
+            tale.see(harmed, true);
+        };
+        passed(&Health, |tale| {
+            harm(tale, &tale.first());
+            claim(tale, 0.0);
+        });
+        caught(&Health, "a lag is smaller than it is", |tale| {
+            harm(tale, &tale.poisoned());
+            claim(tale, 0.0);
+        });
+    }
+
+    #[test]
+    fn of_what_the_graph_forgot_no_low_water_mark_is_judged_until_it_is_back() {
+        let forget = |tale: &mut Tale, by_hand: bool| {
+            let first = tale.first();
+            let mut before = tale.shown.clone();
+            before.marks.get_mut(&first).unwrap().sequence = 4;
+            before.own.insert(first.clone(), tale.said(&first, 4));
+            tale.see(before, by_hand);
+            let position = tale.log.last().unwrap().position;
+            said(tale, status(position, 1));
+        };
+        passed(&Health, |tale| forget(tale, true));
+        caught(&Health, "a low-water mark is above what is in the graph", |tale| forget(tale, false));
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Checker<CoordinatorRecord> for Idempotence {
                 let (mark, own) = at(resource);
                 shown.get(&key(resource, &mark)).is_none_or(|before| *before == own)
             });
-            for resource in moment.sighting.own.keys().chain(moment.sighting.marks.keys()) {
+            for resource in moment.sighting.touched() {
                 let (mark, own) = at(resource);
                 if harmed.contains(resource) || mark.partial {
                     continue;

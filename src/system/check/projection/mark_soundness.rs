@@ -31,12 +31,11 @@ impl Checker<CoordinatorRecord> for MarkSoundness {
                 let own = picture.own.get(resource).cloned().unwrap_or_default();
                 (mark.clone(), scene.said(resource, mark.sequence), own)
             };
-            let logged = |resource: &EntityId| scene.streams.get(resource).map_or(0, Vec::len) as u64;
             harmed.notice(&moment.sighting, |resource| {
                 let (mark, said, own) = shows(resource);
-                mark.sequence <= logged(resource) && said.own == own
+                mark.sequence <= scene.logged(resource) && said.own == own
             });
-            for resource in changed(moment) {
+            for resource in moment.sighting.touched() {
                 let (mark, said, own) = shows(resource);
                 if harmed.contains(resource) {
                     continue;
@@ -54,7 +53,7 @@ impl Checker<CoordinatorRecord> for MarkSoundness {
                     );
                 }
             }
-            went_back(moment, before, picture, &logged, &mut verdict, self.name());
+            went_back(&scene, moment, before, picture, &mut verdict, self.name());
         });
         verdict.violations.truncate(1);
         verdict
@@ -67,16 +66,11 @@ fn has_all(own: &Snapshot, said: &Snapshot) -> bool {
         && said.edges().iter().all(|edge| own.edges().contains(edge))
 }
 
-/// The resources of which something changed.
-fn changed(moment: &Moment) -> std::collections::BTreeSet<&EntityId> {
-    moment.sighting.own.keys().chain(moment.sighting.marks.keys()).collect()
-}
-
 fn went_back(
+    scene: &Scene<'_>,
     moment: &Moment,
     before: &Before,
     picture: &Picture,
-    logged: &dyn Fn(&EntityId) -> u64,
     verdict: &mut Verdict,
     property: &str,
 ) {
@@ -84,7 +78,7 @@ fn went_back(
         return;
     }
     // A mark that says more than there is was made by nobody but a hand, and has to go back.
-    for (resource, before) in before.marks.iter().filter(|(resource, mark)| mark.sequence <= logged(resource)) {
+    for (resource, before) in before.marks.iter().filter(|(resource, mark)| mark.sequence <= scene.logged(resource)) {
         let after = &picture.marks[resource];
         if after.sequence < before.sequence || after.generation < before.generation {
             verdict.violations.push(

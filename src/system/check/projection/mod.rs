@@ -6,6 +6,7 @@
 
 mod barrier;
 mod convergence;
+mod feed_order;
 #[cfg(test)]
 mod fixture;
 mod health;
@@ -29,6 +30,7 @@ use reference_fold::Reference;
 
 use super::CoordinatorRecord;
 use crate::check::{Checker, Verdict, Violation};
+use crate::plan::Fault;
 use crate::system::dump;
 use crate::system::projection::log::Stored;
 use crate::system::projection::picture::{Mark, Picture};
@@ -36,6 +38,7 @@ use crate::system::projection::watch::Sighting;
 
 pub use barrier::Barrier;
 pub use convergence::Convergence;
+pub use feed_order::FeedOrder;
 pub use health::Health;
 pub use idempotence::Idempotence;
 pub use mark_soundness::MarkSoundness;
@@ -59,6 +62,7 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
         Box::new(References),
         Box::new(Tombstones),
         Box::new(NoEventLost),
+        Box::new(FeedOrder),
         Box::new(Progress),
         Box::new(Health),
         Box::new(Barrier),
@@ -171,9 +175,63 @@ impl<'a> Scene<'a> {
         picture
     }
 
-    /// Whether anybody but the projection has changed its graph.
-    fn is_harmed(&self) -> bool {
-        self.moments.iter().any(|moment| moment.sighting.by_hand) || super::media_broke(self.record)
+    /// How many events the log has of a resource.
+    fn logged(&self, resource: &EntityId) -> u64 {
+        self.streams.get(resource).map_or(0, Vec::len) as u64
+    }
+
+    /// When which resource was not as the projection had left it.
+    fn harms(&self) -> Harms {
+        // What the projection had reached of each resource; where a hand has changed one, since when.
+        let (mut reached, mut since) = (BTreeMap::<EntityId, u64>::new(), BTreeMap::<EntityId, u64>::new());
+        let mut spans: BTreeMap<EntityId, Vec<(u64, u64)>> = BTreeMap::new();
+        self.walk(|moment, _, picture| {
+            for resource in moment.sighting.touched() {
+                let mark = picture.marks.get(resource).cloned().unwrap_or_default();
+                let reached = reached.entry(resource.clone()).or_default();
+                if moment.sighting.by_hand {
+                    since.entry(resource.clone()).or_insert(moment.at_ms);
+                } else {
+                    *reached = (*reached).max(mark.sequence.min(self.logged(resource)));
+                }
+                let own = picture.own.get(resource).cloned().unwrap_or_default();
+                let is_back = (*reached..=self.logged(resource)).contains(&mark.sequence);
+                if is_back
+                    && self.said(resource, mark.sequence).own == own
+                    && let Some(since) = since.remove(resource)
+                {
+                    spans.entry(resource.clone()).or_default().push((since, moment.at_ms));
+                }
+            }
+        });
+        for (resource, since) in since {
+            spans.entry(resource).or_default().push((since, u64::MAX));
+        }
+        Harms { spans, log_broke: self.log_broke() }
+    }
+
+    /// Whether the log itself can have lost what it had acknowledged: then it does not say any more what was shown.
+    fn log_broke(&self) -> bool {
+        let mut planned = self.record.plan.faults.iter().zip(&self.record.fired);
+        planned.any(|(planned, fired)| {
+            *fired && planned.fault.breaks_media() && !matches!(planned.fault, Fault::Forget { .. })
+        })
+    }
+}
+
+/// When resources were not as the projection had left them: from when somebody changed them by hand, or the graph forgot
+/// of them what it had acknowledged, until they are again what the log says, and as far as they had been.
+struct Harms {
+    /// The first and the last millisecond of each time.
+    spans: BTreeMap<EntityId, Vec<(u64, u64)>>,
+    log_broke: bool,
+}
+
+impl Harms {
+    /// Whether the resource was harmed at any moment of these milliseconds, both included.
+    fn touch(&self, resource: &EntityId, from_ms: u64, to_ms: u64) -> bool {
+        let mut spans = self.spans.get(resource).into_iter().flatten();
+        self.log_broke || spans.any(|(first, last)| *first <= to_ms && from_ms <= *last)
     }
 }
 
@@ -197,11 +255,10 @@ struct Harmed(BTreeSet<EntityId>);
 impl Harmed {
     /// Takes notice of a moment; `is_right` says whether a resource is as it has to be.
     fn notice(&mut self, sighting: &Sighting, is_right: impl Fn(&EntityId) -> bool) {
-        let touched = || sighting.own.keys().chain(sighting.marks.keys());
         if sighting.by_hand {
-            self.0.extend(touched().cloned());
+            self.0.extend(sighting.touched().into_iter().cloned());
         }
-        for resource in touched() {
+        for resource in sighting.touched() {
             if is_right(resource) {
                 self.0.remove(resource);
             }
@@ -222,6 +279,11 @@ fn difference(expected: &Snapshot, actual: &Snapshot) -> Vec<String> {
 mod tests {
     use super::fixture::{CASTS, Tale};
     use super::*;
+    use crate::sut::System;
+    use crate::system::BiStore;
+    use crate::system::operation::Op;
+    use crate::system::projection::operation::Whole;
+    use crate::verdict::judge;
 
     #[test]
     fn every_check_passes_a_sound_tale_and_has_looked_at_something() {
@@ -239,6 +301,25 @@ mod tests {
         for check in all() {
             assert!(check.check(&record).is_vacuous(), "{}", check.name());
         }
+    }
+
+    #[test]
+    fn a_check_has_to_examine_something_where_it_applies_or_is_asked_for() {
+        let system = BiStore::new(&serde_json::json!({ "projectors": 1 })).expect("these are options");
+        let mut tale = Tale::empty(CASTS[0]);
+        tale.write(&tale.first(), "created");
+        tale.apply(&tale.first());
+        let checked = |tale: &Tale| judge(&system, &tale.record(), false).checked.get(Rebuild.name()).copied();
+        assert_eq!(checked(&tale), None);
+        tale.run.checks = vec![Rebuild.name().to_owned()];
+        assert_eq!(checked(&tale), Some(0));
+        tale.run.checks.clear();
+        tale.run.invoke(Op::Rebuild(Whole::default()));
+        assert_eq!(checked(&tale), Some(0));
+        let mut rebuilt = tale.shown.clone();
+        rebuilt.marks.get_mut(&tale.first()).unwrap().generation += 1;
+        tale.see(rebuilt, false);
+        assert_eq!(checked(&tale), Some(1));
     }
 
     #[test]
