@@ -8,7 +8,7 @@ use super::align::{Row, align};
 use super::stores::Store;
 use super::timeline::Timeline;
 use crate::capsule::decisions;
-use crate::check::{Fingerprint, Violation};
+use crate::check::{Fingerprint, Violation, normalise};
 use crate::history::OpId;
 use crate::plan::{Plan, Scenario};
 use crate::sut::System;
@@ -249,13 +249,18 @@ fn sentence(violation: Option<&Violation>, verdict: &Verdict, timeline: &Timelin
         let which = asked(violation, timeline).map_or_else(String::new, |asked| format!(": {}", cut(asked)));
         return format!("{property} is broken: no order of the operations explains what {what}{which}.");
     }
-    let mut sentence = format!("{property} is broken: {}", violation.key);
+    let mut parts = Vec::new();
+    // A kind that was made of what was seen says the same with less in it.
+    if violation.key != normalise(&violation.actual) || violation.actual.is_empty() {
+        parts.push(violation.key.clone());
+    }
     if !violation.expected.is_empty() {
-        sentence += &format!("; expected: {}", cut(&violation.expected));
+        parts.push(format!("expected: {}", cut(&violation.expected)));
     }
     if !violation.actual.is_empty() {
-        sentence += &format!("; actual: {}", cut(violation.actual.trim_end_matches(':')));
+        parts.push(format!("actual: {}", cut(violation.actual.trim_end_matches(':'))));
     }
+    let mut sentence = format!("{property} is broken: {}", parts.join("; "));
     if let [first, others @ ..] = &violation.details[..] {
         sentence += &format!(": {}", cut(first.trim()));
         match others.len() {

@@ -92,7 +92,14 @@ const STORY_MAX = 80;
 function showStory() {
   if (!about) return;
   const inPast = (event) => event <= causes[events.lane[event]] || kindOf(event) === FAULT || kindOf(event) >= INVOKE;
-  const isTold = (event) => !isMinor(kindOf(event)) && kindOf(event) !== LOG && !isSettling(event) && lanes[events.lane[event]].kind !== "settler";
+  // Who waits for the system to come to rest asks the same again and again: of that the first is enough.
+  const asked = new Set();
+  const isNews = (event) => {
+    if (!isSettling(event)) return true;
+    const said = `${events.lane[event]} ${kindOf(event)} ${split(event)[0]} ${labelOf(event).replace(/\d+/g, "#")}`;
+    return !asked.has(said) && asked.add(said);
+  };
+  const isTold = (event) => !isMinor(kindOf(event)) && kindOf(event) !== LOG && lanes[events.lane[event]].kind !== "settler" && isNews(event);
   const all = [...events.kind.keys()].filter((event) => event <= about.event && isTold(event) && inPast(event));
   // Where there are too many, what the cores were told and asked for at first goes first.
   const isDetail = (event) => kindOf(event) === INPUT || kindOf(event) === EFFECT;
@@ -160,21 +167,24 @@ function told(event) {
   if (!tree || isScalar(tree)) return textOf(event);
   const list = tree.items.find(({ value }) => !isScalar(value) && value.open === "[" && value.items.length)?.value;
   if (list) return `${tree.name}: ${list.items.map(({ value }) => `${isScalar(value) ? value : value.name} ${fields(value)}`).join(", ")}`;
-  return `${tree.name} ${fields(tree)}`;
+  return tree.open === "(" ? fields(tree) : `${tree.name} ${fields(tree)}`;
 }
 
-function fields(node) {
+function fields(node, inList = false) {
   if (isScalar(node)) return bare(node);
   if (isIdentifier(node)) return identifierText(node);
   const parts = node.items.map(({ key, value }) => {
     const empty = isScalar(value) ? /^(0|false|None)$/.test(value) : !isIdentifier(value) && !value.items.length;
     if (empty && key !== null) return "";
-    const text = fields(value);
+    const text = fields(value, node.open === "[");
     return key === null ? text : isScalar(key) && !/^(id|kind|tx)$/.test(key) ? `${bare(key)}=${text}` : text;
   });
   const text = parts.filter(Boolean).join(" ");
-  return node.open === "{" && !node.name ? `{${text}}` : text;
+  if (node.open === "{" && (inList || !node.name)) return `${node.name}{${text}}`;
+  // What is one of several things says which; a value is told by itself.
+  return node.open === "(" && node.name && !IS_VALUE.test(node.name) ? `${node.name}(${text})` : text;
 }
+const IS_VALUE = /^(Some|Ok|Int|Real|Bool|Text|List|Kind)$/;
 
 const SIGNS = { same: [" ", ""], extra: ["+", "should not be there"], missing: ["−", "is missing"], different: ["~", "differs"] };
 function showStores() {

@@ -64,6 +64,13 @@ fn a_sentence_says_what_broke_and_who_saw_it() {
         "atomicity is broken: the stores differ; expected: bob in both; actual: they differ: more in the graph: bob, and 1 more."
     );
     assert!(data(vec![split().expected("y".repeat(500))]).sentence.len() < 400, "a sentence, and no page");
+    let stuck = Violation::new("liveness", "not settled # ms after")
+        .expected("nothing to do")
+        .actual("not settled 30 ms after");
+    assert_eq!(
+        data(vec![stuck]).sentence,
+        "liveness is broken: expected: nothing to do; actual: not settled 30 ms after."
+    );
     let torn = || Violation::new("linearizability", "Read").explained([OpId(0)]);
     assert_eq!(
         data(vec![torn().about([OpId(0)])]).sentence,
