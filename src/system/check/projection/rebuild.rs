@@ -158,8 +158,8 @@ mod tests {
 
     #[test]
     fn a_rebuild_that_only_says_so_is_caught() {
-        let ended = Ended { resources: 1, differing: 0, failed: 0 };
         let rebuild = |tale: &mut Tale, raise: bool| {
+            let ended = Ended { resources: 1, differing: 0, failed: 0, left_out: Vec::new() };
             let op = tale.run.invoke(Op::Rebuild(Whole { resource: Some(tale.first()), ..Whole::default() }));
             if raise {
                 tale.see(raised(tale), false);
@@ -179,7 +179,7 @@ mod tests {
             other.position += 1;
             tale.see(other, false);
             tale.see(before, true);
-            let ended = Ended { resources: 1, differing: 0, failed: 0 };
+            let ended = Ended { resources: 1, differing: 0, failed: 0, left_out: Vec::new() };
             tale.run.ok(op, Ret::Ended(Box::new(Done { resource: Some(tale.first()), ended })));
         };
         passed(&Rebuild, |tale| rebuild(tale, true));
