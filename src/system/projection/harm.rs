@@ -37,6 +37,8 @@ pub enum Harm {
     Wipe,
     /// A mark says more than the log has.
     Ahead(EntityId, u32),
+    /// A mark says that this event stands in the way, as a release leaves it that has no word for the event.
+    Park(EntityId, u32),
 }
 
 /// The labels of nodes that are named by their ids.
@@ -81,14 +83,8 @@ impl Harm {
                 }
                 Ok(())
             }
-            Harm::Ahead(resource, sequence) => {
-                let Some(mark) = graph.find("Applied", "resource", &Value::from(resource.as_str()))?.pop() else {
-                    return Ok(());
-                };
-                let mut properties = graph.properties(mark)?;
-                properties.insert("seq".to_owned(), Value::Int(i64::from(*sequence)));
-                graph.set_properties(mark, properties)
-            }
+            Harm::Ahead(resource, sequence) => mark(graph, resource, "seq", *sequence),
+            Harm::Park(resource, sequence) => mark(graph, resource, "parked", *sequence),
         })
     }
 }
@@ -100,6 +96,13 @@ fn find(graph: &mut dyn PropertyGraph, id: &str) -> Result<Option<NodeHandle>, G
         }
     }
     Ok(None)
+}
+
+fn mark(graph: &mut dyn PropertyGraph, of: &EntityId, property: &str, sequence: u32) -> Result<(), GraphFault> {
+    let Some(mark) = graph.find("Applied", "resource", &Value::from(of.as_str()))?.pop() else { return Ok(()) };
+    let mut properties = graph.properties(mark)?;
+    properties.insert(property.to_owned(), Value::Int(i64::from(sequence)));
+    graph.set_properties(mark, properties)
 }
 
 fn detach(graph: &mut dyn PropertyGraph, node: NodeHandle) -> Result<(), GraphFault> {
@@ -161,6 +164,8 @@ mod tests {
         assert!(altered.nodes().iter().any(|node| node.id == "r2" && node.properties.contains_key("name")));
         let ahead = Picture::of(&harmed(r#"{ "ahead": ["r1", 9] }"#));
         assert_eq!(ahead.marks[&EntityId::new("r1").unwrap()].sequence, 9);
+        let parked = Picture::of(&harmed(r#"{ "park": ["r1", 3] }"#));
+        assert_eq!(parked.marks[&EntityId::new("r1").unwrap()].parked, Some(3));
     }
 
     #[test]
