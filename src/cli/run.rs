@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::coverage::ground;
 use super::failures::{self, Folders};
 use super::progress;
@@ -104,7 +106,9 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     let folders = Folders { capsules: &capsules, reports: (!no_report).then_some(reports) };
     let failures = failures::collect::<S>(runs, folders, shrinker.as_mut())?;
     let reached = coverage.summary(&ground::<S>()?);
-    let report = Report { reached, system: S::NAME, rows, wall, verified, differences, differing, missing, failures };
+    let digest = digest_of_all(verdicts.values());
+    let report =
+        Report { reached, system: S::NAME, rows, digest, wall, verified, differences, differing, missing, failures };
     report.print(format);
     if let Some(summary) = summary {
         report.summarise(&summary)?;
@@ -113,6 +117,12 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
         Some(message) => Err(Failure { code: HARNESS, message }),
         None => Ok(report.exit_code()),
     }
+}
+
+/// A digest over the digests of everything that came out of these runs, one after the other.
+fn digest_of_all<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> String {
+    let all = verdicts.fold(Sha256::new(), |all, verdict| all.chain_update(&verdict.byte_digest));
+    all.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Runs a sample once more, in other processes with random addresses and other runs before it, and says what to tell of
