@@ -4,7 +4,7 @@ use std::num::NonZero;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use models::{Entry, Finding, Report, Size};
+use models::{Checked, Entry, Finding, Report, Size};
 
 use crate::cli::{Ended, Failure, PASSED, VIOLATED};
 
@@ -43,14 +43,15 @@ pub fn check(arguments: CheckArgs) -> Ended {
     for name in &names {
         let bar = ProgressBar::new_spinner()
             .with_style(ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("the template is valid"));
-        let report = models::check(name, size, threads, |progress| {
-            bar.set_message(format!("{name}: {} states, depth {}", progress.unique, progress.depth));
+        let checked = models::check(name, size, threads, |space, progress| {
+            let (bounds, unique, depth) = (space.bounds, progress.unique, progress.depth);
+            bar.set_message(format!("{name}, {bounds}: {unique} states, depth {depth}"));
             bar.tick();
         });
         bar.finish_and_clear();
-        let report = report.map_err(Failure::usage)?;
-        tell(name, &report);
-        if !report.ok {
+        let checked = checked.map_err(Failure::usage)?;
+        tell(name, &checked);
+        if !checked.ok() {
             failed.get_or_insert(name);
         }
     }
@@ -66,16 +67,31 @@ pub fn check(arguments: CheckArgs) -> Ended {
     }
 }
 
-fn tell(name: &str, report: &Report) {
-    let Report { unique, generated, depth, pinned, properties, ok: _ } = report;
-    println!("{name}: {unique} unique states of {generated} generated, depth {depth}, exhausted");
+fn tell(name: &str, checked: &Checked) {
+    for (space, report) in &checked.spaces {
+        tell_of(name, space.bounds, report);
+    }
+    let never = checked.never.iter().map(|property| format!("Sometimes {property}"));
+    let idle = checked.idle.iter().map(|kind| format!("Sometimes \"{kind}\" is an action that is taken"));
+    for nowhere in never.chain(idle) {
+        println!("  {} {nowhere}, in no part of {name}", console::style("fails").red().bold());
+    }
+}
+
+fn tell_of(name: &str, bounds: &str, report: &Report) {
+    let Report { unique, generated, depth, pinned, properties, .. } = report;
+    println!("{name}, {bounds}: {unique} unique states of {generated} generated, depth {depth}, exhausted");
     if let Some(pinned) = pinned.filter(|pinned| pinned != unique) {
         println!("  {} the number of states is pinned at {pinned}", console::style("differs").red().bold());
     }
     for property in properties {
         let Finding { name, expectation, discovered } = property;
-        let verdict =
-            if property.ok() { console::style("holds").green() } else { console::style("fails").red().bold() };
+        let verdict = match property.ok() {
+            true => console::style("holds").green(),
+            // It may in another part.
+            false if property.is_missing() => console::style("never").yellow(),
+            false => console::style("fails").red().bold(),
+        };
         println!("  {verdict} {expectation:?} {name}");
         if let (false, Some(counterexample)) = (property.ok(), discovered) {
             for (position, step) in counterexample.steps.iter().enumerate() {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use stateright::report::{ReportData, ReportDiscovery, Reporter};
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
+use crate::taken::Counting;
 use crate::{Counterexample, shortest};
 
 /// What a finished search found.
@@ -24,8 +25,18 @@ pub struct Report {
     pub pinned: Option<usize>,
     /// The properties, in the model's order.
     pub properties: Vec<Finding>,
-    /// Whether everything is as it should be.
+    /// Every kind of action of the model, and how often one was taken.
+    pub taken: Vec<(&'static str, usize)>,
+    /// Whether the properties and the number of states are as they should be.
     pub ok: bool,
+}
+
+impl Report {
+    /// Whether what should hold always does, in as many states as there should be.
+    pub fn is_sound(&self) -> bool {
+        self.properties.iter().all(|finding| finding.ok() || finding.is_missing())
+            && self.pinned.is_none_or(|pinned| pinned == self.unique)
+    }
 }
 
 /// What a search found about a property.
@@ -43,6 +54,11 @@ impl Finding {
     /// Whether the property is as it should be.
     pub fn ok(&self) -> bool {
         self.expectation.discovery_is_failure() == self.discovered.is_none()
+    }
+
+    /// Whether it should hold sometimes, and does not here.
+    pub fn is_missing(&self) -> bool {
+        !self.ok() && self.expectation == Expectation::Sometimes
     }
 }
 
@@ -66,7 +82,7 @@ pub struct Progress {
 /// When the model itself panics.
 pub fn search<M>(model: M, pinned: Option<usize>, threads: usize, mut progress: impl FnMut(Progress) + Send) -> Report
 where
-    M: Model + Clone + Send + Sync + 'static,
+    M: Model + Counting + Clone + Send + Sync + 'static,
     M::State: Clone + Debug + PartialEq + Hash + Send + Sync,
     M::Action: Clone + Debug + PartialEq + Display + Serialize + Send + Sync,
 {
@@ -80,6 +96,8 @@ where
         .finish_when(HasDiscoveries::All)
         .spawn_bfs()
         .join_and_report(&mut Forward(&mut progress));
+    // What tells the paths again, and looks for a shorter one, takes actions as well.
+    let taken = model.taken().counts();
     let mut discoveries = checker.discoveries();
     let mut discovered = |name| Some(Counterexample::new(name, &discoveries.remove(name)?.into_actions()));
     let mut properties: Vec<Finding> = properties
@@ -98,7 +116,7 @@ where
     }
     let unique = checker.unique_state_count();
     let ok = properties.iter().all(Finding::ok) && pinned.is_none_or(|pinned| pinned == unique);
-    Report { unique, generated: checker.state_count(), depth: checker.max_depth(), pinned, properties, ok }
+    Report { unique, generated: checker.state_count(), depth: checker.max_depth(), pinned, properties, taken, ok }
 }
 
 struct Forward<'a, F>(&'a mut F);

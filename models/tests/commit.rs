@@ -2,16 +2,14 @@
 
 mod common;
 
-use common::{assert_refuted, complaints};
+use common::{assert_checked, assert_refuted, complaints, is_large};
 use models::commit::{Bounds, CommitModel, Flaw};
 use models::{Counterexample, ExploreError, Size, UnknownModel, check, explore, registry, replay, search, shortest};
 use stateright::Expectation;
 
 #[test]
 fn the_protocol_is_correct() {
-    let report = check("commit", Size::Small, 1, |_| {}).expect("it exists");
-    assert!(report.ok, "{}", complaints(&report));
-    assert_eq!(Some(report.unique), report.pinned);
+    assert_checked("commit", Size::Small);
 }
 
 /// The small model has one fault; what takes two (a verdict lost, and then a refusal) needs
@@ -30,12 +28,9 @@ fn the_protocol_is_correct_under_two_faults() {
 /// Minutes and gigabytes: `MODELS=large cargo test --release -p models`.
 #[test]
 fn the_protocol_is_correct_with_more_crashes_and_faults() {
-    if std::env::var("MODELS").as_deref() != Ok("large") {
-        return;
+    if is_large() {
+        assert_checked("commit", Size::Large);
     }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let report = check("commit", Size::Large, threads, |_| {}).expect("it exists");
-    assert!(report.ok, "{}", complaints(&report));
 }
 
 /// Each part of the argument is needed: without it, these steps break the protocol, and no
@@ -70,6 +65,8 @@ fn a_model_in_which_too_little_happens_does_not_pass() {
     let tiny = Bounds { writers: 1, attempts: 1, reads: 0, crashes: 0, faults: 0 };
     let report = search(CommitModel::new(tiny), None, 1, |_| {});
     assert!(!report.ok);
+    let idle = report.taken.iter().filter(|(_, count)| *count == 0).map(|(kind, _)| *kind);
+    assert_eq!(idle.collect::<Vec<_>>(), ["read", "lose", "refuse", "arrive", "time out", "crash", "exit", "restart"]);
     let missed = report.properties.iter().filter(|finding| !finding.ok());
     assert!(missed.clone().count() > 0 && missed.clone().all(|finding| finding.expectation == Expectation::Sometimes));
 }
@@ -85,13 +82,16 @@ fn a_model_of_another_size_than_written_down_does_not_pass() {
 
 #[test]
 fn an_unknown_model_is_named_with_those_that_exist() {
-    let error = check("comit", Size::Small, 1, |_| {}).expect_err("a typo");
+    let error = check("comit", Size::Small, 1, |_, _| {}).expect_err("a typo");
     assert_eq!(error, UnknownModel("comit".to_owned()));
     assert_eq!(
         error.to_string(),
         "there is no model \"comit\"; there is: append, commit, identity, projection, reconcile"
     );
-    assert!(registry().iter().all(|entry| entry.pinned_small < entry.pinned_large));
+    for entry in registry() {
+        let states = |size| entry.spaces(size).iter().map(|space| space.pinned).sum::<usize>();
+        assert!(states(Size::Small) < states(Size::Large), "{}", entry.name);
+    }
 }
 
 #[test]

@@ -1,28 +1,25 @@
 //! The identity model, and the argument behind it: what happens without each of its parts.
 
+#[allow(dead_code, reason = "each binary uses its own part of it")]
+mod common;
+
+use common::{assert_checked, is_large};
 use models::commit::Action;
 use models::identity::{Bounds, Flaw, IdentityModel, State};
-use models::{Counterexample, Size, check, replay, shortest};
+use models::{Counterexample, Size, replay, shortest};
 use stateright::{Model, Property};
 
 #[test]
 fn ids_and_keys_are_as_promised() {
-    let report = check("identity", Size::Small, 1, |_| {}).expect("it exists");
-    let wrong: Vec<_> = report.properties.iter().filter(|finding| !finding.ok()).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(Some(report.unique), report.pinned);
+    assert_checked("identity", Size::Small);
 }
 
 /// Minutes and gigabytes: `MODELS=large cargo test --release -p models`.
 #[test]
 fn ids_and_keys_are_as_promised_with_more_crashes() {
-    if std::env::var("MODELS").as_deref() != Ok("large") {
-        return;
+    if is_large() {
+        assert_checked("identity", Size::Large);
     }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let report = check("identity", Size::Large, threads, |_| {}).expect("it exists");
-    let wrong: Vec<_> = report.properties.iter().filter(|finding| !finding.ok()).collect();
-    assert!(report.ok, "{} states, {wrong:#?}", report.unique);
 }
 
 /// Each part of the argument is needed: without it, these steps break the promise that it is for, and no fewer do.

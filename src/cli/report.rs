@@ -53,6 +53,8 @@ pub struct Report {
     pub reached: String,
     /// A row a scenario.
     pub rows: Vec<Row>,
+    /// Over what came out of every run, in the order of the plans: the same however many ran at a time.
+    pub digest: String,
     /// Real time the runs took.
     pub wall: Duration,
     /// How many runs were run a second time.

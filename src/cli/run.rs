@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::coverage::ground;
 use super::failures::Kinds;
 use super::progress;
@@ -110,9 +112,21 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
         }
     }
     let missing = missing(&sources, &rows, &planned, seeds.end - seeds.start)?;
+    let digest = digest_of_all(verdicts.values());
     let reached = coverage.summary(&ground(&sources)?);
-    let report =
-        Report { reached, system: S::NAME, rows, wall, verified, differences, differing, broken, missing, failures };
+    let report = Report {
+        reached,
+        system: S::NAME,
+        rows,
+        digest,
+        wall,
+        verified,
+        differences,
+        differing,
+        broken,
+        missing,
+        failures,
+    };
     report.print(format);
     let code = report.exit_code();
     if let Some(failure) = summary.and_then(|summary| report.summarise(&summary).err()) {
@@ -126,6 +140,12 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
         Some(message) => Err(Failure { code, message }),
         None => Ok(code),
     }
+}
+
+/// A digest over the digests of everything that came out of these runs, one after the other.
+fn digest_of_all<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> String {
+    let all = verdicts.fold(Sha256::new(), |all, verdict| all.chain_update(&verdict.byte_digest));
+    all.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Runs a sample once more, in other processes with random addresses and other runs before it, and says what to tell of

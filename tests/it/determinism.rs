@@ -47,6 +47,31 @@ fn looking_closely_changes_nothing() {
 }
 
 #[test]
+fn runs_beside_each_other_come_out_as_one_after_the_other() {
+    let digest = |seeds, jobs| {
+        let Ran { stdout, stderr, .. } = run(&[
+            "run",
+            "scenarios/swarm.toml",
+            "scenarios/projection_storm.toml",
+            "--seeds",
+            seeds,
+            "--jobs",
+            jobs,
+            "--verify",
+            "none",
+            "--format",
+            "json",
+        ]);
+        let report: serde_json::Value =
+            serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+        assert_eq!(report["failures"].as_array().map(Vec::len), Some(0), "{stdout}");
+        report["digest"].as_str().expect("a digest").to_owned()
+    };
+    assert_eq!(digest("0..4", "1"), digest("0..4", "2"));
+    assert_ne!(digest("0..4", "2"), digest("1..5", "2"), "the digest is over what the runs did");
+}
+
+#[test]
 fn many_seeds_are_the_same_with_random_addresses_and_in_another_order() {
     let Ran { code, stdout, stderr } =
         run(&["run", "scenarios/swarm.toml", "scenarios/power_cut.toml", "--seeds", "0..8", "--verify", "all"]);

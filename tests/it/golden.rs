@@ -1,4 +1,4 @@
-//! What the cores were told and decided in ten plans, as digests that are committed.
+//! What the cores were told and decided in eleven plans, as digests that are committed.
 
 use std::fmt::Write;
 use std::fs;
@@ -12,17 +12,18 @@ const FILE: &str = "tests/data/golden_digests.txt";
 const RENEW: &str = "SQUALL_RENEW_GOLDEN";
 
 const HEADER: &str = "\
-# The digest over core inputs, effects and marks of ten plans: scenario, seed, digest. Debug and release agree on it.
+# The digest over core inputs, effects and marks of eleven plans: scenario, seed, digest. Debug and release agree on it.
 # After a change of what the cores are told or decide: SQUALL_RENEW_GOLDEN=1 cargo test --test it golden
 ";
 
-const PLANS: [(&str, u64); 10] = [
+const PLANS: [(&str, u64); 11] = [
     ("crash_after_decide", 0),
     ("crash_in_recovery", 0),
     ("duplicate_requests", 0),
     ("graph_dies", 0),
     ("lost_commit_ack", 0),
     ("power_cut", 0),
+    ("projection_storm", 0),
     ("reordered_messages", 0),
     ("swarm", 1),
     ("swarm", 2),

@@ -25,6 +25,7 @@ use graph::{EntityId, NewEvent, Operation, Patch};
 use stateright::{Model, Property};
 
 use crate::host::{self, Budget, CONFIG, Host};
+use crate::taken::{Counting, Taken};
 
 pub use action::Action;
 pub use flaw::Flaw;
@@ -66,6 +67,7 @@ pub struct AppendModel {
     submission: Submission,
     /// Of the clients behind the first.
     appends: [Append; 2],
+    taken: Taken,
 }
 
 impl AppendModel {
@@ -79,7 +81,13 @@ impl AppendModel {
             patch: Patch { operations: vec![operation] },
         };
         let append = |stream, id| Append { stream, expected: None, events: vec![event(id)] };
-        AppendModel { bounds, flaw: None, submission, appends: [append(s, "a"), append(r, "t")] }
+        AppendModel {
+            bounds,
+            flaw: None,
+            submission,
+            appends: [append(s, "a"), append(r, "t")],
+            taken: Taken::of(["ask", "read"].into_iter().chain(host::KINDS)),
+        }
     }
 
     /// The protocol without one of its parts.
@@ -124,6 +132,12 @@ fn event(id: &str) -> NewEvent {
     }
 }
 
+impl Counting for AppendModel {
+    fn taken(&self) -> &Taken {
+        &self.taken
+    }
+}
+
 impl Model for AppendModel {
     type State = State;
     type Action = Action;
@@ -162,6 +176,7 @@ impl Model for AppendModel {
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        self.taken.count(action.kind());
         Some(host::attempt(last, |next| self.apply(next, action)).unwrap_or_else(|panic| {
             let mut next = last.clone();
             next.wrongs.panicked = Some(panic);

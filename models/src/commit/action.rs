@@ -19,6 +19,16 @@ pub enum Action {
     Host(host::Action<Writer>),
 }
 
+impl Action {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Action::Submit(_) => "submit",
+            Action::Read => "read",
+            Action::Host(action) => action.kind(),
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

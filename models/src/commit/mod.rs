@@ -36,6 +36,7 @@ use graph::{EntityId, Operation, Patch, Value};
 use stateright::{Model, Property};
 
 use crate::host::{self, Budget, CONFIG, Host};
+use crate::taken::{Counting, Taken};
 
 pub use action::Action;
 pub use flaw::Flaw;
@@ -73,6 +74,7 @@ pub struct CommitModel {
     flaw: Option<Flaw>,
     entity: EntityId,
     scripts: Vec<Submission>,
+    taken: Taken,
 }
 
 impl CommitModel {
@@ -80,7 +82,13 @@ impl CommitModel {
     pub fn new(bounds: Bounds) -> CommitModel {
         let entity = EntityId::new("x").expect("an id");
         let scripts = (0..bounds.writers).map(|writer| script(writer, &entity)).collect();
-        CommitModel { bounds, flaw: None, entity, scripts }
+        CommitModel {
+            bounds,
+            flaw: None,
+            entity,
+            scripts,
+            taken: Taken::of(["submit", "read"].into_iter().chain(host::KINDS)),
+        }
     }
 
     /// The protocol without one of its parts.
@@ -100,6 +108,12 @@ fn script(writer: Writer, entity: &EntityId) -> Submission {
         key: IdempotencyKey(format!("writer-{writer}")),
         hash: ContentHash(format!("hash-{writer}")),
         patch: Patch { operations: vec![operation] },
+    }
+}
+
+impl Counting for CommitModel {
+    fn taken(&self) -> &Taken {
+        &self.taken
     }
 }
 
@@ -141,6 +155,7 @@ impl Model for CommitModel {
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        self.taken.count(action.kind());
         Some(host::attempt(last, |next| self.apply(next, action)).unwrap_or_else(|panic| {
             let mut next = last.clone();
             next.wrongs.panicked = Some(panic);

@@ -37,6 +37,26 @@ pub enum Action<P> {
     Restart,
 }
 
+/// All kinds of actions of a host, to count.
+pub const KINDS: [&str; 9] = ["execute", "report", "lose", "refuse", "arrive", "time out", "crash", "exit", "restart"];
+
+impl<P> Action<P> {
+    /// Which of [`KINDS`] it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Action::Execute(_) => "execute",
+            Action::Report(_) => "report",
+            Action::Lose(_) => "lose",
+            Action::Refuse { .. } => "refuse",
+            Action::Arrive(_) => "arrive",
+            Action::TimeOut => "time out",
+            Action::Crash => "crash",
+            Action::Exit => "exit",
+            Action::Restart => "restart",
+        }
+    }
+}
+
 impl<P> fmt::Display for Action<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -18,7 +18,7 @@ use coordinator::commit::{
 use env::Core;
 use graph::{Millis, Patch};
 
-pub use action::Action;
+pub use action::{Action, KINDS};
 pub use process::{Budget, Effect, GraphRequest, Host, Process, Progress, Work};
 
 /// No time passes in a model, but for time-outs.

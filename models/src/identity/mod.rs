@@ -25,6 +25,7 @@ use stateright::{Model, Property};
 
 use crate::commit::Action;
 use crate::host::{self, Budget, CONFIG};
+use crate::taken::{Counting, Taken};
 
 pub use flaw::Flaw;
 pub use state::{ClientState, Effect, Process, Progress, State};
@@ -52,6 +53,9 @@ impl Bounds {
 const SCRIPTS: [Script; 3] = [0, 1, DELETION];
 const DELETION: Script = 2;
 
+/// What happens in it, by kind: no store refuses anything, nobody reads, and nobody's patience ends.
+const KINDS: [&str; 8] = ["submit", "execute", "report", "lose", "arrive", "crash", "exit", "restart"];
+
 /// The model.
 #[derive(Clone, Debug)]
 pub struct IdentityModel {
@@ -59,13 +63,14 @@ pub struct IdentityModel {
     flaw: Option<Flaw>,
     kind: Kind,
     key: CanonicalKey,
+    taken: Taken,
 }
 
 impl IdentityModel {
     /// The protocol as it is.
     pub fn new(bounds: Bounds) -> IdentityModel {
         let (kind, key) = ("book".parse().expect("a kind"), "isbn:1".parse().expect("a key"));
-        IdentityModel { bounds, flaw: None, kind, key }
+        IdentityModel { bounds, flaw: None, kind, key, taken: Taken::of(KINDS) }
     }
 
     /// The protocol without one of its parts.
@@ -84,6 +89,12 @@ impl IdentityModel {
         let id = EntityId::new("_:new").expect("a label");
         let create = Operation::Create { id, kind: self.kind.clone(), key, properties: [].into() };
         Some(Patch { operations: vec![create] })
+    }
+}
+
+impl Counting for IdentityModel {
+    fn taken(&self) -> &Taken {
+        &self.taken
     }
 }
 
@@ -132,6 +143,7 @@ impl Model for IdentityModel {
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        self.taken.count(action.kind());
         let mut next = last.clone();
         let panic = catch_unwind(AssertUnwindSafe(|| self.apply(&mut next, action))).err();
         if let Some(panic) = panic {

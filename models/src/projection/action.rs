@@ -27,6 +27,25 @@ pub enum Action {
     Restart,
 }
 
+impl Action {
+    /// All kinds, to count.
+    pub(super) const KINDS: [&str; 8] =
+        ["deliver", "execute", "report", "lose", "arrive", "rebuild", "crash", "restart"];
+
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Action::Deliver(_) => "deliver",
+            Action::Execute(_) => "execute",
+            Action::Report(_) => "report",
+            Action::Lose(_) => "lose",
+            Action::Arrive(_) => "arrive",
+            Action::Rebuild => "rebuild",
+            Action::Crash => "crash",
+            Action::Restart => "restart",
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -40,6 +40,7 @@ use ::projection::log::LogId;
 use stateright::{Model, Property};
 
 pub use self::graph::Graph;
+use crate::taken::{Counting, Taken};
 pub use action::Action;
 pub use flaw::Flaw;
 pub use state::{Budget, Effect, Process, Seen, State};
@@ -51,15 +52,31 @@ pub struct Bounds {
     pub events: usize,
     /// What may happen to them.
     pub budget: Budget,
+    /// How much of them is done at once.
+    pub pace: Pace,
+}
+
+/// How much is done at once, and so which orders there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pace {
+    /// Lanes share effects, and events transactions, as in production.
+    Batched,
+    /// The log is read event by event, every event has a transaction of its own, and no lane waits for another.
+    Singly,
+    /// As that, but the log is read at once; and a state remembers the order in which events took effect.
+    Ordered,
 }
 
 impl Bounds {
-    /// Small enough for every change.
-    pub const SMALL: Bounds =
-        Bounds { events: 3, budget: Budget { deliveries: 0, crashes: 1, losses: 0, rebuilds: 1 } };
-    /// Large enough for a night.
-    pub const LARGE: Bounds =
-        Bounds { events: 5, budget: Budget { deliveries: 0, crashes: 1, losses: 0, rebuilds: 1 } };
+    /// All events in batches, and this may happen to them.
+    pub const fn of(budget: Budget) -> Bounds {
+        Bounds { events: 8, budget, pace: Pace::Batched }
+    }
+
+    /// All events in every order, and nothing happens to them.
+    pub const fn orders(pace: Pace) -> Bounds {
+        Bounds { events: 8, budget: Budget { deliveries: 0, crashes: 0, losses: 0, rebuilds: 0 }, pace }
+    }
 }
 
 /// The model.
@@ -73,19 +90,21 @@ pub struct ProjectionModel {
     whole: Snapshot,
     /// What the first events of each stream say of its resource, by how many they are.
     prefixes: BTreeMap<EntityId, Vec<Snapshot>>,
+    taken: Taken,
 }
 
 impl ProjectionModel {
     /// The projection as it is.
     pub fn new(bounds: Bounds) -> ProjectionModel {
+        let batched = bounds.pace == Pace::Batched;
         let config = Config {
             on_unknown: OnUnknown::Park,
-            batch_lanes_max: 2,
-            run_max: 2,
-            effects_max: 2,
-            buffer_max: 4,
+            batch_lanes_max: if batched { 2 } else { 1 },
+            run_max: if batched { 2 } else { 1 },
+            effects_max: if batched { 2 } else { script::RESOURCES.len() },
+            buffer_max: if batched { 4 } else { 8 },
             lanes_max: 8,
-            page: 8,
+            page: if bounds.pace == Pace::Singly { 1 } else { 8 },
             campaign_page: 8,
             backoff_ms: Millis::ZERO,
             backoff_ms_max: Millis::ZERO,
@@ -105,7 +124,7 @@ impl ProjectionModel {
             prefixes.insert(resource.clone(), (0..=stream.len()).map(of).collect());
         }
         let whole = reference_fold::fold(&events).graph;
-        ProjectionModel { bounds, flaw: None, config, log, whole, prefixes }
+        ProjectionModel { bounds, flaw: None, config, log, whole, prefixes, taken: Taken::of(Action::KINDS) }
     }
 
     /// The projection without one of its parts.
@@ -179,6 +198,7 @@ impl Model for ProjectionModel {
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        self.taken.count(action.kind());
         let mut next = last.clone();
         let panic = catch_unwind(AssertUnwindSafe(|| self.apply(&mut next, &action))).err();
         if let Some(panic) = panic {
@@ -194,6 +214,12 @@ impl Model for ProjectionModel {
 
     fn format_action(&self, action: &Action) -> String {
         action.to_string()
+    }
+}
+
+impl Counting for ProjectionModel {
+    fn taken(&self) -> &Taken {
+        &self.taken
     }
 }
 

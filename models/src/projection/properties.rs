@@ -5,7 +5,7 @@ use projection::lanes::Failure;
 
 use super::script;
 use super::state::State;
-use super::{Bounds, ProjectionModel};
+use super::{Bounds, Pace, ProjectionModel};
 
 type Property = stateright::Property<ProjectionModel>;
 
@@ -39,12 +39,22 @@ fn always() -> Vec<Property> {
 
 /// Every event is applied, the log is read and that is written down, and no rebuild is left.
 fn is_done(model: &ProjectionModel, state: &State) -> bool {
-    let applied = model.prefixes.iter().all(|(resource, prefixes)| {
+    let projection = &state.graph.projection;
+    every_event_is_applied(model, state) && projection.position == model.log.len() as u64 && !projection.rebuilding
+}
+
+fn every_event_is_applied(model: &ProjectionModel, state: &State) -> bool {
+    model.prefixes.iter().all(|(resource, prefixes)| {
         let mark = state.graph.marks.get(resource).cloned().unwrap_or_default();
         mark.sequence as usize + 1 == prefixes.len() && !mark.partial
-    });
-    let projection = &state.graph.projection;
-    applied && projection.position == model.log.len() as u64 && !projection.rebuilding
+    })
+}
+
+/// Whether the annotation was removed and is there again.
+fn lives_again(model: &ProjectionModel, state: &State) -> bool {
+    let a = script::id("a");
+    let whole = model.prefixes[&a].len() - 1;
+    state.graph.marks.get(&a).is_some_and(|applied| applied.sequence as usize == whole && whole > 4)
 }
 
 /// What a resource has in the graph is what its stream says up to the mark, in every state. Between
@@ -86,16 +96,19 @@ fn checkpoint_is_sound(model: &ProjectionModel, state: &State) -> bool {
 
 /// What the bounds leave room for.
 fn sometimes(bounds: Bounds) -> Vec<Property> {
-    let Bounds { events, budget } = bounds;
+    let Bounds { events, budget, pace } = bounds;
+    let strays = budget.crashes + budget.losses > 0;
+    let second_life = events > 6;
     let all = [
         (true, Property::sometimes("everything is applied", is_done)),
         (events > 4, Property::sometimes("a resource is a stub", |_, state| state.graph.stubs().next().is_some())),
+        (events > 5, Property::sometimes("an annotation is gone", |_, state| !state.graph.tombstones.is_empty())),
+        (second_life, Property::sometimes("an annotation lives its second life", lives_again)),
         (
-            events > 6,
-            Property::sometimes("an annotation lives its second life", |model, state| {
-                let a = script::id("a");
-                let whole = model.prefixes[&a].len() - 1;
-                state.graph.marks.get(&a).is_some_and(|applied| applied.sequence as usize == whole && whole > 4)
+            events > 7,
+            Property::sometimes("a resource is created that a link has made", |_, state| {
+                let c = script::id("c");
+                state.graph.marks.contains_key(&c) && state.graph.is_referenced(&c)
             }),
         ),
         (
@@ -111,7 +124,7 @@ fn sometimes(bounds: Bounds) -> Vec<Property> {
             }),
         ),
         (
-            true,
+            pace == Pace::Batched,
             Property::sometimes("lanes share a transaction", |_, state| {
                 let mut effects = state.process.iter().flat_map(|process| process.effects.values());
                 effects.any(
@@ -119,10 +132,22 @@ fn sometimes(bounds: Bounds) -> Vec<Property> {
                 )
             }),
         ),
-        (budget.crashes > 0, Property::sometimes("a delayed write takes effect", |_, state| state.seen.stray_landed)),
-        (budget.crashes > 0, Property::sometimes("a delayed write is refused", |_, state| state.seen.stray_refused)),
         (
             budget.crashes > 0,
+            Property::sometimes("everything is applied after a crash", |model, state| {
+                is_done(model, state) && state.left.crashes < model.bounds.budget.crashes
+            }),
+        ),
+        (
+            budget.losses > 0,
+            Property::sometimes("everything is applied after a verdict was lost", |model, state| {
+                is_done(model, state) && state.left.losses < model.bounds.budget.losses
+            }),
+        ),
+        (strays, Property::sometimes("a delayed write takes effect", |_, state| state.seen.stray_landed)),
+        (strays, Property::sometimes("a delayed write is refused", |_, state| state.seen.stray_refused)),
+        (
+            strays,
             Property::sometimes("a write meets a mark that has moved", |_, state| {
                 let mut effects = state.process.iter().flat_map(|process| process.effects.values());
                 effects.any(|effect| effect.result == Some(Err(Failure::Moved)))
@@ -132,6 +157,21 @@ fn sometimes(bounds: Bounds) -> Vec<Property> {
             budget.rebuilds > 0,
             Property::sometimes("a resource is between the passes", |_, state| {
                 state.graph.marks.values().any(|applied| applied.partial)
+            }),
+        ),
+        (
+            budget.rebuilds > 0 && second_life,
+            Property::sometimes("a second life is between the passes", |model, state| {
+                let partial = state.graph.marks.get(&script::id("a")).is_some_and(|applied| applied.partial);
+                partial && lives_again(model, state)
+            }),
+        ),
+        (
+            budget.rebuilds > 0,
+            Property::sometimes("a rebuild is under way while events are still to be applied", |model, state| {
+                let generation = state.graph.projection.generation;
+                let ahead = state.graph.marks.values().any(|applied| applied.generation == generation);
+                ahead && state.graph.projection.rebuilding && !every_event_is_applied(model, state)
             }),
         ),
         (

@@ -69,6 +69,8 @@ pub struct Seen {
     pub stray_landed: bool,
     /// An event was heard of that was in the graph already.
     pub duplicate: bool,
+    /// Whose events took effect, one after the other, where the pace is [`Pace::Ordered`](super::Pace::Ordered).
+    pub order: Vec<EntityId>,
     /// A rebuild was taken up that an earlier process had begun.
     pub resumed: bool,
 }

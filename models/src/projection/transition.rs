@@ -16,7 +16,7 @@ use super::action::Action;
 use super::flaw::Flaw;
 use super::graph::Graph;
 use super::state::{Effect, Process, State};
-use super::{ProjectionModel, log, name, started};
+use super::{Pace, ProjectionModel, log, name, started};
 
 /// No time passes in the model.
 const NOW: Millis = Millis::ZERO;
@@ -188,6 +188,9 @@ impl ProjectionModel {
             let before = graph.marks.get(&write.resource).map_or(0, |applied| applied.sequence);
             if write.to.sequence < before {
                 state.seen.went_back = Some(write.resource.clone());
+            }
+            if self.bounds.pace == Pace::Ordered {
+                state.seen.order.push(write.resource.clone());
             }
         }
         let report = graph.apply(writes, self.flaw != Some(Flaw::MatchForMerge))?;

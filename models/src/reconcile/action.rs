@@ -78,6 +78,21 @@ pub(super) fn name(task: Task) -> &'static str {
     }
 }
 
+impl Action {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Action::Begin(_) => "begin",
+            Action::Submit(_) => "submit",
+            Action::Tamper(..) => "tamper",
+            Action::Run(_) => "run",
+            Action::ScanGraph(_) => "scan graph",
+            Action::ScanSql(_) => "scan sqlite",
+            Action::OpenCase(_) => "open case",
+            Action::Host(action) => action.kind(),
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

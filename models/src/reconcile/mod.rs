@@ -34,6 +34,7 @@ use graph::EntityId;
 use stateright::{Model, Property};
 
 use crate::host::{self, CONFIG, Host};
+use crate::taken::{Counting, Taken};
 
 pub use action::{Action, Beginning, Change, Store};
 pub use flaw::Flaw;
@@ -63,6 +64,8 @@ pub struct Bounds {
 impl Bounds {
     /// Small enough for every change.
     pub const SMALL: Bounds = Bounds { transactions: 1, changes: 1, passes: 2, crashes: 1, faults: 0 };
+    /// As small, with a fault in the place of a pass.
+    pub const FAULTY: Bounds = Bounds { transactions: 1, changes: 1, passes: 1, crashes: 1, faults: 1 };
     /// Large enough for a night.
     pub const LARGE: Bounds = Bounds { transactions: 1, changes: 1, passes: 2, crashes: 1, faults: 1 };
 }
@@ -73,12 +76,22 @@ pub struct ReconcileModel {
     bounds: Bounds,
     flaw: Option<Flaw>,
     entity: EntityId,
+    taken: Taken,
 }
 
 impl ReconcileModel {
     /// Reconciliation as it is.
     pub fn new(bounds: Bounds) -> ReconcileModel {
-        ReconcileModel { bounds, flaw: None, entity: EntityId::new("x").expect("an id") }
+        ReconcileModel {
+            bounds,
+            flaw: None,
+            entity: EntityId::new("x").expect("an id"),
+            taken: Taken::of(
+                ["begin", "submit", "tamper", "run", "scan graph", "scan sqlite", "open case"]
+                    .into_iter()
+                    .chain(host::KINDS),
+            ),
+        }
     }
 
     /// Reconciliation without one of its parts.
@@ -89,6 +102,12 @@ impl ReconcileModel {
     /// How often somebody has changed a store by hand.
     fn changes(&self, state: &State) -> u8 {
         self.bounds.changes - state.left.changes
+    }
+}
+
+impl Counting for ReconcileModel {
+    fn taken(&self) -> &Taken {
+        &self.taken
     }
 }
 
@@ -150,6 +169,7 @@ impl Model for ReconcileModel {
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        self.taken.count(action.kind());
         Some(host::attempt(last, |next| self.apply(next, action)).unwrap_or_else(|panic| {
             let mut next = last.clone();
             next.wrongs.panicked = Some(panic);

@@ -169,7 +169,7 @@ impl ReconcileModel {
         };
         let subject = || Subject::Entity(self.entity.clone());
         let in_graph: Rows = in_graph.into_iter().map(row).collect();
-        let in_sql = in_sql.into_iter().map(|content| (subject(), content.unfold())).collect();
+        let in_sql = in_sql.into_iter().map(|content| (subject(), Some(content.unfold()))).collect();
         compare(&Position::Entities(None), &in_graph, in_sql, CONFIG.page).expect("the page begins at the beginning")
     }
 }

@@ -62,6 +62,7 @@ impl ReconcileModel {
             linked: false,
             loose: false,
             rivals: Vec::new(),
+            unaccounted: Vec::new(),
         }
     }
 

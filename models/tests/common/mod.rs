@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 
-use models::{Counterexample, Report, replay, shortest};
+use models::{Counterexample, Report, Size, check, replay, shortest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::{Expectation, Model};
@@ -21,6 +21,30 @@ pub fn complaints(report: &Report) -> String {
         }
     }
     text
+}
+
+/// Every space of the model is as it should be, all that may happen happens in one of them, and every kind of
+/// action is taken.
+pub fn assert_checked(name: &str, size: Size) {
+    let threads = match size {
+        Size::Small => 1,
+        Size::Large => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let checked = check(name, size, threads, |_, _| {}).expect("it exists");
+    for (space, report) in &checked.spaces {
+        let mut report = report.clone();
+        report.properties.retain(|finding| !finding.is_missing());
+        assert_eq!(complaints(&report), "", "{name}, {}", space.bounds);
+        assert_eq!(report.pinned, Some(report.unique));
+    }
+    assert_eq!((&checked.never[..], &checked.idle[..]), (&[][..], &[][..]), "{name}: properties, actions");
+    assert!(checked.ok());
+}
+
+/// Whether the large models are asked for as well: minutes and gigabytes,
+/// `MODELS=large cargo test --release -p models`.
+pub fn is_large() -> bool {
+    std::env::var("MODELS").as_deref() == Ok("large")
 }
 
 /// These steps, and no fewer, break the model; they are the ones of the snapshot, survive a

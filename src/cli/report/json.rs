@@ -64,6 +64,7 @@ pub fn document(report: &Report) -> Value {
         "system": report.system,
         "exit_code": report.exit_code(),
         "runs": report.rows.iter().map(|row| row.runs).sum::<u64>(),
+        "digest": report.digest,
         "seconds": report.wall.as_secs_f64(),
         "reached": report.reached,
         "verified": report.verified,

@@ -25,6 +25,7 @@ fn report() -> Report {
         system: "coordinator",
         reached: "reached 3 of 4 marks".to_owned(),
         rows: vec![row("calm", 0), row("storm", 2)],
+        digest: "0123".to_owned(),
         wall: Duration::from_millis(2_500),
         verified: 2,
         differences: 0,

@@ -21,6 +21,9 @@ impl Logged {
 
 /// The events of one entity, those of the links that leave it among them, replayed as far as they go.
 ///
+/// After an event that cannot be read nothing is known but of what a later one states anew, as that of a
+/// person's decision does.
+///
 /// Asked for another link of the same entity it goes on with what was appended since: to look at each link of an
 /// entity takes time by the events, and not by their square. What is changed by hand in events that it has replayed it
 /// does not see.
@@ -30,7 +33,7 @@ pub struct Replay {
     /// The sequence number of the last event; 0 before the first.
     last: i64,
     said: BTreeMap<Subject, Logged>,
-    /// Why nothing of it can be relied on, from the first event that does not read as one.
+    /// Why nothing of it can be relied on but what was stated since, from the first event that does not read as one.
     broken: Option<String>,
 }
 
@@ -42,13 +45,13 @@ impl Replay {
         if self.resource.as_ref() != Some(resource) {
             *self = Replay { resource: Some(resource.clone()), ..Replay::default() };
         }
-        if self.broken.is_none() {
-            self.go_on(sql, resource)?;
-        }
-        Ok(match &self.broken {
-            Some(why) => Logged::Unreadable(why.clone()),
-            None => self.said.get(subject).cloned().unwrap_or(Logged::Never),
-        })
+        self.go_on(sql, resource)?;
+        Ok(self.said.get(subject).cloned().unwrap_or_else(|| self.unsaid()))
+    }
+
+    /// What is known of what no event has spoken of.
+    fn unsaid(&self) -> Logged {
+        self.broken.clone().map_or(Logged::Never, Logged::Unreadable)
     }
 
     fn go_on(&mut self, sql: &Connection, resource: &EntityId) -> Result<(), LedgerError> {
@@ -64,19 +67,20 @@ impl Replay {
             } else {
                 Err(format!("event {} is missing", self.last + 1))
             };
+            self.last = sequence;
             let (tx, operation) = match read {
                 Ok(read) => read,
                 Err(why) => {
-                    self.broken = Some(unreadable(why));
-                    return Ok(());
+                    self.said.clear();
+                    self.broken.get_or_insert(unreadable(why));
+                    continue;
                 }
             };
-            self.last = sequence;
             let subject = subject(resource, &operation);
-            let before = self.said.remove(&subject).unwrap_or(Logged::Never);
-            let after = match before {
-                Logged::Unreadable(_) => before,
-                before => after(before, operation, tx).unwrap_or_else(|why| Logged::Unreadable(unreadable(why))),
+            let before = self.said.remove(&subject).unwrap_or_else(|| self.unsaid());
+            let after = match (before, &operation) {
+                (before @ Logged::Unreadable(_), other) if !matches!(other, Operation::Restore { .. }) => before,
+                (before, _) => after(before, operation, tx).unwrap_or_else(|why| Logged::Unreadable(unreadable(why))),
             };
             self.said.insert(subject, after);
         }
@@ -109,17 +113,22 @@ impl Replays {
     }
 }
 
+/// The sequence number and the transaction of the last event of an entity, those of its links among them.
+pub(super) fn last(sql: &Connection, id: &EntityId) -> Result<Option<(i64, String)>, LedgerError> {
+    let last = sql
+        .prepare_cached("SELECT sequence, tx FROM event WHERE resource = ?1 ORDER BY sequence DESC LIMIT 1")?
+        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(last)
+}
+
 /// The transaction of the last event of an entity, those of its links among them.
 pub(super) fn last_tx(sql: &Connection, id: &EntityId) -> Result<Option<TxId>, LedgerError> {
-    let last: Option<String> = sql
-        .prepare_cached("SELECT tx FROM event WHERE resource = ?1 ORDER BY sequence DESC LIMIT 1")?
-        .query_row([id.as_str()], |row| row.get(0))
-        .optional()?;
     let damaged = |error: graph::IdError| LedgerError::Damaged {
         record: Record::Entity(id.clone()),
         why: format!("the transaction of its last event: {error}"),
     };
-    last.map(|tx| tx.parse().map_err(damaged)).transpose()
+    last(sql, id)?.map(|(_, tx)| tx.parse().map_err(damaged)).transpose()
 }
 
 fn event(tx: &str, payload: &str) -> Result<(TxId, Operation), String> {

@@ -38,7 +38,7 @@ pub use history::Replays;
 pub use inspect::{EventEntry, LogEntry, event_entries, log_entries, snapshot};
 pub use isolated::{audited_fate, close_isolated, isolate, isolated, open_isolated};
 pub use log::{created, finish, intend, intend_repair, look_up, unresolved};
-pub use pages::{entities_after, evidence, links_after};
+pub use pages::{accounted_for, entities_after, evidence, links_after};
 pub use rows::{Row, holder, load};
 pub use schema::MIGRATIONS;
 pub use setting::{

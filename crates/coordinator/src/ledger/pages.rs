@@ -3,10 +3,10 @@
 use graph::{CanonicalKey, Content, EntityId, Kind, Subject};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::history::Replays;
+use super::history::{self, Replays};
 use super::rows::is_linked;
 use super::{LedgerError, Record, holder, load};
-use crate::reconcile::{Evidence, Held};
+use crate::reconcile::{Evidence, Held, Logged};
 
 /// Up to `limit` entities after the one of this id, or the first ones, sorted by id.
 pub fn entities_after(
@@ -50,6 +50,62 @@ pub fn links_after(
     Ok(page)
 }
 
+/// The content of each of a page, where the events of it account for its row.
+pub fn accounted_for(
+    sql: &Connection,
+    replays: &Replays,
+    page: Vec<(Subject, Content)>,
+) -> Result<Vec<(Subject, Option<Content>)>, LedgerError> {
+    let look = |(subject, content): (Subject, Content)| {
+        let log = replays.of(sql, &subject)?;
+        let is_accounted_for = unaccounted(sql, &subject, &content, &log)?.is_empty();
+        Ok((subject, is_accounted_for.then_some(content)))
+    };
+    page.into_iter().map(look).collect()
+}
+
+/// What of a row the events do not say; see [`Evidence::unaccounted`].
+///
+/// The content could be the same by chance; the version and the transaction are what readers are
+/// told with it, and what SQLite alone has.
+fn unaccounted(
+    sql: &Connection,
+    subject: &Subject,
+    content: &Content,
+    log: &Logged,
+) -> Result<Vec<String>, LedgerError> {
+    if matches!(log, Logged::Unreadable(_)) {
+        return Ok(vec!["events".to_owned()]);
+    }
+    let mut names = Vec::new();
+    if log.content() != Some(content) {
+        names.push("content".to_owned());
+    }
+    match subject {
+        Subject::Entity(id) => {
+            let (version, tx) = sql
+                .prepare_cached("SELECT version, tx FROM entity WHERE id = ?1")?
+                .query_row([id.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+            let last = history::last(sql, id)?;
+            if last.as_ref().is_none_or(|(sequence, _)| *sequence != version) {
+                names.push("version".to_owned());
+            }
+            if last.is_none_or(|(_, last)| last != tx) {
+                names.push("tx".to_owned());
+            }
+        }
+        Subject::Link { from, kind, to } => {
+            let tx: String = sql
+                .prepare_cached("SELECT tx FROM link WHERE source = ?1 AND kind = ?2 AND target = ?3")?
+                .query_row([from.as_str(), kind.as_str(), to.as_str()], |row| row.get(0))?;
+            if log.tx().is_none_or(|last| last.to_string() != tx) {
+                names.push("tx".to_owned());
+            }
+        }
+    }
+    Ok(names)
+}
+
 /// What the ledger has to say about a subject, beside what the graph has of it.
 ///
 /// `graph_linked` says whether the graph has a link that touches an entity, and `graph_loose`
@@ -73,7 +129,11 @@ pub fn evidence(
             (link(sql, from, kind, to)?, false, loose)
         }
     };
-    let mut evidence = Evidence { subject, graph, sql: row, log, linked, loose, rivals: Vec::new() };
+    let unaccounted = match &row {
+        Some(content) => unaccounted(sql, &subject, content, &log)?,
+        None => Vec::new(),
+    };
+    let mut evidence = Evidence { subject, graph, sql: row, log, linked, loose, rivals: Vec::new(), unaccounted };
     for (kind, key) in evidence.keys() {
         if let Some(by) = holder(sql, &kind, &key)? {
             evidence.note_holder(kind, key, by);

@@ -443,6 +443,7 @@ fn there_is_one_open_case_a_subject_and_its_end_is_documented() {
         linked: false,
         loose: false,
         rivals: Vec::new(),
+        unaccounted: Vec::new(),
     };
     let found = evidence(Some(content(r#"{"kind":"thing","properties":{}}"#)));
     let open = |evidence: &Evidence| open_case(&sql, evidence, &Reason::Quarantined, Millis(5)).unwrap();

@@ -35,16 +35,22 @@ pub struct Page {
 #[derive(Debug)]
 struct Item {
     key: Vec<String>,
-    /// `None` where the graph has something unreadable.
+    /// `None` where the graph has something unreadable, or SQLite what its events do not say.
     content: Option<Content>,
 }
 
-/// Compares two pages of up to `limit` elements each, which begin at `from`.
+/// Compares two pages of up to `limit` elements each, which begin at `from`. What SQLite has is left
+/// out where its events do not account for it: that is suspect whatever the graph has.
 ///
 /// # Errors
 ///
 /// When the graph's page does not go on from there: it would be read for ever.
-pub fn compare(from: &Position, graph: &Rows, sql: Vec<(Subject, Content)>, limit: u32) -> Result<Page, String> {
+pub fn compare(
+    from: &Position,
+    graph: &Rows,
+    sql: Vec<(Subject, Option<Content>)>,
+    limit: u32,
+) -> Result<Page, String> {
     let width = match from {
         Position::Entities(_) => 1,
         Position::Links(_) => 3,
@@ -54,8 +60,7 @@ pub fn compare(from: &Position, graph: &Rows, sql: Vec<(Subject, Content)>, limi
         _ => (&graph[..], None),
     };
     let graph: Vec<Item> = rows.iter().map(|row| item(row, width)).collect();
-    let sql: Vec<Item> =
-        sql.into_iter().map(|(subject, content)| Item { key: key(&subject), content: Some(content) }).collect();
+    let sql: Vec<Item> = sql.into_iter().map(|(subject, content)| Item { key: key(&subject), content }).collect();
     // A page that is full says nothing about what comes after its last element.
     let is_full = |items: &[Item]| items.len() >= limit as usize;
     let ends = [&graph, &sql].into_iter().filter(|items| is_full(items)).filter_map(|items| items.last());
@@ -151,10 +156,10 @@ mod tests {
         items.iter().map(row).collect()
     }
 
-    fn in_sql(items: &[(&str, i64)]) -> Vec<(Subject, Content)> {
+    fn in_sql(items: &[(&str, i64)]) -> Vec<(Subject, Option<Content>)> {
         let row = |(id, value): &(&str, i64)| {
             let content = Content { kind: "thing".parse().unwrap(), key: None, properties: properties(*value) };
-            (Subject::Entity(id.parse().unwrap()), content)
+            (Subject::Entity(id.parse().unwrap()), Some(content))
         };
         items.iter().map(row).collect()
     }
@@ -179,6 +184,15 @@ mod tests {
     }
 
     #[test]
+    fn what_its_events_do_not_account_for_is_suspect_though_both_stores_have_it() {
+        let both = [("a", 1), ("b", 2)];
+        let mut sql = in_sql(&both);
+        sql[1].1 = None;
+        let page = compare(&START, &in_graph(&both), sql, 9).unwrap();
+        assert_eq!((page.compared, page.suspects), (2, vec![Subject::Entity("b".parse().unwrap())]));
+    }
+
+    #[test]
     fn a_full_page_says_nothing_about_what_comes_after_it() {
         let graph = [("a", 1), ("b", 2)];
         let sql = [("a", 1), ("e", 5)];
@@ -196,7 +210,7 @@ mod tests {
         let of = |from: &str| {
             let end = |id: &str| EntityId::new(id).unwrap();
             let subject = Subject::Link { from: end(from), kind: "knows".parse().unwrap(), to: end("z") };
-            (subject, Content { kind: "knows".parse().unwrap(), key: None, properties: Properties::new() })
+            (subject, Some(Content { kind: "knows".parse().unwrap(), key: None, properties: Properties::new() }))
         };
         let page =
             compare(&Position::Links(None), &vec![link("a"), cursor], vec![of("a"), of("m"), of("n")], 9).unwrap();
@@ -211,6 +225,12 @@ mod tests {
     }
 
     #[test]
+    fn an_entity_that_is_there_twice_is_suspect() {
+        let (suspects, sql) = (|graph| compared(graph, &[("a", 1)], 9).1, "a".to_owned());
+        assert_eq!((suspects(&[("a", 1)]), suspects(&[("a", 1), ("a", 1)])), (vec![], vec![sql]));
+    }
+
+    #[test]
     fn a_link_that_is_there_twice_is_suspect() {
         let link = |to: &str| {
             let whole: Properties = [("kind".to_owned(), Value::from("knows"))].into();
@@ -219,7 +239,7 @@ mod tests {
         let (from, kind) = ("a".parse().unwrap(), "knows".parse::<Kind>().unwrap());
         let content = Content { kind: kind.clone(), key: None, properties: Properties::new() };
         let subject = Subject::Link { from, kind, to: "b".parse().unwrap() };
-        let sql = vec![(subject.clone(), content)];
+        let sql = vec![(subject.clone(), Some(content))];
         let start = Position::Links(None);
         assert_eq!(compare(&start, &vec![link("b")], sql.clone(), 9).unwrap().suspects, []);
         assert_eq!(compare(&start, &vec![link("b"), link("b")], sql, 9).unwrap().suspects, [subject]);

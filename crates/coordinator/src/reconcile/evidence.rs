@@ -24,6 +24,10 @@ pub struct Evidence {
     /// by SQLite or by its events; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<Rival>,
+    /// Of what is in SQLite: what its events do not say of it, by name. `version` and `tx` of the row;
+    /// `content`; `events`, where they cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unaccounted: Vec<String>,
 }
 
 /// An entity that has the canonical key of another.
@@ -101,10 +105,12 @@ pub enum Divergence {
     OnlyInSql,
     /// Both have it, and not the same.
     Different,
+    /// Both have the same, and its events do not account for that.
+    Unaccounted,
 }
 
 impl Evidence {
-    /// Whether both stores have the same.
+    /// Whether both stores have the same, and what SQLite has is what its events say.
     pub fn agrees(&self) -> bool {
         self.divergence().is_none()
     }
@@ -113,7 +119,9 @@ impl Evidence {
     pub fn divergence(&self) -> Option<Divergence> {
         match (&self.graph, &self.sql) {
             (Held::Absent, None) => None,
-            (Held::Present(graph), Some(sql)) if graph == sql => None,
+            (Held::Present(graph), Some(sql)) if graph == sql => {
+                (!self.unaccounted.is_empty()).then_some(Divergence::Unaccounted)
+            }
             (Held::Absent, Some(_)) => Some(Divergence::OnlyInSql),
             (Held::Present(_) | Held::Unreadable(_), None) => Some(Divergence::OnlyInGraph),
             (Held::Present(_) | Held::Unreadable(_), Some(_)) => Some(Divergence::Different),
@@ -137,9 +145,12 @@ impl Evidence {
     }
 
     /// The names of the properties that differ, `kind` and `canonical_key` among them, where both stores have the
-    /// subject and the graph's is readable.
+    /// subject and the graph's is readable; what is not accounted for, where nothing else differs.
     pub fn fields(&self) -> Vec<String> {
         let (Held::Present(graph), Some(sql)) = (&self.graph, &self.sql) else { return Vec::new() };
+        if graph == sql {
+            return self.unaccounted.clone();
+        }
         let kind = (graph.kind != sql.kind).then(|| "kind".to_owned());
         let key = (graph.key != sql.key).then(|| CANONICAL_KEY_PROPERTY.to_owned());
         let names = graph.properties.keys().chain(sql.properties.keys().filter(|n| !graph.properties.contains_key(*n)));

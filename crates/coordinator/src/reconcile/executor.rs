@@ -85,9 +85,13 @@ impl ReconcileExecutor {
         };
         let rows = self.graph.execute(calls, self.graph_limit).await.map_err(|error| error.to_string())?;
         let start = from.clone();
-        let in_ledger = access::read(&self.ledger, move |sql| match &start {
-            Position::Entities(after) => ledger::entities_after(sql, after.as_deref(), limit),
-            Position::Links(after) => ledger::links_after(sql, after.as_ref().map(three), limit),
+        let replays = self.replays.clone();
+        let in_ledger = access::read(&self.ledger, move |sql| {
+            let page = match &start {
+                Position::Entities(after) => ledger::entities_after(sql, after.as_deref(), limit),
+                Position::Links(after) => ledger::links_after(sql, after.as_ref().map(three), limit),
+            };
+            ledger::accounted_for(sql, &replays, page?)
         });
         let in_ledger = in_ledger.await.map_err(|error| error.to_string())?;
         compare(&from, &rows.into_iter().next().unwrap_or_default(), in_ledger, limit)

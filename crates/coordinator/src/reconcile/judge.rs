@@ -11,7 +11,7 @@ use std::str::FromStr;
 use graph::{Content, EntityId, Operation, TxId};
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Evidence, Held, Logged, Rival};
+use super::evidence::{Divergence, Evidence, Held, Logged, Rival};
 
 /// Who is right where the stores differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,6 +86,10 @@ pub enum Reason {
     /// It is to be, and another entity has its canonical key.
     #[error("its canonical key belongs to entity {0}")]
     KeyTaken(EntityId),
+    /// Both stores have the same, and the events something else: two accounts against the one that
+    /// nothing overwrites.
+    #[error("both stores have the same, and its events say otherwise")]
+    Unaccounted,
     /// A link is to be, and one of its ends is missing.
     #[error("an end of the link is missing")]
     NoEnd,
@@ -151,6 +155,12 @@ fn winner(order: Order, evidence: &Evidence) -> Result<Option<Content>, Reason> 
         },
         Authority::Sql => evidence.sql.clone(),
     };
+    if by_policy
+        && evidence.divergence() == Some(Divergence::Unaccounted)
+        && evidence.log.content() != evidence.sql.as_ref()
+    {
+        return Err(Reason::Unaccounted);
+    }
     match (&evidence.log, &content) {
         (Logged::Present { tx, .. }, None) if by_policy => Err(Reason::WouldDelete(*tx)),
         (Logged::Removed { tx }, Some(_)) if by_policy => Err(Reason::WouldResurrect(*tx)),
@@ -239,6 +249,7 @@ mod tests {
             linked: false,
             loose: false,
             rivals: Vec::new(),
+            unaccounted: Vec::new(),
         }
     }
 
@@ -266,6 +277,28 @@ mod tests {
                 assert_eq!(judge(order, &evidence(None, None, log)), Verdict::Agreed);
             }
         }
+    }
+
+    #[test]
+    fn a_row_gets_back_what_its_events_say_of_it_and_no_policy_turns_both_stores_against_the_events() {
+        let doubtful = |name: &str, log| {
+            let unaccounted = vec![name.to_owned()];
+            Evidence { unaccounted, ..evidence(Some(1), Some(1), log) }
+        };
+        let label = doubtful("version", logged(1));
+        assert_eq!((label.divergence(), label.fields()), (Some(Divergence::Unaccounted), vec!["version".to_owned()]));
+        for policy in [Policy::Log, Policy::Graph, Policy::Sql] {
+            assert_eq!(outcome(Order::Policy(policy), &label), Ok((Some(content(1)), true)));
+            for log in [logged(2), Logged::Never, Logged::Removed { tx: TX }] {
+                assert_eq!(outcome(Order::Policy(policy), &doubtful("content", log)), Err(Reason::Unaccounted));
+            }
+            let torn = doubtful("events", Logged::Unreadable("torn".to_owned()));
+            assert_eq!(outcome(Order::Policy(policy), &torn), Err(Reason::LogUnreadable("torn".to_owned())));
+        }
+        let other = doubtful("content", logged(2));
+        assert_eq!(outcome(Order::Policy(Policy::Quarantine), &label), Err(Reason::Quarantined));
+        assert_eq!(outcome(Order::Operator(Authority::Log), &other), Ok((Some(content(2)), true)));
+        assert_eq!(outcome(Order::Operator(Authority::Sql), &other), Ok((Some(content(1)), false)));
     }
 
     #[test]

@@ -47,9 +47,12 @@
 //!
 //! # What is compared
 //!
-//! Entities by type, canonical key and properties, links by properties; of SQLite its rows, never its log. With
-//! the policy `log` it is the events, though, that say who is right: rows and nodes can both be
-//! changed by hand, and the events are the one account that nothing overwrites. A repair that
+//! Entities by type, canonical key and properties, links by properties; of SQLite its rows, never its log. A
+//! row is held against its events as well: what they make of it, and the version and the transaction
+//! that readers are told, which the graph does not have. With
+//! the policy `log` it is the events that say who is right: rows and nodes can both be
+//! changed by hand, and the events are the one account that nothing overwrites. Where both stores
+//! have the same, though, and the events say otherwise, no policy turns two accounts into one's: a person does. A repair that
 //! restores what they say is no event of its own: the entity gets the version and the
 //! transaction of its last event back, as if nothing had happened. One that says otherwise (the
 //! policies `graph` and `sql`, or a person) is an event like any change.

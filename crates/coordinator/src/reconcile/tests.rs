@@ -32,6 +32,7 @@ fn lost(subject: Subject) -> Evidence {
         linked: false,
         loose: false,
         rivals: Vec::new(),
+        unaccounted: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@
 mod world;
 
 mod cases;
+mod columns;
 mod crashes;
 mod keys;
 mod policies;

@@ -5,13 +5,12 @@ use std::time::Duration;
 use projection::http::ProblemType;
 use projection::operations::AlertKind;
 use projection::service::Options;
-use projection::stubs::Cause;
 use tempfile::{TempDir, tempdir};
 use web::server::Serving;
 use web::token::Token;
 
 use crate::store::EventStore;
-use crate::support::{Running, created, event, id, linked, open, options, unknown, unlinked};
+use crate::support::{Running, created, event, id, linked, open, options, unlinked};
 
 async fn start() -> (EventStore, TempDir, Running) {
     let (store, folder) = (EventStore::start().await, tempdir().unwrap());
@@ -87,46 +86,6 @@ async fn what_links_to_a_resource_is_read_in_pages() {
     let next = first["next"].as_str().unwrap().replace('#', "%23");
     let second = projector.get(&format!("/resources/q/referenced-by?limit=2&after={next}")).await.json();
     assert_eq!((&second["annotations"][0]["resource"], &second["next"]), (&"p3".into(), &serde_json::Value::Null));
-}
-
-#[tokio::test]
-async fn each_stub_says_why_it_is_one() {
-    let (store, _folder, projector) = start().await;
-    store.append([created("p"), linked("p", 2, "never"), created("q"), linked("q", 2, "poisoned")]);
-    store.append([unknown("poisoned", 1), event("poisoned", 2, "resource.archived", &serde_json::json!({}))]);
-    projector.settle(&store).await;
-    let stubs = projector.client().stubs("").await.unwrap().stubs;
-    let causes: Vec<(&str, &Cause)> = stubs.iter().map(|stub| (stub.resource.as_str(), &stub.cause)).collect();
-    assert!(
-        matches!(
-            causes[..],
-            [("never", Cause::NeverCreated), ("poisoned", Cause::CannotBeApplied { sequence: 1, .. })]
-        ),
-        "{causes:?}"
-    );
-    let page = projector.get("/stubs?limit=1").await.json();
-    assert_eq!((&page["next"], page["stubs"].as_array().unwrap().len()), (&"never".into(), 1));
-}
-
-#[tokio::test]
-async fn eleven_stubs_are_counted_and_one_too_many() {
-    let (store, _folder, projector) = start().await;
-    let firing = async |projector: &projection::service::Projector| {
-        let alerts = projector.health().await.alerts;
-        alerts.iter().any(|alert| alert.firing && alert.alert.name() == "stubs")
-    };
-    for number in 0..10 {
-        let name = format!("p{number}");
-        store.append([created(&name), linked(&name, 2, &format!("q{number}"))]);
-    }
-    projector.until(async |projector| projector.health().await.stubs == Some(10)).await;
-    assert!(!firing(&projector.projector).await);
-    store.append([created("last"), linked("last", 2, "q10")]);
-    projector.until(firing).await;
-    let metrics = projector.get("/metrics").await.body;
-    for line in ["projector_stubs 11", "projector_alert_firing{alert=\"stubs\"} 1"] {
-        assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
-    }
 }
 
 #[tokio::test]

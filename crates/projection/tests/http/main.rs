@@ -12,4 +12,5 @@ mod openapi_document;
 mod program;
 mod service;
 mod store;
+mod stubs;
 mod support;

@@ -109,6 +109,12 @@ impl EventStore {
         *self.state.page_max.lock().expect("no test panics with it") = max;
     }
 
+    /// Puts an event in the place of the one of its resource and sequence, wherever that stands.
+    pub fn amend(&self, event: Arc<Event>) {
+        let mut all = self.state.events.lock().expect("no test panics with it");
+        all.iter_mut().filter(|before| before.position == event.position).for_each(|before| *before = event.clone());
+    }
+
     /// How many positions there are.
     pub fn end(&self) -> u64 {
         *self.state.written.borrow() as u64

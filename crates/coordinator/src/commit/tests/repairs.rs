@@ -22,6 +22,7 @@ fn lost(id: &str) -> Evidence {
         linked: false,
         loose: false,
         rivals: Vec::new(),
+        unaccounted: Vec::new(),
     }
 }
 

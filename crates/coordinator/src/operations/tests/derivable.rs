@@ -106,7 +106,16 @@ fn subject(which: usize) -> Subject {
 /// The graph has something that SQLite does not have.
 fn apart(subject: Subject, log: Logged) -> Evidence {
     let content = Content { kind: "thing".parse().expect("a kind"), key: None, properties: Properties::new() };
-    Evidence { subject, graph: Held::Present(content), sql: None, log, linked: false, loose: false, rivals: Vec::new() }
+    Evidence {
+        subject,
+        graph: Held::Present(content),
+        sql: None,
+        log,
+        linked: false,
+        loose: false,
+        rivals: Vec::new(),
+        unaccounted: Vec::new(),
+    }
 }
 
 /// What a step has under way.
