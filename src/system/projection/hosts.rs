@@ -23,7 +23,8 @@ use crate::system::{BOLT_PORT, COORDINATOR, GRAPH, HTTP_PORT, OnUnknown, Options
 use crate::world::Host;
 
 /// What the lanes ask for, as points are named.
-const EFFECTS: [&str; 10] = ["open", "load", "apply", "fetch", "feed", "checkpoint", "list", "raise", "close", "reply"];
+const EFFECTS: [&str; 11] =
+    ["open", "load", "apply", "fetch", "feed", "checkpoint", "turn", "list", "raise", "close", "reply"];
 
 /// The pause between two counts of the stubs.
 pub const STUBS_PERIOD: Duration = Duration::from_millis(500);
@@ -42,6 +43,9 @@ const LANES: lanes::Config = lanes::Config {
     backoff_ms_max: Millis(200),
     barrier_timeout_ms: Millis(1_000),
     checkpoint_period_ms: Millis(200),
+    revive_period_ms: Millis(10_000),
+    left_out_period_ms: Millis(1_000),
+    attempts_max: 20,
 };
 
 /// A projector's host.
