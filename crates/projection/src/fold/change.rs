@@ -123,7 +123,12 @@ pub fn changes(before: &Picture, after: &Picture) -> Vec<Change> {
 
 /// What turns the node of the one into the node of the other.
 pub fn node_only(before: &Picture, after: &Picture) -> Option<Change> {
+    let is_stub = |node: &Properties| node.get("stub") == Some(&Value::Bool(true));
     match (&before.node, &after.node) {
+        // Somebody linked to it when it was read, and may not any more: whoever took the last link away found no stub.
+        (Some(found), Some(wanted)) if is_stub(wanted) && !is_stub(found) => {
+            Some(Change::DropResource { set: set(Some(found), wanted) })
+        }
         (found, Some(wanted)) if found.as_ref() != Some(wanted) => {
             Some(Change::PutResource { set: set(found.as_ref(), wanted) })
         }
@@ -168,4 +173,22 @@ fn set(found: Option<&Properties>, wanted: &Properties) -> Properties {
         set.extend(gone.map(|name| (name.clone(), Value::Null)));
     }
     set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever took the last link to it away meanwhile found no stub, so nobody else looks.
+    #[test]
+    fn a_node_that_becomes_a_stub_goes_if_nobody_links_to_it_any_more() {
+        let node = |stub| Picture {
+            node: Some([("stub".to_owned(), Value::Bool(stub))].into()),
+            referenced: true,
+            ..Picture::default()
+        };
+        assert!(matches!(node_only(&node(false), &node(true)), Some(Change::DropResource { .. })));
+        assert!(matches!(node_only(&node(true), &node(false)), Some(Change::PutResource { .. })));
+        assert_eq!(node_only(&node(true), &node(true)), None);
+    }
 }

@@ -26,10 +26,11 @@ impl Lanes {
                 Some(_) => lane.retry = false,
                 None => drop(self.parked.remove(&resource)),
             }
-            if !write.to.partial {
-                // What a first pass leaves may be ahead of the log.
-                lane.heard = lane.heard.max(write.to.sequence);
+            if write.to.sequence < write.from.sequence {
+                // It was ahead of the log, and what was heard of was the mark alone.
+                lane.heard = lane.buffer.last_key_value().map_or(0, |(last, _)| *last);
             }
+            lane.heard = lane.heard.max(write.to.sequence);
             lane.applied = Some(write.to.clone());
             if lane.on_task {
                 self.task_done(&resource, &write, step);
