@@ -58,6 +58,9 @@ pub struct Record<Op, Ret> {
     pub stuck_clients: Vec<String>,
     /// Whether the system settled after the faults were healed; the reason if it did not.
     pub settled: Result<(), String>,
+    /// What whoever watched it settle waited for last; see [`Host::awaits`](crate::world::Host::awaits).
+    #[serde(default)]
+    pub awaited: Option<String>,
     /// Canonical dumps of every store after the run.
     pub dumps: BTreeMap<String, String>,
     /// SHA-256 over the core inputs, effects and marks: the same in debug and release.

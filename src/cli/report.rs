@@ -111,6 +111,11 @@ impl Report {
         for Missing { scenario, what } in &self.missing {
             text += &format!("{} {scenario}: {what}\n", console::style("missing").red().bold());
         }
+        // What fails and what does not says much about where to look.
+        let failing: Vec<String> = self.rows.iter().filter(|row| row.failed > 0).map(Row::failing).collect();
+        if !failing.is_empty() {
+            text += &format!("{} {}\n", console::style("failed in").red().bold(), failing.join(", "));
+        }
         self.failures.iter().for_each(|failed| text += &failed.to_string());
         text
     }

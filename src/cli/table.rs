@@ -34,6 +34,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// In how many of its runs a promise was broken: `swarm (3 of 20)`.
+    pub fn failing(&self) -> String {
+        format!("{} ({} of {})", self.name, self.failed, self.runs)
+    }
+
     /// Adds a run.
     pub fn add(&mut self, verdict: &Verdict) {
         self.runs += 1;

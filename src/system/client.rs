@@ -63,24 +63,30 @@ pub async fn perform(client: ClientHost, id: OpId, op: Op, options: Options) -> 
 pub async fn settle(client: ClientHost, entities: BTreeSet<EntityId>, projectors: usize) -> (String, String) {
     let coordinator = connect(&client, HTTP_PORT, Duration::from_millis(1_000));
     loop {
-        if let Ok(health) = coordinator.status().await {
-            let status = health.status;
-            if status.open == 0 && status.waiting == 0 && !status.halted {
-                break;
+        match coordinator.status().await {
+            Ok(health) => {
+                let status = health.status;
+                if status.open == 0 && status.waiting == 0 && !status.halted {
+                    break;
+                }
+                client.awaits(format!("{} transactions are open, {} wait for others", status.open, status.waiting));
             }
+            Err(error) => client.awaits(format!("the coordinator does not say how it is: {error}")),
         }
         tokio::time::sleep(SETTLE_PAUSE).await;
     }
     for entity in entities {
         // Refused while somebody holds the entity.
-        while coordinator.read(&entity).await.is_err() {
+        while let Err(error) = coordinator.read(&entity).await {
+            client.awaits(format!("{entity} cannot be read: {error}"));
             tokio::time::sleep(SETTLE_PAUSE).await;
         }
     }
     let pages = projection::settle(&client, &coordinator, projectors).await;
     loop {
-        if let Ok(exposition) = coordinator.metrics().await {
-            return (exposition, pages);
+        match coordinator.metrics().await {
+            Ok(exposition) => return (exposition, pages),
+            Err(error) => client.awaits(format!("the coordinator does not tell its counters: {error}")),
         }
         tokio::time::sleep(SETTLE_PAUSE).await;
     }

@@ -170,6 +170,11 @@ impl Host {
         self.observe(core, What::Effect, effect);
     }
 
+    /// Says what is still to come before the system has settled: should it never come, that is what a report names.
+    pub fn awaits(&self, what: impl Into<String>) {
+        self.shared.state().recorder.awaited = Some(what.into());
+    }
+
     /// Records and counts a decision of a core that mattered. Its name is the leading identifier of its `Debug` text,
     /// in snake case.
     pub fn mark(&self, core: &str, mark: &dyn fmt::Debug) {

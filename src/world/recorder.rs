@@ -18,6 +18,7 @@ pub(super) struct Recorder {
     pub marks: BTreeMap<String, u64>,
     pub exits: Vec<(u64, String, String)>,
     pub refusals: Vec<(u64, String, String)>,
+    pub awaited: Option<String>,
     /// Over core inputs, effects and marks; none in a bare run.
     core: Option<Sha256>,
     /// Over everything; none in a bare run.
@@ -37,6 +38,7 @@ impl Recorder {
         Recorder {
             detail,
             trace: Vec::new(),
+            awaited: None,
             marks: BTreeMap::new(),
             exits: Vec::new(),
             refusals: Vec::new(),

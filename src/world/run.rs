@@ -387,6 +387,7 @@ impl<'a, S: System> World<'a, S> {
             panics: std::mem::take(&mut lock(&shared.panics)),
             stuck_clients,
             settled,
+            awaited: state.recorder.awaited.take(),
             dumps,
             digest,
             byte_digest,

@@ -30,10 +30,11 @@ impl Checker<CoordinatorRecord> for Atomicity {
             Ok(dump) => dump,
             Err(verdict) => return verdict,
         };
-        let mut violations = self.reads(record);
-        violations.extend(self.rest(record, &dump));
-        violations.extend(self.markers(record, &dump));
+        // What is nearest to the cause comes first: it is what a report is about.
+        let mut violations = self.markers(record, &dump);
         violations.extend(self.events(record, &dump));
+        violations.extend(self.rest(record, &dump));
+        violations.extend(self.reads(record));
         Verdict { violations, checked: dump.log.len() as u64 }
     }
 }

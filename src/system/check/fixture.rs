@@ -319,6 +319,7 @@ impl Run {
             refusals: Vec::new(),
             panics: Vec::new(),
             stuck_clients: Vec::new(),
+            awaited: None,
             settled: self.settled.clone(),
             dumps,
             digest: String::new(),

@@ -21,10 +21,11 @@ impl Checker<CoordinatorRecord> for Liveness {
     fn check(&self, record: &CoordinatorRecord) -> Verdict {
         let mut verdict = Verdict::default();
         if let Err(reason) = &record.settled {
+            let awaited = record.awaited.as_ref().map(|awaited| format!("{reason}: {awaited}"));
             verdict.violations.push(
                 Violation::new(self.name(), normalise(reason))
                     .expected(format!("nothing left to do {} ms after the faults were healed", record.plan.settle_ms))
-                    .actual(reason.clone()),
+                    .actual(awaited.unwrap_or_else(|| reason.clone())),
             );
         }
         if !media_broke(record) {
@@ -81,6 +82,15 @@ mod tests {
         caught(&Liveness, "not settled # ms after the faults were healed", |run| {
             run.settled = Err(format!("not settled {} ms after the faults were healed", run.value));
         });
+    }
+
+    #[test]
+    fn what_it_was_waiting_for_is_told() {
+        let mut record = Run::sound(CASTS[0]).record();
+        record.settled = Err("not settled 5 ms after the faults were healed".to_owned());
+        record.awaited = Some("alice cannot be read".to_owned());
+        let told = Liveness.check(&record).violations.remove(0).actual;
+        assert_eq!(told, "not settled 5 ms after the faults were healed: alice cannot be read");
     }
 
     #[test]

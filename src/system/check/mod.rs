@@ -39,19 +39,20 @@ use crate::record::Record;
 /// What a check of the coordinator looks at.
 pub type CoordinatorRecord = Record<Op, Ret>;
 
-/// All of them.
+/// All of them, those that say most about the cause first: where one bug breaks several promises, a report begins with
+/// the first of these.
 pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
     vec![
-        Box::new(Linearizable),
-        Box::new(Atomicity),
-        Box::new(Durability),
-        Box::new(Honesty),
-        Box::new(Liveness),
-        Box::new(Sequence),
-        Box::new(Repairs),
-        Box::new(Metrics),
         Box::new(Identity),
+        Box::new(Repairs),
+        Box::new(Atomicity),
+        Box::new(Sequence),
         Box::new(Audit),
+        Box::new(Durability),
+        Box::new(Linearizable),
+        Box::new(Honesty),
+        Box::new(Metrics),
+        Box::new(Liveness),
     ]
 }
 

@@ -221,7 +221,8 @@ pub async fn settle(client: &ClientHost, coordinator: &Coordinator, projectors: 
     let mut pages = String::new();
     for at in [Projector::First, Projector::Second].into_iter().take(projectors) {
         let projector = connect(client, at, Duration::from_millis(1_000));
-        while !is_at_rest(&projector, coordinator).await {
+        while let Err(awaited) = is_at_rest(&projector, coordinator).await {
+            client.awaits(format!("{}: {awaited}", name(at)));
             tokio::time::sleep(SETTLE_PAUSE).await;
         }
         // Until the stubs were counted anew.
@@ -243,10 +244,17 @@ pub async fn settle(client: &ClientHost, coordinator: &Coordinator, projectors: 
     pages
 }
 
-async fn is_at_rest(projector: &Client, coordinator: &Coordinator) -> bool {
-    let Ok(health) = projector.status().await else { return false };
-    let status = health.status;
-    let idle = status.lanes == 0 && status.low_water == status.read && !status.rebuilding;
-    // Nothing follows what it has read.
-    idle && coordinator.feed(status.read, 1, Duration::ZERO).await.is_ok_and(|fed| fed.events.is_empty())
+/// What keeps it from being at rest, if anything does.
+async fn is_at_rest(projector: &Client, coordinator: &Coordinator) -> Result<(), String> {
+    let status = projector.status().await.map_err(|error| format!("it does not say how it is: {error}"))?.status;
+    if status.lanes > 0 || status.low_water != status.read || status.rebuilding {
+        let rebuilding = if status.rebuilding { ", and it rebuilds" } else { "" };
+        let (lanes, low_water, read) = (status.lanes, status.low_water, status.read);
+        return Err(format!("{lanes} lanes are at work, {low_water} of {read} events shown{rebuilding}"));
+    }
+    match coordinator.feed(status.read, 1, Duration::ZERO).await {
+        Ok(fed) if fed.events.is_empty() => Ok(()),
+        Ok(_) => Err(format!("there are events after {}, which is how far it has read", status.read)),
+        Err(error) => Err(format!("the log cannot be read: {error}")),
+    }
 }

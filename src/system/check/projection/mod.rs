@@ -50,22 +50,22 @@ pub use references::References;
 pub use stub_soundness::StubSoundness;
 pub use tombstones::Tombstones;
 
-/// All of them.
+/// All of them, those that say most about the cause first; what differs at the end says least.
 pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
     vec![
-        Box::new(Convergence),
-        Box::new(MarkSoundness),
-        Box::new(Idempotence),
-        Box::new(OrderIndependence),
-        Box::new(Rebuild),
-        Box::new(StubSoundness),
-        Box::new(References),
-        Box::new(Tombstones),
         Box::new(NoEventLost),
         Box::new(FeedOrder),
+        Box::new(References),
+        Box::new(Tombstones),
+        Box::new(StubSoundness),
+        Box::new(Rebuild),
+        Box::new(MarkSoundness),
+        Box::new(Idempotence),
         Box::new(Progress),
-        Box::new(Health),
+        Box::new(OrderIndependence),
         Box::new(Barrier),
+        Box::new(Health),
+        Box::new(Convergence),
     ]
 }
 
