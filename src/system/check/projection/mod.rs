@@ -107,11 +107,16 @@ impl<'a> Scene<'a> {
     fn of(property: &str, record: &'a CoordinatorRecord) -> Result<Scene<'a>, Verdict> {
         super::stores(property, record)?;
         let unreadable = |why: String| Verdict {
-            violations: vec![
-                Violation::new(property, "the event log cannot be read")
-                    .expected("events that the projection can read, one a line")
-                    .actual(why),
-            ],
+            // Where bits of the log flipped, nobody can say what it said.
+            violations: if log_broke(record) {
+                Vec::new()
+            } else {
+                vec![
+                    Violation::new(property, "the event log cannot be read")
+                        .expected("events that the projection can read, one a line")
+                        .actual(why),
+                ]
+            },
             checked: 0,
         };
         let lines = record.dumps.get(dump::STORED_EVENTS).ok_or_else(|| unreadable("there is no dump of it".into()))?;
@@ -207,16 +212,16 @@ impl<'a> Scene<'a> {
         for (resource, since) in since {
             spans.entry(resource).or_default().push((since, u64::MAX));
         }
-        Harms { spans, log_broke: self.log_broke() }
+        Harms { spans, log_broke: log_broke(self.record) }
     }
+}
 
-    /// Whether the log itself can have lost what it had acknowledged: then it does not say any more what was shown.
-    fn log_broke(&self) -> bool {
-        let mut planned = self.record.plan.faults.iter().zip(&self.record.fired);
-        planned.any(|(planned, fired)| {
-            *fired && planned.fault.breaks_media() && !matches!(planned.fault, Fault::Forget { .. })
-        })
-    }
+/// Whether the log itself can have lost what it had acknowledged: then it does not say any more what was shown.
+fn log_broke(record: &CoordinatorRecord) -> bool {
+    let mut planned = record.plan.faults.iter().zip(&record.fired);
+    planned.any(|(planned, fired)| {
+        *fired && planned.fault.breaks_media() && !matches!(planned.fault, Fault::Forget { .. })
+    })
 }
 
 /// When resources were not as the projection had left them: from when somebody changed them by hand, or the graph forgot
@@ -279,6 +284,7 @@ fn difference(expected: &Snapshot, actual: &Snapshot) -> Vec<String> {
 mod tests {
     use super::fixture::{CASTS, Tale};
     use super::*;
+    use crate::plan::{PlannedFault, Trigger};
     use crate::sut::System;
     use crate::system::BiStore;
     use crate::system::operation::Op;
@@ -329,6 +335,16 @@ mod tests {
             record.dumps.insert(dump::STORED_EVENTS.to_owned(), "7 seven\n".to_owned());
             let verdict = check.check(&record);
             assert_eq!(verdict.violations[0].key, "the event log cannot be read", "{}", check.name());
+
+            let host = "coordinator".to_owned();
+            let rot = Fault::BitRot { host, file: "/f".to_owned(), after: None, bits: 1, restart_after_ms: 0 };
+            record.plan.faults.push(PlannedFault { at: Trigger::Ms(0), fault: rot });
+            record.fired.push(true);
+            assert!(
+                check.check(&record).is_vacuous(),
+                "{}: where bits of the log flipped, it proves nothing",
+                check.name()
+            );
         }
     }
 
