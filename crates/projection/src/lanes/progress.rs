@@ -212,7 +212,8 @@ impl Lanes {
         if lane.on_task {
             return self.gathered(now, resource, &events, more, step);
         }
-        let next = lane.applied.as_ref().expect("a lane fetches behind its mark").sequence + 1;
+        let applied = lane.applied.as_ref().expect("a lane fetches behind its mark");
+        let (next, is_parked) = (applied.sequence + 1, applied.poison.is_some());
         for event in events {
             lane.heard = lane.heard.max(event.position.sequence);
             lane.buffer.entry(event.position.sequence).or_insert(event);
@@ -224,8 +225,15 @@ impl Lanes {
             lane.attempts = 0;
             return self.advance(now, resource, step);
         }
-        // Somebody heard of an event that the log does not have yet. It is waited for.
         step.marks.push(Mark::Missing(resource.clone()));
+        if lane.buffer.is_empty() && lane.hold.is_none() && !is_parked {
+            // The feed has not told of it: a mark did, of the log before this one, or whoever is faster than the feed. Should
+            // the log come to have it, the feed will tell.
+            lane.heard = next - 1;
+            lane.attempts = 0;
+            return self.advance(now, resource, step);
+        }
+        // Somebody heard of an event that the log does not have yet. It is waited for.
         self.rest(now, resource);
         self.advance(now, resource, step);
     }

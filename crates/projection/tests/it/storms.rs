@@ -114,6 +114,36 @@ proptest! {
         });
     }
 
+    /// By one that has nothing to do with it but the names; with all that was under way.
+    #[test]
+    fn a_log_that_is_replaced_is_what_counts(
+        logs in (generate::poisoned_log(40), generate::poisoned_log(40)),
+        storms in (turns(150), turns(150)),
+        known in any::<bool>(),
+    ) {
+        run(async {
+            let mut world = World::in_memory(TIGHT, logs.0).await;
+            for one in storms.0 {
+                turn(&mut world, one).await;
+            }
+            // A log that was never read cannot be told from the one that came in its place.
+            if known {
+                world.write_all();
+                world.settle().await;
+            }
+            world.log.replace("another", logs.1);
+            for one in storms.1 {
+                turn(&mut world, one).await;
+                // What was sent before a crash is done, or never, long before a rebuild of all is over.
+                while !world.strays.is_empty() {
+                    world.arrive(0).await;
+                }
+            }
+            world.settle().await;
+            world.check().await;
+        });
+    }
+
     #[test]
     fn a_poison_stops_its_own_lane_only(log in generate::poisoned_log(60), turns in turns(250)) {
         run(async {

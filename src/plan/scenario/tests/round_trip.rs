@@ -18,6 +18,11 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![3 => "[a-z]{1,8}", 1 => any::<String>()]
 }
 
+/// Not empty: what has to be found somewhere.
+fn some_text() -> impl Strategy<Value = String> {
+    text().prop_filter("nothing is everywhere", |text| !text.is_empty())
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let write = (text(), any::<u64>()).prop_map(|(id, value)| Write { id, value });
     prop_oneof![
@@ -65,9 +70,11 @@ fn fault() -> impl Strategy<Value = Fault> {
         (host(), ms()).prop_map(|(client, for_ms)| Fault::Duplicate { client, for_ms }),
         disk_fault(),
         (host(), ms(), ms()).prop_map(|(host, extra_ms, for_ms)| Fault::SlowDisk { host, extra_ms, for_ms }),
-        (host(), text(), option::of(text()), 1..9_u64, ms()).prop_map(|(host, file, after, bits, restart_after_ms)| {
-            Fault::BitRot { host, file, after, bits, restart_after_ms }
-        }),
+        (host(), text(), option::of(some_text()), 1..9_u64, ms()).prop_map(
+            |(host, file, after, bits, restart_after_ms)| {
+                Fault::BitRot { host, file, after, bits, restart_after_ms }
+            }
+        ),
         (host(), text(), 0..100_u64, ms()).prop_map(|(host, file, keep_percent, restart_after_ms)| Fault::Truncation {
             host,
             file,
