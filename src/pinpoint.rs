@@ -13,7 +13,7 @@ const JUMP_ONE_IN: u64 = 4;
 /// How much of an event's text a line has room for.
 const TEXT_CHARS_MAX: usize = 100;
 
-/// The times up to `event` at which something happened but messages, disk operations and lines of a log. Never more than
+/// The times up to `event` at which something happened but messages, disk operations, changes of stores and lines of a log. Never more than
 /// `most`: then they are spread evenly.
 pub fn moments(timeline: &Timeline, event: usize, most: usize) -> Vec<u64> {
     let events = &timeline.events;
@@ -32,7 +32,7 @@ fn rank(moment: Moment) -> Option<u8> {
         Moment::Effect => Some(3),
         Moment::Input => Some(4),
         Moment::Invoke => Some(5),
-        Moment::Sent | Moment::Delivered | Moment::Lost | Moment::Disk | Moment::Log => None,
+        Moment::Sent | Moment::Delivered | Moment::Lost | Moment::Disk | Moment::Log | Moment::Change => None,
     }
 }
 

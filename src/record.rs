@@ -63,7 +63,7 @@ pub struct Record<Op, Ret> {
     pub awaited: Option<String>,
     /// Canonical dumps of every store after the run.
     pub dumps: BTreeMap<String, String>,
-    /// SHA-256 over the core inputs, effects and marks: the same in debug and release.
+    /// SHA-256 over the core inputs, effects and marks, and what was seen of stores: the same in debug and release.
     pub digest: String,
     /// SHA-256 over those and every network message, disk operation and random draw.
     pub byte_digest: String,
@@ -107,6 +107,10 @@ pub enum What {
     Disk,
     /// A line that the software logged.
     Log,
+    /// What somebody saw who looks at a store whenever it changes: for checks.
+    Seen,
+    /// What a commit to a store has changed, in words: for readers.
+    Change,
 }
 
 /// The name of a mark: the leading identifier of its `Debug` text, in snake case.

@@ -26,9 +26,14 @@ pub fn replay<S: System>(arguments: ReplayArgs) -> Ended {
     let verdict = once::<S>(&plan, detail, setup)?;
     if let Some(told) = &verdict.story {
         if trace {
-            for event in told.trace.iter().filter(|event| messages || !matches!(event.what, What::Network | What::Disk))
-            {
-                println!("{:>7} ms  {:<12} {:<7?} {}", event.at_ms, event.host, event.what, event.text);
+            let is_told = |what| match what {
+                What::Network | What::Disk => messages,
+                What::Seen => false,
+                _ => true,
+            };
+            for event in told.trace.iter().filter(|event| is_told(event.what)) {
+                let text = event.text.replace('\n', "; ");
+                println!("{:>7} ms  {:<12} {:<7?} {text}", event.at_ms, event.host, event.what);
             }
         }
         if history {

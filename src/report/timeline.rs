@@ -71,6 +71,8 @@ pub enum Moment {
     Disk,
     /// A line that the software logged.
     Log,
+    /// A commit changed a store.
+    Change,
     /// A client invoked an operation.
     Invoke,
     /// It took effect.
@@ -270,6 +272,9 @@ impl Builder<'_> {
                 What::Fault => Moment::Fault,
                 What::Disk => Moment::Disk,
                 What::Log => Moment::Log,
+                What::Change => Moment::Change,
+                // For checks alone: what readers want to know of it stands beside it as a change.
+                What::Seen => continue,
                 What::Network if sends => Moment::Sent,
                 What::Network if event.text.starts_with("delivered ") => Moment::Delivered,
                 What::Network => Moment::Lost,

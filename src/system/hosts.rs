@@ -18,7 +18,7 @@ use stores::memory::MemoryGraph;
 
 use super::environment::{Claims, Simulated};
 use super::projection::harm::Planned;
-use super::projection::watch::Watch;
+use super::projection::watch::{Occasion, Watch};
 use super::{BOLT_PORT, GRAPH, HTTP_PORT, Hidden, Options, SECOND_PORT};
 use crate::sut::Exit;
 use crate::world::Host;
@@ -110,20 +110,18 @@ async fn run(
 pub const AFTER_COMMIT: &str = "bolt.commit.after";
 
 /// A graph database process: Bolt in front of a graph that outlives it.
-pub async fn graph(host: Host, graph: MemoryGraph, watch: Option<Watch>, options: Options) -> Exit {
+pub async fn graph(host: Host, graph: MemoryGraph, watch: Watch, options: Options) -> Exit {
     let env = Env::new(Simulated::new(host.clone()));
     // At the first start there is nothing to forget.
     graph.lose_last(options.graph_forgets);
     host.forget(|commits| graph.lose_last(commits as usize) as u64);
+    // What it has forgotten is seen at once.
+    watch.look(&host, Occasion::Start);
     if let Some(hidden) = options.graph_hides {
-        env.spawn(hide(graph.clone(), hidden));
+        env.spawn(hide(graph.clone(), watch.clone(), host.clone(), hidden));
     }
-    if let Some(watch) = &watch {
-        // What it has forgotten is seen at once.
-        watch.look(&host, true);
-        for planned in options.graph_harm {
-            env.spawn(do_harm(graph.clone(), watch.clone(), host.clone(), planned));
-        }
+    for planned in options.graph_harm {
+        env.spawn(do_harm(graph.clone(), watch.clone(), host.clone(), planned));
     }
     let refusals_percent = options.graph_refusals_percent;
     let known = [statements::ALL, projection::statements::ALL].concat();
@@ -141,7 +139,7 @@ pub async fn graph(host: Host, graph: MemoryGraph, watch: Option<Watch>, options
 }
 
 /// Changes the graph behind the coordinator's back: an entity is gone for a while.
-async fn hide(graph: MemoryGraph, Hidden { entity, after_ms, for_ms }: Hidden) {
+async fn hide(graph: MemoryGraph, watch: Watch, host: Host, Hidden { entity, after_ms, for_ms }: Hidden) {
     let id = Value::from(entity.as_str());
     tokio::time::sleep(Duration::from_millis(after_ms)).await;
     let taken = graph.autocommit(|graph| {
@@ -151,9 +149,11 @@ async fn hide(graph: MemoryGraph, Hidden { entity, after_ms, for_ms }: Hidden) {
         Ok::<_, GraphFault>(Some(properties))
     });
     let Some(properties) = taken.expect("it has no links and nobody else writes to it") else { return };
+    watch.look(&host, Occasion::Harm);
     let Some(for_ms) = for_ms else { return };
     tokio::time::sleep(Duration::from_millis(for_ms)).await;
     graph.autocommit(|graph| graph.create(&[ENTITY_LABEL], properties)).expect("its place is free");
+    watch.look(&host, Occasion::Harm);
 }
 
 /// Does harm once it is time.
@@ -162,14 +162,14 @@ async fn do_harm(graph: MemoryGraph, watch: Watch, host: Host, Planned { after_m
     while harm.apply(&graph).is_err() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    watch.look(&host, true);
+    watch.look(&host, Occasion::Harm);
 }
 
 /// Where the harness reaches into the graph database.
 struct Server {
     host: Host,
     /// Who looks at what a commit has changed.
-    watch: Option<Watch>,
+    watch: Watch,
     /// How many commits in a hundred are refused for the moment, as a server does that
     /// chose a transaction to break a deadlock.
     refusals_percent: u64,
@@ -189,9 +189,7 @@ impl Hooks for Server {
     }
 
     fn after_commit(&self) -> Option<Failure> {
-        if let Some(watch) = &self.watch {
-            watch.look(&self.host, false);
-        }
+        self.watch.look(&self.host, Occasion::Commit);
         self.host.pass(AFTER_COMMIT);
         None
     }

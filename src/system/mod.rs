@@ -180,8 +180,8 @@ pub struct BiStore {
     options: Options,
     /// The graph database's content: durable, so it outlives its process.
     graph: MemoryGraph,
-    /// Who looks at the projection's part of it, if there is one.
-    watch: Option<Watch>,
+    /// Who looks at it.
+    watch: Watch,
     /// What each projector said of itself when it had come to rest.
     at_rest: Arc<OnceLock<String>>,
     /// What the coordinator had counted when it had come to rest.
@@ -213,7 +213,7 @@ impl System for BiStore {
             return Err(format!("`projectors` takes 0 to {}, not {}", PROJECTORS.len(), options.projectors));
         }
         let graph = MemoryGraph::new();
-        let watch = (options.projectors > 0).then(|| Watch::new(graph.clone()));
+        let watch = Watch::new(graph.clone(), options.projectors > 0);
         Ok(BiStore { options, graph, watch, at_rest: Arc::default(), counters: Arc::default() })
     }
 

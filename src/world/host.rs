@@ -170,6 +170,18 @@ impl Host {
         self.observe(core, What::Effect, effect);
     }
 
+    /// Records what somebody saw who looks at a store, for checks: nothing that the software knows of.
+    pub fn seen(&self, what: &str, sighting: &dyn fmt::Debug) {
+        self.observe(what, What::Seen, sighting);
+    }
+
+    /// Tells readers what a commit to a store has changed, a line each.
+    pub fn changed(&self, lines: String) {
+        if !self.lifeline.is_cut() {
+            self.shared.state().recorder.line(self.shared.clock.now_ms(), self.name(), What::Change, lines);
+        }
+    }
+
     /// Says what is still to come before the system has settled: should it never come, that is what a report names.
     pub fn awaits(&self, what: impl Into<String>) {
         self.shared.state().recorder.awaited = Some(what.into());

@@ -12,6 +12,7 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber, level_filters::LevelFilter};
 
 use super::state::{HostId, Shared};
+use crate::record::What;
 
 /// What becomes of the lines that simulated software logs with `tracing`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +99,7 @@ impl Subscriber for Logger {
         let (at_ms, host) = (self.shared.clock.now_ms(), self.shared.running());
         match self.log {
             Log::Off => {}
-            Log::Trace(_) => self.shared.state().recorder.log(at_ms, host, line),
+            Log::Trace(_) => self.shared.state().recorder.line(at_ms, host, What::Log, line),
             Log::Print(_) => eprintln!("{at_ms:>7} ms {host:<12} {line}"),
         }
     }

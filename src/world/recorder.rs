@@ -95,9 +95,9 @@ impl Recorder {
         }
     }
 
-    /// A line that the software logged: for readers alone.
-    pub fn log(&mut self, at_ms: u64, host: &str, text: String) {
-        self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what: What::Log, text, message: None });
+    /// A line for readers alone, in no digest.
+    pub fn line(&mut self, at_ms: u64, host: &str, what: What, text: String) {
+        self.trace.push(TraceEvent { at_ms, host: host.to_owned(), what, text, message: None });
     }
 
     /// Bytes for the digest over everything, and for no trace. `text` says in the chain what they are.

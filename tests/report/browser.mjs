@@ -126,6 +126,7 @@ const failed = pages[0];
   // The steps that led there end with what shows it, and each leads into the diagram.
   const steps = await page.$$eval("#story li", (items) => items.map((item) => item.textContent));
   assert(steps.length > 0 && steps.every((step) => /^\d+ ms /.test(step)), steps.join("\n"));
+  assert(steps.some((step) => step.includes("Δ")), "what a commit changed is among them");
   await page.$eval("#story li button", (button) => button.click());
   assert.match(await spoken(page), new RegExp(`^Event \\d+ of \\d+, ${parseInt(steps[0])} ms, `));
   assert.match(await page.$eval("#replay", (code) => code.textContent), /^squall replay /);

@@ -51,6 +51,16 @@ pub enum LoadError {
     Fault(#[from] GraphFault),
 }
 
+/// A commit that changed something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Higher than that of every commit before it.
+    pub number: u64,
+    /// Of each node, and then of each edge, that it changed: what was there and what is now, alone in a snapshot. One of
+    /// the two is empty where it was created or deleted.
+    pub changed: Vec<(Snapshot, Snapshot)>,
+}
+
 impl MemoryGraph {
     /// An empty graph without constraints.
     pub fn new() -> MemoryGraph {
@@ -139,6 +149,32 @@ impl MemoryGraph {
             overlay.create_edge(state.next_id(), stored);
         }
         Ok(commit(&mut state, overlay)?)
+    }
+
+    /// The last commit that changed something and that [`lose_last`](Self::lose_last) has not undone, if it is one of the
+    /// last [`COMMITS_KEPT`]. It costs what it changed, not what there is.
+    pub fn last_commit(&self) -> Option<Commit> {
+        let state = self.state();
+        let before = state.last()?;
+        let dumped = |node: &StoredNode| dump::to_dump(node.labels.clone(), node.properties.clone());
+        let alone = |node: Option<&StoredNode>| Snapshot::new(node.map(dumped).into_iter().collect(), Vec::new());
+        let nodes = before.nodes.iter().map(|(id, node)| (alone(node.as_ref()), alone(state.node(*id))));
+        // An edge that is gone may have ended at a node that is gone.
+        let name = |id: u64| {
+            let gone = || before.nodes.iter().find(|(gone, _)| *gone == id).and_then(|(_, node)| node.as_ref());
+            state.node(id).or_else(gone).map(|node| dumped(node).id).unwrap_or_default()
+        };
+        let alone = |edge: Option<&StoredEdge>| {
+            let edge = edge.map(|StoredEdge { from, kind, to, properties }| Edge {
+                from: name(*from),
+                kind: kind.clone(),
+                to: name(*to),
+                properties: properties.clone(),
+            });
+            Snapshot::new(Vec::new(), edge.into_iter().collect())
+        };
+        let edges = before.edges.iter().map(|(id, edge)| (alone(edge.as_ref()), alone(state.edge(*id))));
+        Some(Commit { number: before.version, changed: nodes.chain(edges).collect() })
     }
 
     /// Undoes the last `count` commits that changed something, as a server does that

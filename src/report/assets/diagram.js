@@ -40,7 +40,7 @@ function readColours() {
 // When somebody begins to ask whether the system has come to rest. What follows is mostly answers; what is decided and
 // what breaks meanwhile is shown all the same.
 const settles = events.lane.findIndex((lane) => lanes[lane].kind === "settler");
-const isSettling = (event) => settles >= 0 && event >= settles && kindOf(event) !== MARK && kindOf(event) !== FAULT && kindOf(event) < INVOKE;
+const isSettling = (event) => settles >= 0 && event >= settles && ![MARK, FAULT].includes(kindOf(event)) && kindOf(event) < CHANGE;
 
 function isShown(event) {
   const kind = kindOf(event);
@@ -58,7 +58,7 @@ function relayout() {
 
 // A lane gets room for what is told on it: decisions take words, a message is an arrow.
 const shares = lanes.map((lane) => ({ client: 1.5, host: 1, settler: 0.6 })[lane.kind]);
-for (let event = 0; event < count; event++) if (kindOf(event) === EFFECT) shares[events.lane[event]] = 3.2;
+for (let event = 0; event < count; event++) if ([EFFECT, CHANGE].includes(kindOf(event))) shares[events.lane[event]] = 3.2;
 const shareSum = shares.reduce((sum, share) => sum + share, 0);
 const laneLeft = shares.map((_, lane) => shares.slice(0, lane).reduce((sum, share) => sum + share, 0) / shareSum);
 const room = () => canvas.clientWidth - GUTTER;
@@ -337,7 +337,7 @@ function fitted(pen, text, width) {
   return low > 2 ? `${text.slice(0, low)}…` : "";
 }
 
-const COLOUR_OF = ["input", "effect", "mark", "fault", "message", "message", "bad", "dim", "dim", "ink", "ok", "fail", "info"];
+const COLOUR_OF = ["input", "effect", "mark", "fault", "message", "message", "bad", "dim", "dim", "ink", "ink", "ok", "fail", "info"];
 
 function paintEvent(pen, event, y, labelled) {
   const kind = kindOf(event);
@@ -373,7 +373,7 @@ function paintEvent(pen, event, y, labelled) {
     const heavy = kind === MARK || kind === FAULT || kind >= INVOKE;
     pen.font = `${heavy ? "600 " : ""}${view.row < 16 ? 10 : 12}px ${FONT}`;
     pen.fillStyle = kind === INPUT || kind === EFFECT ? colours.ink : colours[COLOUR_OF[kind]];
-    const before = kind === INPUT ? "→ " : kind === EFFECT ? "← " : "";
+    const before = { [INPUT]: "→ ", [EFFECT]: "← ", [CHANGE]: "Δ " }[kind] ?? "";
     pen.fillText(fitted(pen, before + labelOf(event), laneWidth(events.lane[event]) - 34), x + 13, at + 0.5);
   }
   pen.globalAlpha = 1;
@@ -390,7 +390,7 @@ function shape(pen, kind, x, y, size) {
     pen.moveTo(x, y - size - 1);
     pen.lineTo(x + size + 1, y + size);
     pen.lineTo(x - size - 1, y + size);
-  } else if (kind === DISK || kind === LOG) {
+  } else if (kind === DISK || kind === LOG || kind === CHANGE) {
     pen.rect(x - size * 0.7, y - size * 0.7, size * 1.4, size * 1.4);
   } else {
     pen.arc(x, y, isMinor(kind) || kind === LOST ? size * 0.6 : size, 0, 2 * Math.PI);

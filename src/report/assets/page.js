@@ -1,6 +1,6 @@
 // Puts the page together, and hears what the reader wants.
 
-const TOGGLES = [["inputs", [INPUT]], ["effects", [EFFECT]], ["messages", [SENT, DELIVERED]], ["disk", [DISK]], ["log", [LOG]]];
+const TOGGLES = [["inputs", [INPUT]], ["effects", [EFFECT]], ["messages", [SENT, DELIVERED]], ["changes", [CHANGE]], ["disk", [DISK]], ["log", [LOG]]];
 const KEYS = [
   ["j ↓", "next event"], ["k ↑", "previous event"], ["] [", "next and previous event of the same host"], ["m", "the other end of the message"],
   ["f F", "next and previous fault"], ["v", "the violation, and the next one"], ["c", "only what can have led to the selected event"],
@@ -152,7 +152,7 @@ function showLegend() {
   const part = (kind, sign, text) => element("span", {}, element("span", { class: kind }, sign), ` ${text}`);
   byId("legend").replaceChildren(
     ...(data.timeline.left_out ? [element("strong", {}, `${data.timeline.left_out} disk operations and messages are left out: the run is too long for a page.`)] : []),
-    part("input", "→", "input of a core"), part("effect", "←", "effect"), part("mark", "◆", "decision"), part("fault", "▲", "fault"),
+    part("input", "→", "input of a core"), part("effect", "←", "effect"), part("mark", "◆", "decision"), part("ink", "Δ", "what a commit changed"), part("fault", "▲", "fault"),
     part("message", "↘", "message"), part("bad", "✕", "lost"), part("ok", "▮", "operation ok"), part("fail", "▮", "failed"), part("info", "⋮", "unknown"));
 }
 

@@ -5,8 +5,8 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const { lanes, events, texts, operations, spans } = data.timeline;
 const count = events.at_ms.length;
 
-const KINDS = ["input", "effect", "mark", "fault", "sent", "delivered", "lost", "disk", "log", "invoke", "ok", "fail", "info"];
-const [INPUT, EFFECT, MARK, FAULT, SENT, DELIVERED, LOST, DISK, LOG, INVOKE, OK, FAIL, INFO] = KINDS.keys();
+const KINDS = ["input", "effect", "mark", "fault", "sent", "delivered", "lost", "disk", "log", "change", "invoke", "ok", "fail", "info"];
+const [INPUT, EFFECT, MARK, FAULT, SENT, DELIVERED, LOST, DISK, LOG, CHANGE, INVOKE, OK, FAIL, INFO] = KINDS.keys();
 const kindOf = (event) => events.kind[event];
 const textOf = (event) => texts[events.text[event]];
 const isMinor = (kind) => kind === SENT || kind === DELIVERED || kind === DISK;
@@ -47,26 +47,31 @@ function pastOf(event) {
 }
 
 // Rust's `Debug` text as a tree: { name, open, items: [{ key, value }] }, or a string for a scalar. Null where it is
-// something else, a sentence for instance.
-function parseDebug(text) {
+// something else, a sentence for instance. Of a text that was cut off the tree is what is there.
+function parseDebug(whole) {
+  const text = whole.replace(/ … \(\d+ bytes more\)$/, "");
+  const isCut = text !== whole;
   let at = 0;
+  const isOver = () => isCut && at >= text.length;
   const space = () => { while (text[at] === " ") at++; };
   const CLOSING = { "{": "}", "(": ")", "[": "]" };
   function quoted() {
     const from = at++;
     while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
-    if (at++ >= text.length) throw 0;
+    if (at++ >= text.length && !isCut) throw 0;
     return text.slice(from, at);
   }
   function value() {
     space();
+    if (isOver()) return "…";
     if (text[at] === '"') return quoted();
     const name = /^[\w.+:#-]*/.exec(text.slice(at, at + 200))[0].replace(/:$/, "");
     at += name.length;
     const before = at;
     space();
     const open = text[at];
-    if (!CLOSING[open] || (open === "[" && name)) {
+    // JSON in `Debug` has lists with a name.
+    if (!CLOSING[open] || (open === "[" && name && name !== "Array")) {
       at = before;
       if (!name) throw 0;
       return name;
@@ -75,7 +80,7 @@ function parseDebug(text) {
     const items = [];
     for (;;) {
       space();
-      if (text[at] === CLOSING[open]) break;
+      if (text[at] === CLOSING[open] || isOver()) break;
       const item = { key: null, value: value() };
       space();
       if (text[at] === ":") {
@@ -86,7 +91,7 @@ function parseDebug(text) {
       }
       items.push(item);
       if (text[at] === ",") at++;
-      else if (text[at] !== CLOSING[open]) throw 0;
+      else if (text[at] !== CLOSING[open] && !isOver()) throw 0;
     }
     at++;
     return { name, open, close: CLOSING[open], items };
@@ -94,7 +99,7 @@ function parseDebug(text) {
   try {
     const tree = value();
     space();
-    return at === text.length ? tree : null;
+    return at === text.length || isOver() ? tree : null;
   } catch {
     return null;
   }
@@ -122,7 +127,10 @@ function brief(node, depth) {
       if (isScalar(value) && /^(0|false|None)$/.test(value)) continue;
       const word = brief(value, depth - 1);
       const first = word.split(" ", 1)[0];
-      if (first && first !== before && !/^[[{]/.test(first) && first.length < 40) words.push(word);
+      if (!first || /^[[{]/.test(first) || first.length >= 40) continue;
+      // `Do { id: Finish(1), action: Finish { tx: 1, decision: … } }`: of what is named twice the one that says more.
+      if (first !== before) words.push(word);
+      else if (word.startsWith(words.at(-1))) words[words.length - 1] = word;
       before = first;
     }
   }
@@ -156,9 +164,13 @@ function labelOf(event) {
     label = text.replace(/^(sent to|delivered from|lost to|lost from) [^:]*: /, "").replace(/ #\w+$/, "").replace(" bytes", " B");
   } else if (kind === DISK) {
     label = text.replace(/, after \w+$/, "").replace(/\/data\//, "");
+  } else if (kind === CHANGE) {
+    label = text.replaceAll("\n", "; ");
   } else if (kind !== FAULT && kind !== LOG && kind !== INFO && kind !== FAIL) {
     const tree = treeOf(text);
     label = tree ? brief(tree, 2) : text;
+    // What a decision is called matters more than what it is about.
+    if (kind === MARK && tree && !isScalar(tree) && !label.startsWith(tree.name)) label = `${tree.name} ${label}`;
   }
   label = label.length > 120 ? label.slice(0, 119) + "…" : label;
   labels.set(id, label);

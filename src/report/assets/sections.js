@@ -88,6 +88,26 @@ function showCurve() {
 // How many steps somebody reads.
 const STORY_MAX = 80;
 
+// How much of one step is told, in lines, and of a line.
+const STEP_LINES_MAX = 8;
+const STEP_CHARS_MAX = 200;
+const shortened = (line) => (line.length > STEP_CHARS_MAX ? `${line.slice(0, STEP_CHARS_MAX - 1)}…` : line);
+
+// A list has more room than the diagram: what is decided about something is told as well.
+function inFull(event) {
+  const tree = [INPUT, EFFECT].includes(kindOf(event)) ? treeOf(split(event)[1]) : null;
+  return tree ? brief(tree, 5) : labelOf(event);
+}
+
+// What a commit changed takes a line each: all of it is news.
+function linesOf(event) {
+  if (kindOf(event) >= INVOKE) return [told(event)];
+  if (kindOf(event) !== CHANGE) return [`${split(event)[0]} ${inFull(event)}`.trim()];
+  const lines = textOf(event).split("\n");
+  const more = lines.length - STEP_LINES_MAX;
+  return more > 0 ? [...lines.slice(0, STEP_LINES_MAX), `and ${more} more`] : lines;
+}
+
 // What can have led to the violation, without messages and disk operations: to be read from the top to the bottom.
 function showStory() {
   if (!about) return;
@@ -108,15 +128,13 @@ function showStory() {
   if (!steps.length) return;
   byId("story-section").hidden = false;
   byId("story-text").textContent = `Faults, what clients asked and were told, and what the cores did that can have led to what broke${steps.length < all.length ? `: ${steps.length} of ${all.length} steps` : ""}.`;
-  const SIGN = { [INPUT]: "→", [EFFECT]: "←", [MARK]: "◆", [FAULT]: "▲", [LOST]: "✕", [INVOKE]: "asks", [OK]: "is told", [FAIL]: "is told: failed", [INFO]: "does not know" };
+  const SIGN = { [INPUT]: "→", [EFFECT]: "←", [MARK]: "◆", [FAULT]: "▲", [LOST]: "✕", [CHANGE]: "Δ", [INVOKE]: "asks", [OK]: "is told", [FAIL]: "is told: failed", [INFO]: "does not know" };
   byId("story").replaceChildren(...steps.map((event) => {
     const kind = kindOf(event);
-    const ofClient = kind >= INVOKE;
-    const text = ofClient ? told(event) : `${split(event)[0]} ${labelOf(event)}`.trim();
     return element("li", { class: kind === FAULT || kind === LOST ? "fault" : "" },
       element("button", { class: "step", onclick: () => { select(event, { centre: true }); byId("diagram").scrollIntoView(); } },
         element("span", { class: "at" }, `${events.at_ms[event]} ms`), " ", element("span", { class: "who" }, lanes[events.lane[event]].name), " ",
-        element("span", { class: COLOUR_OF[kind] }, `${SIGN[kind]} `), text.length > 200 ? `${text.slice(0, 199)}…` : text));
+        element("span", { class: "said" }, element("span", { class: COLOUR_OF[kind] }, `${SIGN[kind]} `), linesOf(event).map(shortened).join("\n"))));
   }));
 }
 
@@ -184,7 +202,7 @@ function fields(node, inList = false) {
   // What is one of several things says which; a value is told by itself.
   return node.open === "(" && node.name && !IS_VALUE.test(node.name) ? `${node.name}(${text})` : text;
 }
-const IS_VALUE = /^(Some|Ok|Int|Real|Bool|Text|List|Kind)$/;
+const IS_VALUE = /^(Some|Ok|Int|Real|Bool|Text|List|Kind|String|Number|Object|Array)$/;
 
 const SIGNS = { same: [" ", ""], extra: ["+", "should not be there"], missing: ["−", "is missing"], different: ["~", "differs"] };
 function showStores() {

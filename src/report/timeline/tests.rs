@@ -118,6 +118,18 @@ fn of_a_run_that_is_too_long_what_is_decided_is_kept() {
 }
 
 #[test]
+fn readers_are_told_what_a_commit_changed_and_not_what_only_checks_want_to_know() {
+    let (plan, mut story) = story();
+    let before = Timeline::new(&plan, &[], &story).len();
+    story.trace.push(event(30, "graph", What::Seen, "graph {}", None));
+    story.trace.push(event(30, "graph", What::Change, "+ node a :N {}\n- node b :N {}", None));
+    let Timeline { events, texts, .. } = Timeline::new(&plan, &[], &story);
+    assert_eq!(events.kind.len(), before + 1);
+    assert_eq!(events.kind[before], Moment::Change);
+    assert_eq!(texts[events.text[before]], "+ node a :N {}\n- node b :N {}");
+}
+
+#[test]
 fn a_text_is_kept_once_and_a_long_one_in_part() {
     let (plan, mut story) = story();
     story.trace.push(event(30, "graph", What::Disk, "Write", None));

@@ -1,4 +1,5 @@
-//! Somebody who looks at the graph at every commit, and writes down what has changed of the projection.
+//! Somebody who looks at the graph at every commit, tells readers what it changed, and writes down for the checks what has
+//! changed of the projection.
 //!
 //! What the projection promises, it promises for every moment: a mark tells the truth when it is written and not only when
 //! everything has come to rest. Readers may come at any time, so checks have to see every state that one could see.
@@ -7,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use graph::{EntityId, Snapshot};
+use graph::{Diff, EntityId, Node, Snapshot, Value};
 use serde::{Deserialize, Serialize};
-use stores::memory::MemoryGraph;
+use stores::memory::{Commit, MemoryGraph};
 
 use super::picture::{Mark, Picture};
 use crate::record::{TraceEvent, What};
@@ -80,14 +81,14 @@ impl Sighting {
     /// The sighting that an event of a trace is, if it is one.
     pub fn read(event: &TraceEvent) -> Option<Sighting> {
         let text = event.text.strip_prefix(CORE)?.strip_prefix(' ')?;
-        (event.what == What::Effect).then(|| serde_json::from_str(text).ok()).flatten()
+        (event.what == What::Seen).then(|| serde_json::from_str(text).ok()).flatten()
     }
 
     /// The event of a trace that it is.
     #[cfg(test)]
     pub fn event(&self, at_ms: u64) -> TraceEvent {
         let host = crate::system::GRAPH.to_owned();
-        TraceEvent { at_ms, host, what: What::Effect, text: format!("{CORE} {self:?}"), message: None }
+        TraceEvent { at_ms, host, what: What::Seen, text: format!("{CORE} {self:?}"), message: None }
     }
 }
 
@@ -101,22 +102,51 @@ fn changed<T: Clone + Default + PartialEq>(
     new.map(|(id, value)| (id.clone(), value.clone())).chain(gone).collect()
 }
 
+/// Why somebody looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The graph's process begins: it may have forgotten something.
+    Start,
+    /// A transaction has committed.
+    Commit,
+    /// Somebody changed the graph by hand.
+    Harm,
+}
+
 /// Looks at a graph, and remembers what it saw last.
 #[derive(Clone)]
 pub struct Watch {
     graph: MemoryGraph,
-    last: Arc<Mutex<Picture>>,
+    /// Whether there is a projection that checks want to know of.
+    has_projection: bool,
+    last: Arc<Mutex<Last>>,
+}
+
+#[derive(Default)]
+struct Last {
+    /// The number of the commit that readers were told of.
+    told: u64,
+    /// What was seen of the projection.
+    picture: Picture,
 }
 
 impl Watch {
     /// Somebody who has not looked yet.
-    pub fn new(graph: MemoryGraph) -> Watch {
-        Watch { graph, last: Arc::default() }
+    pub fn new(graph: MemoryGraph, has_projection: bool) -> Watch {
+        Watch { graph, has_projection, last: Arc::default() }
     }
 
     /// Looks, and has the host write down what has changed.
-    pub fn look(&self, host: &Host, by_hand: bool) {
+    pub fn look(&self, host: &Host, occasion: Occasion) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let Last { told, picture: last } = &mut *last;
+        if let Some(commit) = self.graph.last_commit().filter(|commit| commit.number > *told) {
+            *told = commit.number;
+            host.changed(in_words(commit, occasion));
+        }
+        if !self.has_projection {
+            return;
+        }
         let mut now = Picture::of(&self.graph.snapshot());
         // What is gone is remembered as nothing, so that it does not go again and again.
         for id in last.own.keys() {
@@ -125,11 +155,37 @@ impl Watch {
         for id in last.marks.keys() {
             now.marks.entry(id.clone()).or_default();
         }
-        if let Some(sighting) = Sighting::between(&last, &now, by_hand) {
-            host.effect(CORE, &sighting);
+        if let Some(sighting) = Sighting::between(last, &now, occasion != Occasion::Commit) {
+            host.seen(CORE, &sighting);
         }
         *last = now;
     }
+}
+
+/// A line for each change of a commit.
+fn in_words(Commit { changed, .. }: Commit, occasion: Occasion) -> String {
+    let lines = changed.into_iter().map(|(before, after)| {
+        let names: Vec<String> = [&before, &after].into_iter().flat_map(unnamed).collect();
+        let named = |snapshot: Snapshot| match names.first() {
+            None => snapshot,
+            Some(name) => {
+                let nodes = snapshot.nodes().iter().cloned().map(|node| Node { id: name.clone(), ..node });
+                Snapshot::new(nodes.collect(), Vec::new())
+            }
+        };
+        Diff::between(&named(before), &named(after)).to_string()
+    });
+    let lines: String = lines.collect();
+    let lines = lines.trim_end();
+    if occasion == Occasion::Harm { format!("by hand:\n{lines}") } else { lines.to_owned() }
+}
+
+/// What a node without an id goes by: its label, and its first property that is text.
+fn unnamed(alone: &Snapshot) -> Option<String> {
+    let node = alone.nodes().first().filter(|node| node.id.is_empty())?;
+    let text = node.properties.values().find_map(Value::as_text).unwrap_or_default();
+    let labels: Vec<&str> = node.labels.iter().map(String::as_str).chain([text]).collect();
+    Some(labels.join(":"))
 }
 
 #[cfg(test)]
@@ -173,12 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_is_told_in_lines_and_what_has_no_id_goes_by_its_label() {
+        let graph = MemoryGraph::new();
+        let properties = |sequence| [("resource".into(), "r1".into()), ("seq".into(), Value::Int(sequence))].into();
+        let mark = graph.autocommit(|graph| graph.create(&["Applied"], properties(1)));
+        let mark = mark.map_err(|fault: stores::GraphFault| fault).unwrap();
+        let told = |occasion| in_words(graph.last_commit().expect("there was one"), occasion);
+        assert_eq!(told(Occasion::Commit), r#"+ node Applied:r1 :Applied {"resource":"r1","seq":1}"#);
+        let moved = graph.autocommit(|graph| graph.set_properties(mark, properties(2)));
+        moved.map_err(|fault: stores::GraphFault| fault).unwrap();
+        assert_eq!(told(Occasion::Harm), "by hand:\n~ node Applied:r1 seq: 1 -> 2");
+    }
+
+    #[test]
     fn other_events_are_no_sightings() {
         let event = |what, text: &str| {
             let (host, text) = ("graph".to_owned(), text.to_owned());
             TraceEvent { at_ms: 1, host, what, text, message: None }
         };
-        assert_eq!(Sighting::read(&event(What::Effect, "lanes Do")), None);
+        assert_eq!(Sighting::read(&event(What::Seen, "lanes Do")), None);
         assert_eq!(Sighting::read(&event(What::Mark, "graph {}")), None);
     }
 }

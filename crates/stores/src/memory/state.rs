@@ -36,6 +36,8 @@ pub(super) struct StoredEdge {
 /// What a commit replaced; `None` for what was not there.
 #[derive(Default)]
 pub(super) struct Before {
+    /// The commit: each has a higher number than those before it.
+    pub(super) version: u64,
     pub(super) nodes: Vec<(u64, Option<StoredNode>)>,
     pub(super) edges: Vec<(u64, Option<StoredEdge>)>,
 }
@@ -237,6 +239,11 @@ impl State {
         if self.history.len() > COMMITS_KEPT {
             self.history.pop_front();
         }
+    }
+
+    /// What the last commit replaced, of those that can be undone.
+    pub(super) fn last(&self) -> Option<&Before> {
+        self.history.back()
     }
 
     /// Puts back what a commit replaced, versions too: who wrote to the node before that

@@ -95,7 +95,7 @@ fn check_conflicts(state: &State, overlay: &Overlay) -> Result<(), GraphFault> {
 /// Puts the changes in place and returns what they replaced.
 fn install(state: &mut State, overlay: Overlay) -> Before {
     let version = state.next_version();
-    let mut before = Before::default();
+    let mut before = Before { version, ..Before::default() };
     for (id, change) in overlay.nodes {
         let after = match change {
             NodeChange::Created(node) => Some(StoredNode { version, ..node }),
