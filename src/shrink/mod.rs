@@ -129,17 +129,7 @@ pub fn shrink<S: System, R: Runner<S::Op>>(
     limit: Duration,
     runner: &mut R,
 ) -> Result<Shrunk<S::Op>, R::Error> {
-    let mut search = Search {
-        runner,
-        limit,
-        fingerprint,
-        plan: plan.clone(),
-        changed: false,
-        known: BTreeMap::new(),
-        runs: 0,
-        others: Vec::new(),
-        passing: None,
-    };
+    let mut search = Search::new(plan, limit, fingerprint, runner);
     let minimal = search.run_rounds::<S>()?;
     let Search { plan, runs, others, passing, .. } = search;
     Ok(Shrunk { plan, runs, minimal, others, passing: passing.map(|(_, plan)| plan) })
@@ -161,7 +151,21 @@ struct Search<'a, Op, R> {
     passing: Option<(u8, Plan<Op>)>,
 }
 
-impl<Op: Clone + Serialize, R: Runner<Op>> Search<'_, Op, R> {
+impl<'a, Op: Clone + Serialize, R: Runner<Op>> Search<'a, Op, R> {
+    fn new(plan: &Plan<Op>, limit: Duration, fingerprint: Fingerprint, runner: &'a mut R) -> Search<'a, Op, R> {
+        Search {
+            runner,
+            limit,
+            fingerprint,
+            plan: plan.clone(),
+            changed: false,
+            known: BTreeMap::new(),
+            runs: 0,
+            others: Vec::new(),
+            passing: None,
+        }
+    }
+
     /// Returns whether it got there before the time was over.
     fn run_rounds<S: System<Op = Op>>(&mut self) -> Result<bool, R::Error> {
         loop {

@@ -162,17 +162,8 @@ fn no_more_candidates_are_made_than_are_run_and_none_once_the_time_is_over() {
     let made = std::cell::Cell::new(0);
     let plan = large();
     let mut rule = Rule { fails: |_: &Plan<Op>| Vec::new(), width: 3, ran: 0, limit: 6 };
-    let mut search = Search {
-        limit: Duration::from_secs(rule.limit),
-        runner: &mut rule,
-        fingerprint: lost().fingerprint(),
-        plan: plan.clone(),
-        changed: false,
-        known: BTreeMap::new(),
-        runs: 0,
-        others: Vec::new(),
-        passing: None,
-    };
+    let limit = Duration::from_secs(rule.limit);
+    let mut search = Search::new(&plan, limit, lost().fingerprint(), &mut rule);
     let endless = |seed| {
         let (made, plan) = (&made, &plan);
         move || {

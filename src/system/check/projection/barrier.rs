@@ -191,11 +191,7 @@ pub(super) mod tests {
     fn a_graph_that_forgets_owes_what_it_had_shown() {
         let key = "the barrier said what is not in the graph";
         let forget = |tale: &mut Tale, by_hand: bool| {
-            let first = tale.first();
-            let mut before = tale.shown.clone();
-            before.marks.get_mut(&first).unwrap().sequence = 4;
-            before.own.insert(first.clone(), tale.said(&first, 4));
-            tale.see(before, by_hand);
+            tale.forget(4, by_hand);
             looked(tale, 6, Some(6), 6);
         };
         passed(&Barrier, |tale| forget(tale, true));

@@ -196,6 +196,15 @@ impl Tale {
         self.shown = shown;
     }
 
+    /// The graph forgets all of the first resource but its first `sequence` events.
+    pub fn forget(&mut self, sequence: u64, by_hand: bool) {
+        let first = self.first();
+        let mut before = self.shown.clone();
+        before.marks.get_mut(&first).unwrap().sequence = sequence;
+        before.own.insert(first.clone(), self.said(&first, sequence));
+        self.see(before, by_hand);
+    }
+
     /// What a check is given.
     pub fn record(&self) -> CoordinatorRecord {
         let mut record = self.run.record();

@@ -197,11 +197,7 @@ pub(super) mod tests {
     #[test]
     fn of_what_the_graph_forgot_no_low_water_mark_is_judged_until_it_is_back() {
         let forget = |tale: &mut Tale, by_hand: bool| {
-            let first = tale.first();
-            let mut before = tale.shown.clone();
-            before.marks.get_mut(&first).unwrap().sequence = 4;
-            before.own.insert(first.clone(), tale.said(&first, 4));
-            tale.see(before, by_hand);
+            tale.forget(4, by_hand);
             let position = tale.log.last().unwrap().position;
             said(tale, status(position, 1));
         };
