@@ -64,7 +64,8 @@ pub fn decisions(trace: &[TraceEvent]) -> Vec<String> {
             What::Input => "input",
             What::Effect => "effect",
             What::Mark => "mark",
-            What::Fault | What::Network | What::Disk | What::Log | What::Seen | What::Change => return None,
+            What::Seen => "seen",
+            What::Fault | What::Network | What::Disk | What::Log | What::Change => return None,
         };
         let text: String = event.text.chars().take(DECISION_CHARS).collect();
         let digest = u32::from_be_bytes(Sha256::digest(&event.text)[..4].try_into().expect("there are 32 bytes"));

@@ -13,8 +13,8 @@ const JUMP_ONE_IN: u64 = 4;
 /// How much of an event's text a line has room for.
 const TEXT_CHARS_MAX: usize = 100;
 
-/// The times up to `event` at which something happened but messages, disk operations, changes of stores and lines of a log. Never more than
-/// `most`: then they are spread evenly.
+/// The times up to `event` at which something happened but messages, disk operations, changes of stores and lines of a
+/// log. Never more than `most`: then they are spread evenly.
 pub fn moments(timeline: &Timeline, event: usize, most: usize) -> Vec<u64> {
     let events = &timeline.events;
     let told = (0..timeline.len()).take(event + 1).filter(|event| rank(events.kind[*event]).is_some());

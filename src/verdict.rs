@@ -40,7 +40,7 @@ pub struct Verdict {
     pub struck: Struck,
     /// How many of them it had passed when the last planned crash took effect; empty when none did.
     pub points_at_crash: Points,
-    /// Digest over core inputs, effects and marks.
+    /// Digest over core inputs, effects and marks, and what was seen of stores.
     pub digest: String,
     /// Digest over everything that was recorded.
     pub byte_digest: String,

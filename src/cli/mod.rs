@@ -196,7 +196,7 @@ pub struct ReplayArgs {
     /// Print what the stores held in the end
     #[arg(long)]
     pub stores: bool,
-    /// Print what the cores were told, asked for and decided
+    /// Print what the cores were told, asked for and decided, and what commits changed
     #[arg(long)]
     pub trace: bool,
     /// With --trace: messages and disk operations as well

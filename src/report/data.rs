@@ -43,7 +43,7 @@ pub struct Data {
     pub marks: BTreeMap<String, u64>,
     /// How much each check examined.
     pub checked: BTreeMap<String, u64>,
-    /// The digest of what the cores decided.
+    /// The digest of what the cores did and what was seen of stores.
     pub digest: String,
     /// Simulated time the run took.
     pub simulated_ms: u64,

@@ -13,6 +13,10 @@ use crate::world::SETTLER;
 /// How much of one event's text the page gets: a store's content may travel in an event, again and again.
 const TEXT_CHARS_MAX: usize = 1_000;
 
+/// How many of the things that one commit changed the page gets, and how much of each.
+const LINES_MAX: usize = 12;
+const LINE_CHARS_MAX: usize = 200;
+
 /// How many events a page is given at most, as far as leaving out disk operations, and then messages, can do it.
 const EVENTS_MAX: usize = 150_000;
 
@@ -178,17 +182,18 @@ impl Timeline {
         self.len() == 0
     }
 
-    /// The last mark of a core, or the last event where there is none.
+    /// The last mark of a core or change of a store, or the last event where there is neither.
     pub fn last_decision(&self) -> usize {
-        let marked = self.events.kind.iter().rposition(|kind| *kind == Moment::Mark);
+        let decides = |kind: &Moment| matches!(kind, Moment::Mark | Moment::Change);
+        let marked = self.events.kind.iter().rposition(decides);
         marked.unwrap_or(self.len().saturating_sub(1))
     }
 
-    /// The last thing that a core was told, asked for or decided up to a time.
+    /// The last thing that a core was told, asked for or decided, or that changed in a store, up to a time.
     pub fn last_step(&self, at_ms: u64) -> Option<usize> {
         let end = self.events.at_ms.partition_point(|at| *at <= at_ms);
-        let of_core = |kind: &Moment| matches!(kind, Moment::Input | Moment::Effect | Moment::Mark);
-        self.events.kind[..end].iter().rposition(of_core)
+        let is_step = |kind: &Moment| matches!(kind, Moment::Input | Moment::Effect | Moment::Mark | Moment::Change);
+        self.events.kind[..end].iter().rposition(is_step)
     }
 
     /// The event with which an operation ended, or began if it never did.
@@ -241,8 +246,9 @@ impl Builder<'_> {
     fn merge(&mut self, trace: &[TraceEvent], history: &History<Words, Words>) {
         let events = history.events();
         let mut next = 0;
+        // What only checks want to know stands beside it as a change, for readers.
+        let mut trace: Vec<&TraceEvent> = trace.iter().filter(|event| event.what != What::Seen).collect();
         let all = trace.len();
-        let mut trace: Vec<&TraceEvent> = trace.iter().collect();
         for minor in [What::Disk, What::Network] {
             if trace.len() > EVENTS_MAX {
                 trace.retain(|event| event.what != minor);
@@ -273,8 +279,7 @@ impl Builder<'_> {
                 What::Disk => Moment::Disk,
                 What::Log => Moment::Log,
                 What::Change => Moment::Change,
-                // For checks alone: what readers want to know of it stands beside it as a change.
-                What::Seen => continue,
+                What::Seen => unreachable!("it was left out"),
                 What::Network if sends => Moment::Sent,
                 What::Network if event.text.starts_with("delivered ") => Moment::Delivered,
                 What::Network => Moment::Lost,
@@ -313,10 +318,7 @@ impl Builder<'_> {
     }
 
     fn push(&mut self, at_ms: u64, lane: usize, kind: Moment, text: &str, message: Option<u64>) {
-        let text = match text.char_indices().nth(TEXT_CHARS_MAX) {
-            Some((end, _)) => format!("{} … ({} bytes more)", &text[..end], text.len() - end),
-            None => text.to_owned(),
-        };
+        let text = if kind == Moment::Change { shortened_lines(text) } else { shortened(text, TEXT_CHARS_MAX) };
         let texts = &mut self.timeline.texts;
         let text = *self.texts.entry(text).or_insert_with_key(|text| {
             texts.push(text.clone());
@@ -373,6 +375,22 @@ impl Builder<'_> {
         }
         self.timeline.spans = spans;
     }
+}
+
+/// A text in part, with how much is missing, if it is long.
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{} … ({} bytes more)", &text[..end], text.len() - end),
+        None => text.to_owned(),
+    }
+}
+
+/// So many lines, and of each so much: one that is long hides no other.
+fn shortened_lines(text: &str) -> String {
+    let lines = text.lines().take(LINES_MAX).map(|line| shortened(line, LINE_CHARS_MAX));
+    let more = text.lines().count().saturating_sub(LINES_MAX);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    lines.chain(more).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

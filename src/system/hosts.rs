@@ -113,8 +113,8 @@ pub const AFTER_COMMIT: &str = "bolt.commit.after";
 pub async fn graph(host: Host, graph: MemoryGraph, watch: Watch, options: Options) -> Exit {
     let env = Env::new(Simulated::new(host.clone()));
     // At the first start there is nothing to forget.
-    graph.lose_last(options.graph_forgets);
-    host.forget(|commits| graph.lose_last(commits as usize) as u64);
+    watch.lose(options.graph_forgets);
+    host.forget(|commits| watch.lose(commits as usize) as u64);
     // What it has forgotten is seen at once.
     watch.look(&host, Occasion::Start);
     if let Some(hidden) = options.graph_hides {

@@ -175,6 +175,11 @@ impl Host {
         self.observe(what, What::Seen, sighting);
     }
 
+    /// Whether the host is down, although its software does not know yet.
+    pub fn is_down(&self) -> bool {
+        self.lifeline.is_cut()
+    }
+
     /// Tells readers what a commit to a store has changed, a line each.
     pub fn changed(&self, lines: String) {
         if !self.lifeline.is_cut() {

@@ -19,7 +19,7 @@ pub(super) struct Recorder {
     pub exits: Vec<(u64, String, String)>,
     pub refusals: Vec<(u64, String, String)>,
     pub awaited: Option<String>,
-    /// Over core inputs, effects and marks; none in a bare run.
+    /// Over core inputs, effects and marks, and what was seen of stores; none in a bare run.
     core: Option<Sha256>,
     /// Over everything; none in a bare run.
     bytes: Option<Sha256>,
@@ -52,7 +52,7 @@ impl Recorder {
         self.detail || self.chain.is_some()
     }
 
-    /// An input, an effect or a mark of a core.
+    /// An input, an effect or a mark of a core, or what was seen of a store.
     pub fn core(&mut self, at_ms: u64, host: &str, what: What, text: String) {
         fold(&mut self.core, at_ms, host, what, &[text.as_bytes()]);
         self.event(at_ms, host, what, text);
@@ -121,7 +121,7 @@ impl Recorder {
         self.chain.as_mut().map(|chain| std::mem::take(&mut chain.links)).unwrap_or_default()
     }
 
-    /// The digest over core inputs, effects and marks, and that over everything; empty in a bare run.
+    /// The digest over what cores did and what was seen of stores, and that over everything; empty in a bare run.
     pub fn digests(&self) -> (String, String) {
         let hex = |hash: &Option<Sha256>| hash.clone().map(hex).unwrap_or_default();
         (hex(&self.core), hex(&self.bytes))

@@ -124,6 +124,27 @@ fn nobody_who_reads_on_is_no_failure_of_the_program() {
     assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(141), ""));
 }
 
+/// A commit, a change by hand and what was forgotten, each once, and each as what it is.
+#[test]
+fn a_trace_tells_what_changed_in_the_graph() {
+    let changes = |scenario: &str| -> Vec<String> {
+        let Ran { code, stdout, .. } = run(&["replay", scenario, "--seed", "1", "--trace"]);
+        assert_eq!(code, 0, "{stdout}");
+        let told = stdout.lines().filter_map(|line| line.split_once(" graph        Change "));
+        told.map(|(_, change)| change.to_owned()).filter(|change| change.contains("node alice")).collect()
+    };
+    let alice = r#"node alice :Entity {"kind":"person","value":1}"#;
+    let committed = format!(r#"+ node tx-1-1 :Tx {{"state":"committed"}}; + {alice}"#);
+    let by_hand = ["-", "+"].map(|sign| format!("by hand: {sign} {alice}"));
+    assert_eq!(
+        changes("scenarios/graph_changed_by_hand.toml"),
+        [committed.clone(), by_hand[0].clone(), by_hand[1].clone()]
+    );
+    let forgotten = changes("scenarios/graph_forgets.toml");
+    assert_eq!(forgotten[0], committed);
+    assert_eq!(forgotten[1], format!(r#"forgot: - {alice}; - node tx-1-1 :Tx {{"state":"committed"}}"#));
+}
+
 #[test]
 fn the_seeds_that_a_scenario_pins_are_run_besides_those_that_are_asked_for() {
     let folder = tempfile::tempdir().expect("a folder can be made");

@@ -51,12 +51,12 @@ pub enum LoadError {
     Fault(#[from] GraphFault),
 }
 
-/// A commit that changed something.
+/// A commit that wrote something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
     /// Higher than that of every commit before it.
     pub number: u64,
-    /// Of each node, and then of each edge, that it changed: what was there and what is now, alone in a snapshot. One of
+    /// Of each node, and then of each edge, that it wrote: what was there and what is now, alone in a snapshot. One of
     /// the two is empty where it was created or deleted.
     pub changed: Vec<(Snapshot, Snapshot)>,
 }
@@ -151,11 +151,11 @@ impl MemoryGraph {
         Ok(commit(&mut state, overlay)?)
     }
 
-    /// The last commit that changed something and that [`lose_last`](Self::lose_last) has not undone, if it is one of the
-    /// last [`COMMITS_KEPT`]. It costs what it changed, not what there is.
-    pub fn last_commit(&self) -> Option<Commit> {
+    /// The last commit that wrote something and that [`lose_last`](Self::lose_last) has not undone, if it has a higher
+    /// number than this one. It costs what it wrote, not what there is.
+    pub fn commit_after(&self, number: u64) -> Option<Commit> {
         let state = self.state();
-        let before = state.last()?;
+        let before = state.last().filter(|before| before.version > number)?;
         let dumped = |node: &StoredNode| dump::to_dump(node.labels.clone(), node.properties.clone());
         let alone = |node: Option<&StoredNode>| Snapshot::new(node.map(dumped).into_iter().collect(), Vec::new());
         let nodes = before.nodes.iter().map(|(id, node)| (alone(node.as_ref()), alone(state.node(*id))));

@@ -32,13 +32,13 @@ const accused = new Set(about ? about.operations : []);
 let colours = {};
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  const names = ["paper", "ink", "dim", "line", "message", "input", "effect", "mark", "fault", "shade", "ok", "fail", "info", "accent", "bad", "find"];
+  const names = ["paper", "ink", "dim", "line", "message", "input", "effect", "mark", "fault", "shade", "ok", "fail", "info", "accent", "bad", "find", "delta"];
   colours = {};
   for (const name of names) colours[name] = style.getPropertyValue(`--${name}`).trim();
 }
 
-// When somebody begins to ask whether the system has come to rest. What follows is mostly answers; what is decided and
-// what breaks meanwhile is shown all the same.
+// When somebody begins to ask whether the system has come to rest. What follows is mostly answers; what is decided,
+// what changes in a store and what breaks meanwhile is shown all the same.
 const settles = events.lane.findIndex((lane) => lanes[lane].kind === "settler");
 const isSettling = (event) => settles >= 0 && event >= settles && ![MARK, FAULT].includes(kindOf(event)) && kindOf(event) < CHANGE;
 
@@ -337,7 +337,7 @@ function fitted(pen, text, width) {
   return low > 2 ? `${text.slice(0, low)}…` : "";
 }
 
-const COLOUR_OF = ["input", "effect", "mark", "fault", "message", "message", "bad", "dim", "dim", "ink", "ink", "ok", "fail", "info"];
+const COLOUR_OF = ["input", "effect", "mark", "fault", "message", "message", "bad", "dim", "dim", "delta", "ink", "ok", "fail", "info"];
 
 function paintEvent(pen, event, y, labelled) {
   const kind = kindOf(event);

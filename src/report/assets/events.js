@@ -48,7 +48,7 @@ function nextViolation() {
 function shownText(text) {
   const tree = treeOf(text);
   if (!tree) return element("span", {}, text);
-  return element("code", { class: "tree" }, ...pretty(tree, 0));
+  return element("code", { class: "tree" }, ...pretty(tree, 0), text.match(CUT)?.[0] ?? "");
 }
 
 function pretty(node, depth) {

@@ -152,7 +152,7 @@ function showLegend() {
   const part = (kind, sign, text) => element("span", {}, element("span", { class: kind }, sign), ` ${text}`);
   byId("legend").replaceChildren(
     ...(data.timeline.left_out ? [element("strong", {}, `${data.timeline.left_out} disk operations and messages are left out: the run is too long for a page.`)] : []),
-    part("input", "→", "input of a core"), part("effect", "←", "effect"), part("mark", "◆", "decision"), part("ink", "Δ", "what a commit changed"), part("fault", "▲", "fault"),
+    part("input", "→", "input of a core"), part("effect", "←", "effect"), part("mark", "◆", "decision"), part("delta", "Δ", "what a commit changed"), part("fault", "▲", "fault"),
     part("message", "↘", "message"), part("bad", "✕", "lost"), part("ok", "▮", "operation ok"), part("fail", "▮", "failed"), part("info", "⋮", "unknown"));
 }
 

@@ -47,9 +47,10 @@ function pastOf(event) {
 }
 
 // Rust's `Debug` text as a tree: { name, open, items: [{ key, value }] }, or a string for a scalar. Null where it is
-// something else, a sentence for instance. Of a text that was cut off the tree is what is there.
+// something else, a sentence for instance. Of a text that was cut off the tree is what is there, and ends with "…".
+const CUT = / … \(\d+ bytes more\)$/;
 function parseDebug(whole) {
-  const text = whole.replace(/ … \(\d+ bytes more\)$/, "");
+  const text = whole.replace(CUT, "");
   const isCut = text !== whole;
   let at = 0;
   const isOver = () => isCut && at >= text.length;
@@ -58,8 +59,9 @@ function parseDebug(whole) {
   function quoted() {
     const from = at++;
     while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
-    if (at++ >= text.length && !isCut) throw 0;
-    return text.slice(from, at);
+    if (at++ < text.length) return text.slice(from, at);
+    if (!isCut) throw 0;
+    return `${text.slice(from)}…"`;
   }
   function value() {
     space();
@@ -80,6 +82,7 @@ function parseDebug(whole) {
     const items = [];
     for (;;) {
       space();
+      if (isOver()) items.push({ key: null, value: "…" });
       if (text[at] === CLOSING[open] || isOver()) break;
       const item = { key: null, value: value() };
       space();
@@ -122,15 +125,16 @@ function brief(node, depth) {
   if (!node.name) return node.items.length ? `{${node.items.length}}` : "{}";
   const words = [node.name];
   if (depth > 0) {
-    let before = "";
+    let before = node.name;
     for (const { value } of node.items) {
       if (isScalar(value) && /^(0|false|None)$/.test(value)) continue;
       const word = brief(value, depth - 1);
       const first = word.split(" ", 1)[0];
-      if (!first || /^[[{]/.test(first) || first.length >= 40) continue;
-      // `Do { id: Finish(1), action: Finish { tx: 1, decision: … } }`: of what is named twice the one that says more.
-      if (first !== before) words.push(word);
-      else if (word.startsWith(words.at(-1))) words[words.length - 1] = word;
+      if (first && !/^[[{]/.test(first) && first.length < 40) {
+        // `Do { id: Finish(1), action: Finish { tx: 1, decision: … } }`: of what is named twice the one that says more.
+        if (first !== before) words.push(word);
+        else if (word.startsWith(`${words.at(-1)} `)) words[words.length - 1] = word;
+      }
       before = first;
     }
   }

@@ -88,8 +88,7 @@ function showCurve() {
 // How many steps somebody reads.
 const STORY_MAX = 80;
 
-// How much of one step is told, in lines, and of a line.
-const STEP_LINES_MAX = 8;
+// How much of one line of a step is told.
 const STEP_CHARS_MAX = 200;
 const shortened = (line) => (line.length > STEP_CHARS_MAX ? `${line.slice(0, STEP_CHARS_MAX - 1)}…` : line);
 
@@ -103,15 +102,13 @@ function inFull(event) {
 function linesOf(event) {
   if (kindOf(event) >= INVOKE) return [told(event)];
   if (kindOf(event) !== CHANGE) return [`${split(event)[0]} ${inFull(event)}`.trim()];
-  const lines = textOf(event).split("\n");
-  const more = lines.length - STEP_LINES_MAX;
-  return more > 0 ? [...lines.slice(0, STEP_LINES_MAX), `and ${more} more`] : lines;
+  return textOf(event).split("\n");
 }
 
 // What can have led to the violation, without messages and disk operations: to be read from the top to the bottom.
 function showStory() {
   if (!about) return;
-  const inPast = (event) => event <= causes[events.lane[event]] || kindOf(event) === FAULT || kindOf(event) >= INVOKE;
+  const inPast = (event) => event <= causes[events.lane[event]] || kindOf(event) === FAULT || kindOf(event) >= CHANGE;
   // Who waits for the system to come to rest asks the same again and again: of that the first is enough.
   const asked = new Set();
   const isNews = (event) => {
@@ -121,13 +118,14 @@ function showStory() {
   };
   const isTold = (event) => !isMinor(kindOf(event)) && kindOf(event) !== LOG && lanes[events.lane[event]].kind !== "settler" && isNews(event);
   const all = [...events.kind.keys()].filter((event) => event <= about.event && isTold(event) && inPast(event));
-  // Where there are too many, what the cores were told and asked for at first goes first.
+  // Where there are too many, what the cores were told and asked for at first goes first, and then what commits changed.
   const isDetail = (event) => kindOf(event) === INPUT || kindOf(event) === EFFECT;
-  const spare = new Set(all.filter(isDetail).slice(0, Math.max(0, all.length - STORY_MAX)));
+  const details = [...all.filter(isDetail), ...all.filter((event) => kindOf(event) === CHANGE)];
+  const spare = new Set(details.slice(0, Math.max(0, all.length - STORY_MAX)));
   const steps = all.filter((event) => !spare.has(event)).slice(-STORY_MAX);
   if (!steps.length) return;
   byId("story-section").hidden = false;
-  byId("story-text").textContent = `Faults, what clients asked and were told, and what the cores did that can have led to what broke${steps.length < all.length ? `: ${steps.length} of ${all.length} steps` : ""}.`;
+  byId("story-text").textContent = `Faults, what clients asked and were told, what the cores did that can have led to what broke, and what commits changed${steps.length < all.length ? `: ${steps.length} of ${all.length} steps` : ""}.`;
   const SIGN = { [INPUT]: "→", [EFFECT]: "←", [MARK]: "◆", [FAULT]: "▲", [LOST]: "✕", [CHANGE]: "Δ", [INVOKE]: "asks", [OK]: "is told", [FAIL]: "is told: failed", [INFO]: "does not know" };
   byId("story").replaceChildren(...steps.map((event) => {
     const kind = kindOf(event);

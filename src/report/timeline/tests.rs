@@ -130,6 +130,46 @@ fn readers_are_told_what_a_commit_changed_and_not_what_only_checks_want_to_know(
 }
 
 #[test]
+fn a_commit_of_many_changes_is_told_in_part_and_a_long_one_hides_no_other() {
+    let (plan, mut story) = story();
+    let lines = |count: usize| (0..count).map(|n| format!("+ node {n}")).collect::<Vec<_>>().join("\n");
+    story.trace.push(event(30, "graph", What::Change, &lines(LINES_MAX + 3), None));
+    story.trace.push(event(31, "graph", What::Change, &format!("{}\n+ node b", "a".repeat(LINE_CHARS_MAX + 7)), None));
+    let Timeline { events, texts, .. } = Timeline::new(&plan, &[], &story);
+    let told = |from_end: usize| texts[events.text[events.text.len() - from_end]].clone();
+    assert_eq!(told(2), format!("{}\nand 3 more", lines(LINES_MAX)));
+    assert!(told(1).ends_with("a … (7 bytes more)\n+ node b"), "{}", told(1));
+}
+
+#[test]
+fn where_only_the_stores_show_it_the_last_commit_may_be_what_broke_it() {
+    let (plan, mut story) = story();
+    let marked = Timeline::new(&plan, &[], &story).len();
+    story.trace.push(event(30, "coordinator", What::Mark, "commit Aborted(1)", None));
+    assert_eq!(Timeline::new(&plan, &[], &story).last_decision(), marked);
+    story.trace.push(event(31, "graph", What::Change, "+ node a", None));
+    let timeline = Timeline::new(&plan, &[], &story);
+    assert_eq!((timeline.last_decision(), timeline.last_step(30)), (marked + 1, Some(marked)));
+    assert_eq!(timeline.last_step(31), Some(marked + 1));
+}
+
+/// The page counts on it: what it calls an event is found by a number.
+#[test]
+fn the_page_has_the_kinds_of_events_in_the_same_order() {
+    use Moment::*;
+    let kinds = [Input, Effect, Mark, Fault, Sent, Delivered, Lost, Disk, Log, Change, Invoke, Ok, Fail, Info];
+    assert!(kinds.iter().enumerate().all(|(place, kind)| u8::from(*kind) as usize == place));
+    let names = kinds.map(|kind| format!("{kind:?}").to_lowercase());
+    let list = |script: &str, name: &str| -> Vec<String> {
+        let (_, rest) = script.split_once(&format!("const {name} = [")).expect("the page has it");
+        let (list, _) = rest.split_once(']').expect("it ends");
+        list.split(", ").map(|item| item.trim_matches('"').to_owned()).collect()
+    };
+    assert_eq!(list(include_str!("../assets/run.js"), "KINDS"), names);
+    assert_eq!(list(include_str!("../assets/diagram.js"), "COLOUR_OF").len(), names.len());
+}
+
+#[test]
 fn a_text_is_kept_once_and_a_long_one_in_part() {
     let (plan, mut story) = story();
     story.trace.push(event(30, "graph", What::Disk, "Write", None));

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use graph::{Diff, EntityId, Node, Snapshot, Value};
 use serde::{Deserialize, Serialize};
@@ -126,6 +126,8 @@ pub struct Watch {
 struct Last {
     /// The number of the commit that readers were told of.
     told: u64,
+    /// What the graph has forgotten of what it had acknowledged, a line each.
+    forgotten: String,
     /// What was seen of the projection.
     picture: Picture,
 }
@@ -138,11 +140,16 @@ impl Watch {
 
     /// Looks, and has the host write down what has changed.
     pub fn look(&self, host: &Host, occasion: Occasion) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let Last { told, picture: last } = &mut *last;
-        if let Some(commit) = self.graph.last_commit().filter(|commit| commit.number > *told) {
+        // What a dead process did is seen when its host comes back.
+        if host.is_down() {
+            return;
+        }
+        let mut last = self.last();
+        let Last { told, forgotten, picture: last } = &mut *last;
+        tell(host, "forgot: ", &std::mem::take(forgotten));
+        if let Some(commit) = self.graph.commit_after(*told) {
             *told = commit.number;
-            host.changed(in_words(commit, occasion));
+            tell(host, if occasion == Occasion::Harm { "by hand: " } else { "" }, &in_words(&commit));
         }
         if !self.has_projection {
             return;
@@ -160,24 +167,44 @@ impl Watch {
         }
         *last = now;
     }
+
+    /// Undoes the last `count` commits, as [`MemoryGraph::lose_last`] does, and remembers what went for the next look.
+    pub fn lose(&self, count: usize) -> usize {
+        let mut lost = 0;
+        while let (true, Some(Commit { number, changed })) = (lost < count, self.graph.commit_after(0)) {
+            let undone = changed.into_iter().rev().map(|(before, after)| (after, before)).collect();
+            self.last().forgotten += &in_words(&Commit { number, changed: undone });
+            lost += self.graph.lose_last(1);
+        }
+        lost
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// A line for each change of a commit.
-fn in_words(Commit { changed, .. }: Commit, occasion: Occasion) -> String {
-    let lines = changed.into_iter().map(|(before, after)| {
-        let names: Vec<String> = [&before, &after].into_iter().flat_map(unnamed).collect();
-        let named = |snapshot: Snapshot| match names.first() {
-            None => snapshot,
+fn tell(host: &Host, how: &str, lines: &str) {
+    // A commit may write what was there before.
+    if !lines.is_empty() {
+        host.changed(format!("{how}{}", lines.trim_end()));
+    }
+}
+
+/// A line for each change of a commit, each ended by a line feed.
+fn in_words(Commit { changed, .. }: &Commit) -> String {
+    let lines = changed.iter().map(|(before, after)| {
+        let name = unnamed(before).or_else(|| unnamed(after));
+        let named = |snapshot: &Snapshot| match &name {
+            None => snapshot.clone(),
             Some(name) => {
-                let nodes = snapshot.nodes().iter().cloned().map(|node| Node { id: name.clone(), ..node });
+                let nodes = snapshot.nodes().iter().map(|node| Node { id: name.clone(), ..node.clone() });
                 Snapshot::new(nodes.collect(), Vec::new())
             }
         };
         Diff::between(&named(before), &named(after)).to_string()
     });
-    let lines: String = lines.collect();
-    let lines = lines.trim_end();
-    if occasion == Occasion::Harm { format!("by hand:\n{lines}") } else { lines.to_owned() }
+    lines.collect()
 }
 
 /// What a node without an id goes by: its label, and its first property that is text.
@@ -234,11 +261,20 @@ mod tests {
         let properties = |sequence| [("resource".into(), "r1".into()), ("seq".into(), Value::Int(sequence))].into();
         let mark = graph.autocommit(|graph| graph.create(&["Applied"], properties(1)));
         let mark = mark.map_err(|fault: stores::GraphFault| fault).unwrap();
-        let told = |occasion| in_words(graph.last_commit().expect("there was one"), occasion);
-        assert_eq!(told(Occasion::Commit), r#"+ node Applied:r1 :Applied {"resource":"r1","seq":1}"#);
+        let told = || in_words(&graph.commit_after(0).expect("there was one"));
+        assert_eq!(told(), "+ node Applied:r1 :Applied {\"resource\":\"r1\",\"seq\":1}\n");
         let moved = graph.autocommit(|graph| graph.set_properties(mark, properties(2)));
         moved.map_err(|fault: stores::GraphFault| fault).unwrap();
-        assert_eq!(told(Occasion::Harm), "by hand:\n~ node Applied:r1 seq: 1 -> 2");
+        assert_eq!(told(), "~ node Applied:r1 seq: 1 -> 2\n");
+        let same = graph.autocommit(|graph| graph.set_properties(mark, properties(2)));
+        same.map_err(|fault: stores::GraphFault| fault).unwrap();
+        assert_eq!(told(), "", "a commit that writes what is there changes nothing");
+
+        let watch = Watch::new(graph.clone(), false);
+        assert_eq!(watch.lose(2), 2);
+        assert_eq!(watch.last().forgotten, "~ node Applied:r1 seq: 2 -> 1\n");
+        assert_eq!(watch.lose(5), 1, "there is no more");
+        assert_eq!(graph.snapshot(), Snapshot::default());
     }
 
     #[test]

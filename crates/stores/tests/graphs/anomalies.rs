@@ -278,14 +278,14 @@ fn acknowledged_commits_can_be_lost() {
 #[test]
 fn the_last_commit_tells_what_it_changed() {
     let graph = MemoryGraph::new();
-    assert_eq!(graph.last_commit(), None);
+    assert_eq!(graph.commit_after(0), None);
     let create = |name: &'static str| {
         let properties = Properties::from([("id".to_owned(), name.into())]);
         let created: Result<_, GraphFault> = graph.autocommit(|graph| graph.create(&["N"], properties));
         created.unwrap()
     };
     let (a, b) = (create("a"), create("b"));
-    let first = graph.last_commit().expect("it was one");
+    let first = graph.commit_after(0).expect("it was one");
     let lines = |commit: &stores::memory::Commit| -> Vec<String> {
         let diffs = commit.changed.iter().map(|(before, after)| graph::Diff::between(before, after).to_string());
         diffs.map(|diff| diff.trim_end().to_owned()).collect()
@@ -297,20 +297,22 @@ fn the_last_commit_tells_what_it_changed() {
         graph.relate(a, "TO", b, Properties::new())
     });
     let edge = edge.map_err(|fault: GraphFault| fault).unwrap();
-    let second = graph.last_commit().expect("it was one");
+    let second = graph.commit_after(0).expect("it was one");
     assert!(second.number > first.number);
+    assert_eq!(graph.commit_after(first.number).as_ref(), Some(&second));
+    assert_eq!(graph.commit_after(second.number), None);
     assert_eq!(lines(&second), ["~ node a x: absent -> 1", "+ edge a -[TO {}]-> b"]);
 
     let read: Result<_, GraphFault> = graph.autocommit(|graph| graph.scan("N"));
     assert_eq!(read.unwrap().len(), 2);
-    assert_eq!(graph.last_commit().as_ref(), Some(&second), "a read changed nothing");
+    assert_eq!(graph.commit_after(0).as_ref(), Some(&second), "a read changed nothing");
 
     // The edge is named by a node that goes with it.
     let removed = graph.autocommit(|graph| graph.unrelate(edge).and_then(|()| graph.delete(b)));
     removed.map_err(|fault: GraphFault| fault).unwrap();
-    assert_eq!(lines(&graph.last_commit().expect("it was one")), ["- node b :N {}", "- edge a -[TO {}]-> b"]);
+    assert_eq!(lines(&graph.commit_after(0).expect("it was one")), ["- node b :N {}", "- edge a -[TO {}]-> b"]);
     assert_eq!(graph.lose_last(1), 1);
-    assert_eq!(lines(&graph.last_commit().expect("it was one")), lines(&second), "what is undone never was");
+    assert_eq!(lines(&graph.commit_after(0).expect("it was one")), lines(&second), "what is undone never was");
 }
 
 #[test]

@@ -50,6 +50,7 @@ impl Checker<CoordinatorRecord> for Idempotence {
                     verdict.violations.push(
                         Violation::new(self.name(), "a resource changed and its mark did not")
                             .at_step(moment.step)
+                            .at_ms(moment.at_ms)
                             .expected(format!("{resource} as it was at {} before", mark.sequence))
                             .actual("something else:")
                             .details(difference(before, &own)),

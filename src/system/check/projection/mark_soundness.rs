@@ -47,6 +47,7 @@ impl Checker<CoordinatorRecord> for MarkSoundness {
                     verdict.violations.push(
                         Violation::new(self.name(), "a mark says what is not in the graph")
                             .at_step(moment.step)
+                            .at_ms(moment.at_ms)
                             .expected(format!("{resource} as its first {} events make it", mark.sequence))
                             .actual("something else:")
                             .details(difference(&said.own, &own)),
@@ -84,6 +85,7 @@ fn went_back(
             verdict.violations.push(
                 Violation::new(property, "a mark went back")
                     .at_step(moment.step)
+                    .at_ms(moment.at_ms)
                     .expected(format!("{resource} at {} of generation {}", before.sequence, before.generation))
                     .actual(format!("{} of generation {}", after.sequence, after.generation)),
             );

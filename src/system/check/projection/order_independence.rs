@@ -47,6 +47,7 @@ impl Checker<CoordinatorRecord> for OrderIndependence {
                 verdict.violations.push(
                     Violation::new(self.name(), "the stubs do not follow from the marks")
                         .at_step(moment.step)
+                        .at_ms(moment.at_ms)
                         .expected(format!("stubs {expected:?}"))
                         .actual(format!("{:?}", picture.stubs))
                         .details(marks),

@@ -44,6 +44,7 @@ impl Checker<CoordinatorRecord> for Rebuild {
                     verdict.violations.push(
                         Violation::new(self.name(), "a rebuild made something else than a replay does")
                             .at_step(moment.step)
+                            .at_ms(moment.at_ms)
                             .expected(format!("{resource} as its first {} events make it", mark.sequence))
                             .actual("something else:")
                             .details(difference(&said.own, &own)),
@@ -53,6 +54,7 @@ impl Checker<CoordinatorRecord> for Rebuild {
                     verdict.violations.push(
                         Violation::new(self.name(), "a rebuild lost what was applied")
                             .at_step(moment.step)
+                            .at_ms(moment.at_ms)
                             .expected(format!("{resource} at {} or behind", before.sequence))
                             .actual(mark.sequence.to_string()),
                     );

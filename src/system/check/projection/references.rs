@@ -45,6 +45,7 @@ impl Checker<CoordinatorRecord> for References {
                     verdict.violations.push(
                         Violation::new(self.name(), key)
                             .at_step(moment.step)
+                            .at_ms(moment.at_ms)
                             .expected(format!("{expected}, by the bodies of {resource}"))
                             .actual(edge.clone()),
                     );

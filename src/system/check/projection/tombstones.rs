@@ -76,6 +76,7 @@ impl Checker<CoordinatorRecord> for Tombstones {
                         verdict.violations.push(
                             Violation::new(self.name(), "what was removed came back")
                                 .at_step(moment.step)
+                                .at_ms(moment.at_ms)
                                 .expected(format!("no annotation {id}: event {at} removed it"))
                                 .actual(format!("it is there at {}, and nothing added it since", mark(resource))),
                         );
