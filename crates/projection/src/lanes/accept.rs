@@ -64,15 +64,17 @@ impl Lanes {
         self.advance(now, &resource, step);
     }
 
-    /// Some of the resources that are parked: what is not among them is parked no more.
+    /// Some of the resources that are parked. What is thought to be and is not among them was cleared by somebody else, or
+    /// parked after the list was read: the graph is asked again.
     pub(super) fn listed_parked(&mut self, now: Millis, resources: Vec<EntityId>, more: bool, step: &mut LanesStep) {
         let after = self.reviving.take().flatten();
         let last = resources.last().filter(|_| more).cloned();
         let listed = |resource: &EntityId| {
             after.as_ref().is_none_or(|after| resource > after) && last.as_ref().is_none_or(|last| resource <= last)
         };
-        self.parked.retain(|resource, _| !listed(resource) || resources.binary_search(resource).is_ok());
-        for resource in resources {
+        let is_missing = |resource: &&EntityId| listed(resource) && resources.binary_search(resource).is_err();
+        let missing: Vec<EntityId> = self.parked.keys().filter(is_missing).cloned().collect();
+        for resource in resources.into_iter().chain(missing) {
             self.revive(now, &resource, step);
         }
         self.reviving = last.map(Some);

@@ -238,6 +238,29 @@ async fn that_another_process_unparked_it_is_noticed_without_an_event_too() {
     assert_eq!(parked(&world), before, "what is parked still is not parked once more");
 }
 
+/// A list that was read before says nothing about what is parked since.
+#[tokio::test]
+async fn what_is_parked_while_a_list_is_under_way_stays_so() {
+    use projection::lanes::{EffectId, Input, LanesEffect, Listing, Report};
+    let mut world = World::in_memory(Config::default(), vec![strange("a", 1), strange("b", 1)]).await;
+    world.write_all();
+    let lists = |effect: &LanesEffect| matches!(effect, LanesEffect::Do { id: EffectId::List(Listing::Parked), .. });
+    let feeds = |effect: &LanesEffect| matches!(effect, LanesEffect::Do { id: EffectId::Feed, .. });
+    while world.core.parked().len() < 2 {
+        let next =
+            world.pending.iter().position(|effect| !lists(effect) && (!feeds(effect) || world.core.status().read == 0));
+        world.execute(next.expect("there is something to do")).await;
+    }
+    let list = world.pending.iter().position(lists).expect("the list is under way");
+    world.pending.remove(list);
+    let report = Report::Listed { resources: Vec::new(), more: false };
+    world.tell(Input::Done { effect: EffectId::List(Listing::Parked), report }).await;
+    world.settle().await;
+    assert_eq!(world.core.parked().keys().collect::<Vec<_>>(), [&id("a"), &id("b")]);
+    assert_eq!(world.core.status().parked, 2);
+    world.check().await;
+}
+
 /// Whatever has an event of `a` is refused for good, until that is parked.
 async fn refuse_events_of_a(world: &mut World) {
     use projection::lanes::{Action, LanesEffect};
