@@ -137,14 +137,23 @@ impl StartError {
     pub fn is_damage(&self) -> bool {
         match self {
             StartError::Open(error) => error.is_damage(),
-            StartError::Sql(failure) => matches!(failure, SqlFailure::Stopped { damaged: true, .. }),
-            StartError::Ledger(error) => error.is_damage(),
+            StartError::Sql(_) | StartError::Ledger(_) => self.looks_damaged(),
             StartError::Graph(error) => error.is_damage(),
             StartError::Log(_)
             | StartError::Marker { .. }
             | StartError::Behind { .. }
             | StartError::Lost(_)
             | StartError::Foreign { .. } => true,
+        }
+    }
+
+    /// Whether what was read of the ledger's file is not what SQLite writes.
+    pub(crate) fn looks_damaged(&self) -> bool {
+        match self {
+            StartError::Open(error) => error.looks_damaged(),
+            StartError::Sql(failure) => matches!(failure, SqlFailure::Stopped { damaged: true, .. }),
+            StartError::Ledger(error) => error.is_damage(),
+            _ => false,
         }
     }
 

@@ -26,7 +26,7 @@ use std::time::Duration;
 use env::Env;
 use graph::Millis;
 use stores::batch::{BatchError, Batcher};
-use stores::sqlite::{Check, Schema};
+use stores::sqlite::{Check, Schema, look_again};
 use stores::{Call, Datum, GraphError, GraphStore, Rows};
 
 use crate::access;
@@ -65,8 +65,13 @@ pub(crate) struct Opened {
     pub damaged: Vec<DamagedRecord>,
 }
 
-/// Opens the ledger and claims the graph, waiting for it as long as it cannot be reached.
+/// Opens the ledger and claims the graph, waiting for it as long as it cannot be reached. A ledger that looks damaged is
+/// looked at again before that is believed; see [`look_again`].
 pub(crate) async fn open(env: &Env, options: &Options, graph: &dyn GraphStore) -> Result<Opened, StartError> {
+    look_again(StartError::looks_damaged, async || attempt(env, options, graph).await).await
+}
+
+async fn attempt(env: &Env, options: &Options, graph: &dyn GraphStore) -> Result<Opened, StartError> {
     let path = options.data.join(LEDGER_FILE);
     let ledger = Batcher::open(env, &path, &SCHEMA, Check::Quick, BATCH_MAX).await?;
     let known = read(&ledger, |sql| {

@@ -14,7 +14,7 @@ use graph::Snapshot;
 
 use crate::batch::{BatchError, Batcher, WorkError};
 use crate::memory::store::unconstrainable;
-use crate::sqlite::{Check, OpenError, Schema, SqlFailure};
+use crate::sqlite::{Check, OpenError, Schema, SqlFailure, look_again};
 use crate::{Call, GraphError, GraphStore, Rows, Uniqueness, run_calls};
 use session::Session;
 
@@ -36,13 +36,15 @@ const BATCH_MAX: usize = 256;
 pub struct EmbeddedGraph(Batcher);
 
 impl EmbeddedGraph {
-    /// Opens the file, or creates it. It is closed when the last clone is dropped.
+    /// Opens the file, or creates it. It is closed when the last clone is dropped. One that looks damaged is looked at
+    /// again before that is believed; see [`look_again`].
     ///
     /// # Errors
     ///
     /// See [`OpenError`].
     pub async fn open(env: &Env, path: &Path, check: Check) -> Result<EmbeddedGraph, OpenError> {
-        Ok(EmbeddedGraph(Batcher::open(env, path, &SCHEMA, check, BATCH_MAX).await?))
+        let open = async || Batcher::open(env, path, &SCHEMA, check, BATCH_MAX).await;
+        Ok(EmbeddedGraph(look_again(OpenError::looks_damaged, open).await?))
     }
 
     /// Everything that is committed.

@@ -8,6 +8,7 @@
 //!
 //! [`SqlFailure`] says what an error means for the transaction it struck.
 
+mod again;
 mod failure;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+pub use again::look_again;
 pub use failure::{SqlFailure, is_damage, is_passing};
 
 /// Whose database a file is, and how its tables came to be.
@@ -120,11 +122,17 @@ impl OpenError {
     /// Whether the file is not what it has to be: trying again is of no use, somebody has to
     /// look.
     pub fn is_damage(&self) -> bool {
+        self.looks_damaged() || matches!(self, OpenError::Foreign { .. })
+    }
+
+    /// Whether what was read is not what SQLite writes; see [`look_again`].
+    pub fn looks_damaged(&self) -> bool {
         match self {
             OpenError::Sqlite { source, .. } => is_damage(source),
-            OpenError::Damaged { .. } | OpenError::Foreign { .. } => true,
+            OpenError::Damaged { .. } => true,
             OpenError::Log { .. }
             | OpenError::Setting { .. }
+            | OpenError::Foreign { .. }
             | OpenError::TooNew { .. }
             | OpenError::NotMigrated { .. } => false,
         }

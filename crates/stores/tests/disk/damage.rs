@@ -52,6 +52,38 @@ async fn damage_found_at_the_start_is_called_so() {
     assert!(error.is_damage(), "{error}");
 }
 
+/// A read that comes up short is damage to SQLite, and is over the next time.
+#[tokio::test(start_paused = true)]
+async fn what_looks_damaged_only_for_a_while_is_opened() {
+    let disk = Disk::new(8);
+    let env = env(&disk);
+    let open = || EmbeddedGraph::open(&env, Path::new("/data/graph.db"), Check::Quick);
+    let graph = open().await.unwrap();
+    let closed = graph.closed();
+    drop(graph);
+    closed.await;
+    let mut looked_damaged = 0;
+    for nth in 1..40 {
+        let mut reads = 0;
+        disk.observe(Box::new(move |operation| {
+            reads += u64::from(operation.kind == OpKind::Read);
+            let short = operation.kind == OpKind::Read && reads == nth;
+            if short { Verdict::Fail(IoFault::ShortRead) } else { Verdict::Proceed }
+        }));
+        let began = tokio::time::Instant::now();
+        open().await.unwrap_or_else(|error| panic!("read {nth}: {error}"));
+        looked_damaged += u64::from(began.elapsed() > Duration::ZERO);
+    }
+    disk.stop_observing();
+    assert!(looked_damaged > 0, "no short read looked like damage");
+
+    damage_pages(&disk, "/data/graph.db");
+    let began = tokio::time::Instant::now();
+    let error = open().await.err().expect("what is damaged stays so");
+    assert!(error.is_damage(), "{error}");
+    assert!(began.elapsed() > Duration::from_secs(3), "it was looked at for {:?}", began.elapsed());
+}
+
 /// SQLite's check reports a page that it could not read like one that is wrong.
 #[tokio::test]
 async fn a_page_that_cannot_be_read_is_not_called_damaged() {
