@@ -31,8 +31,8 @@ pub const MARKERS: &str = "markers";
 pub const EVENTS: &str = "events";
 /// A line of JSON for each entity that both stores have: what a strong read would show.
 pub const ENTITIES: &str = "entities";
-/// A line for each counter of the last process that is not zero, as Prometheus is told them; there is no such dump of a
-/// run that did not come to rest.
+/// A line for each counter of the last process that is not zero, as Prometheus is told them, and for each alert that is
+/// firing; there is no such dump of a run that did not come to rest.
 pub const COUNTERS: &str = "counters";
 /// A line for each entry of the audit trail: `ENTRY TX ACTION`.
 pub const AUDIT: &str = "audit";
@@ -52,16 +52,42 @@ const MARKER_LABEL: &str = "Tx";
 /// What the coordinator keeps in the graph besides entities and links.
 const BOOKKEEPING_LABELS: [&str; 2] = [MARKER_LABEL, "Store"];
 
-/// The counters of what the protocol decided, out of a page for Prometheus.
+/// The counters of what the protocol decided, and what was judged by them, out of a page for Prometheus.
 pub fn counters(exposition: &str) -> String {
-    let of_the_protocol =
-        |line: &&str| COUNTED.iter().any(|name| line.starts_with(&format!("coordinator_{name}_total{{")));
+    let is_dumped =
+        |line: &&str| series(line).is_some_and(|(name, _)| DECIDED.contains(&name) || JUDGED.contains(&name));
     let counted = |line: &&str| !line.ends_with(" 0");
-    exposition.lines().filter(of_the_protocol).filter(counted).map(|line| format!("{line}\n")).collect()
+    exposition.lines().filter(is_dumped).filter(counted).map(|line| format!("{line}\n")).collect()
 }
 
 /// What the protocol counts.
-const COUNTED: [&str; 5] = ["decisions", "transactions", "requests", "id_conflicts", "recovered"];
+const DECIDED: [&str; 5] =
+    ["decisions_total", "transactions_total", "requests_total", "id_conflicts_total", "recovered_total"];
+
+/// What became of checks and alerts.
+const JUDGED: [&str; 3] = ["checks_total", "store_differences_total", "alert_firing"];
+
+/// The counters of a dump under the names of their metrics and the values of their labels, `NAME VALUE VALUE`.
+pub fn read_counters(dump: &str) -> BTreeMap<String, u64> {
+    let counter = |line: &str| {
+        let (name, labels) = series(line)?;
+        let values = labels.split(',').filter_map(|label| Some(label.split_once('=')?.1.trim_matches('"')));
+        let name = std::iter::once(name).chain(values).collect::<Vec<_>>().join(" ");
+        Some((name, line.rsplit_once(' ')?.1.parse().ok()?))
+    };
+    dump.lines().filter_map(counter).collect()
+}
+
+/// Whether a counter, by its name of [`read_counters`], is one of the protocol.
+pub fn is_decided(counter: &str) -> bool {
+    counter.split(' ').next().is_some_and(|name| DECIDED.contains(&name))
+}
+
+/// The name of a metric of the coordinator, and its labels: `coordinator_NAME{LABELS} COUNT`, or without the braces.
+fn series(line: &str) -> Option<(&str, &str)> {
+    let (series, _) = line.strip_prefix("coordinator_")?.rsplit_once(' ')?;
+    Some(series.strip_suffix('}').and_then(|series| series.split_once('{')).unwrap_or((series, "")))
+}
 
 /// Dumps every store.
 pub fn all(graph: &MemoryGraph, disk: Option<&Disk>) -> BTreeMap<String, String> {

@@ -46,6 +46,9 @@ coordinator_transactions_total{outcome="refused"} 1
 coordinator_requests_total{request="transaction",answer="committed"} 2
 coordinator_requests_total{request="transaction",answer="refused"} 1
 coordinator_id_conflicts_total{kind="entity"} 1
+coordinator_checks_total{check="start",result="passed"} 1
+coordinator_checks_total{check="log",result="passed"} 1
+coordinator_alert_firing{alert="id_conflict"} 1
 "#;
 
 /// A run as it is told: the clients' history, and both stores as it leaves them.
