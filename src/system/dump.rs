@@ -27,6 +27,8 @@ pub const LEDGER: &str = "ledger";
 pub const LOG: &str = "log";
 /// A line for each marker in the graph: `TX STATE`.
 pub const MARKERS: &str = "markers";
+/// A line for each row of SQLite, with the transaction that wrote it last: `ENTITY TX`, and `FROM KIND TO TX` of a link.
+pub const ROWS: &str = "rows";
 /// A line for each event: `RESOURCE SEQUENCE TX`.
 pub const EVENTS: &str = "events";
 /// A line of JSON for each entity that both stores have: what a strong read would show.
@@ -130,8 +132,9 @@ fn stores(graph: &Snapshot, ledger: Result<Ledger, LedgerError>) -> BTreeMap<Str
     let mut dumps =
         BTreeMap::from([(GRAPH.to_owned(), domain(graph).to_string()), (MARKERS.to_owned(), markers.collect())]);
     match ledger {
-        Ok(Ledger { rows, log, events, audit, entities }) => dumps.extend([
-            (LEDGER.to_owned(), rows.to_string()),
+        Ok(Ledger { content, rows, log, events, audit, entities }) => dumps.extend([
+            (LEDGER.to_owned(), content.to_string()),
+            (ROWS.to_owned(), lines(&rows)),
             (LOG.to_owned(), lines(&log)),
             (EVENTS.to_owned(), lines(&events)),
             (AUDIT.to_owned(), lines(&audit)),
@@ -148,7 +151,8 @@ fn stores(graph: &Snapshot, ledger: Result<Ledger, LedgerError>) -> BTreeMap<Str
 /// What the ledger holds.
 #[derive(Default)]
 struct Ledger {
-    rows: Snapshot,
+    content: Snapshot,
+    rows: Vec<RowLine>,
     log: Vec<LogLine>,
     events: Vec<EventLine>,
     audit: Vec<AuditLine>,
@@ -163,7 +167,7 @@ impl Ledger {
         if schema == 0 {
             return Ok(Ledger::default());
         }
-        let mut read = Ledger { rows: ledger::snapshot(sql)?, ..Ledger::default() };
+        let mut read = Ledger { content: ledger::snapshot(sql)?, rows: rows(sql)?, ..Ledger::default() };
         for ledger::LogEntry { tx, key, state } in ledger::log_entries(sql)? {
             read.log.push(LogLine { tx, state, key });
         }
@@ -182,6 +186,20 @@ impl Ledger {
         }
         Ok(read)
     }
+}
+
+/// Which transaction wrote each row last.
+fn rows(sql: &Connection) -> Result<Vec<RowLine>, LedgerError> {
+    let mut query = sql.prepare(
+        "SELECT id, NULL, NULL, tx FROM entity UNION ALL SELECT source, kind, target, tx FROM link ORDER BY 1, 2, 3",
+    )?;
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let lines = query.query_map([], row)?.map(|row| {
+        let (id, kind, to, tx): (String, Option<String>, Option<String>, String) = row?;
+        let subject = [Some(id), kind, to].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        Ok(RowLine { subject, tx })
+    });
+    lines.collect()
 }
 
 /// The coordinator's file, if it ever made one.
@@ -259,6 +277,15 @@ pub struct MarkerLine {
     pub state: String,
 }
 
+/// A row of SQLite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowLine {
+    /// What it is about: an entity's id, or the three words of a link.
+    pub subject: String,
+    /// Which transaction wrote it last, as it stands there.
+    pub tx: String,
+}
+
 /// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventLine {
@@ -290,6 +317,12 @@ impl fmt::Display for LogLine {
 impl fmt::Display for MarkerLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.tx, self.state)
+    }
+}
+
+impl fmt::Display for RowLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.subject, self.tx)
     }
 }
 
@@ -334,6 +367,14 @@ impl FromStr for MarkerLine {
     }
 }
 
+impl FromStr for RowLine {
+    type Err = String;
+    fn from_str(line: &str) -> Result<RowLine, String> {
+        let (subject, tx) = line.rsplit_once(' ').ok_or("it has one word")?;
+        Ok(RowLine { subject: subject.to_owned(), tx: tx.to_owned() })
+    }
+}
+
 impl FromStr for EventLine {
     type Err = String;
     fn from_str(line: &str) -> Result<EventLine, String> {
@@ -358,6 +399,8 @@ pub struct Dump<'a> {
     pub graph: &'a str,
     /// Entities and links as SQLite has them.
     pub ledger: &'a str,
+    /// Who wrote each row of SQLite last.
+    pub rows: Vec<RowLine>,
     /// The log, oldest first.
     pub log: Vec<LogLine>,
     /// The markers; one that stands twice shows twice.
@@ -408,6 +451,7 @@ impl<'a> Dump<'a> {
         Ok(Dump {
             graph: text(dumps, GRAPH)?,
             ledger: text(dumps, LEDGER)?,
+            rows: parsed(dumps, ROWS, str::parse)?,
             log: parsed(dumps, LOG, str::parse)?,
             markers: parsed(dumps, MARKERS, str::parse)?,
             events: parsed(dumps, EVENTS, str::parse)?,

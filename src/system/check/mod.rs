@@ -13,6 +13,7 @@ mod liveness;
 mod metrics;
 mod process;
 pub mod projection;
+mod provenance;
 mod repairs;
 mod sequence;
 mod tally;
@@ -26,6 +27,7 @@ pub use identity::Identity;
 pub use linearizable::Linearizable;
 pub use liveness::Liveness;
 pub use metrics::Metrics;
+pub use provenance::Provenance;
 pub use repairs::Repairs;
 pub use sequence::Sequence;
 
@@ -52,6 +54,7 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
         Box::new(Atomicity),
         Box::new(Sequence),
         Box::new(Audit),
+        Box::new(Provenance),
         Box::new(Durability),
         Box::new(Linearizable),
         Box::new(Honesty),
