@@ -101,8 +101,9 @@ fn percentile(sorted: &[u64], percent: usize) -> u64 {
 
 fn measure(clients: u64, network: Network) -> Vec<Measured> {
     let text = scenario(clients, network);
-    // A run takes over the entropy and the clocks of its thread.
-    std::thread::spawn(move || run(&text)).join().expect("a run does not panic")
+    #[expect(clippy::disallowed_methods, reason = "a run takes over the entropy and the clocks of its thread")]
+    let run = std::thread::spawn(move || run(&text));
+    run.join().expect("a run does not panic")
 }
 
 fn run(scenario: &str) -> Vec<Measured> {

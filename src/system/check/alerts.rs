@@ -59,7 +59,7 @@ impl Checker<CoordinatorRecord> for Alerts {
         let counted = |name: &str| counters.get(name).copied().unwrap_or(0);
 
         let evidence = Evidence::of(record, &process);
-        let mut differing = evidence.counts(&counted);
+        let mut differing = evidence.counts(counted);
         differing.retain(|(name, count)| counted(name) != *count);
         if !differing.is_empty() {
             let lines = |count: &dyn Fn(&(String, u64)) -> u64| {
@@ -71,7 +71,7 @@ impl Checker<CoordinatorRecord> for Alerts {
                     .actual(lines(&|(name, _)| counted(name))),
             );
         }
-        for Judgement { alert, unresolved, looked_at, why } in evidence.judge(&counted) {
+        for Judgement { alert, unresolved, looked_at, why } in evidence.judge(counted) {
             let Some(unresolved) = unresolved else { continue };
             verdict.checked += looked_at as u64;
             let firing = counted(&format!("alert_firing {alert}")) > 0;
@@ -300,11 +300,15 @@ impl Evidence {
 
 /// Whether one of them is so: one that is certain is enough.
 fn any(of: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
-    of.into_iter().fold(Some(false), |sum, next| match (sum, next) {
-        (Some(true), _) | (_, Some(true)) => Some(true),
-        (Some(false), Some(false)) => Some(false),
-        _ => None,
-    })
+    let mut unsure = false;
+    for so in of {
+        match so {
+            Some(true) => return so,
+            Some(false) => {}
+            None => unsure = true,
+        }
+    }
+    (!unsure).then_some(false)
 }
 
 /// Whether both are so.
