@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use graph::Operation;
 
-use super::{CoordinatorRecord, media_broke, stores, submissions};
+use super::{CoordinatorRecord, stores, submissions};
 use crate::check::{Checker, Verdict, Violation};
 use crate::system::dump::RowLine;
 use crate::system::operation::resources;
@@ -13,7 +13,7 @@ use crate::system::operation::resources;
 /// the log has as committed and that a client sent to write this very entity or link.
 ///
 /// Of events the checks `atomicity` and `audit` say the same, and of the graph's entities and links `atomicity`: at rest they are
-/// SQLite's. What a store that lost or changed something has is for nobody to explain.
+/// SQLite's. A file that lost its end or came back older has rows, log and trail of one moment all the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Provenance;
 
@@ -27,9 +27,6 @@ impl Checker<CoordinatorRecord> for Provenance {
             Ok(dump) => dump,
             Err(verdict) => return verdict,
         };
-        if media_broke(record) {
-            return Verdict::default();
-        }
         let in_trail = dump.audit.iter().filter(|line| line.action == "committed");
         let committed: BTreeSet<String> = in_trail.filter_map(|line| Some(line.tx?.to_string())).collect();
         let log: BTreeMap<String, _> = dump.log.iter().map(|line| (line.tx.to_string(), line)).collect();
