@@ -27,12 +27,14 @@ pub const LEDGER: &str = "ledger";
 pub const LOG: &str = "log";
 /// A line for each marker in the graph: `TX STATE`.
 pub const MARKERS: &str = "markers";
+/// A line for each row of SQLite, with the transaction that wrote it last: `ENTITY TX`, and `FROM KIND TO TX` of a link.
+pub const ROWS: &str = "rows";
 /// A line for each event: `RESOURCE SEQUENCE TX`.
 pub const EVENTS: &str = "events";
 /// A line of JSON for each entity that both stores have: what a strong read would show.
 pub const ENTITIES: &str = "entities";
-/// A line for each counter of the last process that is not zero, as Prometheus is told them; there is no such dump of a
-/// run that did not come to rest.
+/// A line for each counter of the last process that is not zero, as Prometheus is told them, and for each alert that is
+/// firing; there is no such dump of a run that did not come to rest.
 pub const COUNTERS: &str = "counters";
 /// A line for each entry of the audit trail: `ENTRY TX ACTION`.
 pub const AUDIT: &str = "audit";
@@ -52,16 +54,42 @@ const MARKER_LABEL: &str = "Tx";
 /// What the coordinator keeps in the graph besides entities and links.
 const BOOKKEEPING_LABELS: [&str; 2] = [MARKER_LABEL, "Store"];
 
-/// The counters of what the protocol decided, out of a page for Prometheus.
+/// The counters of what the protocol decided, and what was judged by them, out of a page for Prometheus.
 pub fn counters(exposition: &str) -> String {
-    let of_the_protocol =
-        |line: &&str| COUNTED.iter().any(|name| line.starts_with(&format!("coordinator_{name}_total{{")));
+    let is_dumped =
+        |line: &&str| series(line).is_some_and(|(name, _)| DECIDED.contains(&name) || JUDGED.contains(&name));
     let counted = |line: &&str| !line.ends_with(" 0");
-    exposition.lines().filter(of_the_protocol).filter(counted).map(|line| format!("{line}\n")).collect()
+    exposition.lines().filter(is_dumped).filter(counted).map(|line| format!("{line}\n")).collect()
 }
 
 /// What the protocol counts.
-const COUNTED: [&str; 5] = ["decisions", "transactions", "requests", "id_conflicts", "recovered"];
+const DECIDED: [&str; 5] =
+    ["decisions_total", "transactions_total", "requests_total", "id_conflicts_total", "recovered_total"];
+
+/// What became of checks and alerts.
+const JUDGED: [&str; 3] = ["checks_total", "store_differences_total", "alert_firing"];
+
+/// The counters of a dump under the names of their metrics and the values of their labels, `NAME VALUE VALUE`.
+pub fn read_counters(dump: &str) -> BTreeMap<String, u64> {
+    let counter = |line: &str| {
+        let (name, labels) = series(line)?;
+        let values = labels.split(',').filter_map(|label| Some(label.split_once('=')?.1.trim_matches('"')));
+        let name = std::iter::once(name).chain(values).collect::<Vec<_>>().join(" ");
+        Some((name, line.rsplit_once(' ')?.1.parse().ok()?))
+    };
+    dump.lines().filter_map(counter).collect()
+}
+
+/// Whether a counter, by its name of [`read_counters`], is one of the protocol.
+pub fn is_decided(counter: &str) -> bool {
+    counter.split(' ').next().is_some_and(|name| DECIDED.contains(&name))
+}
+
+/// The name of a metric of the coordinator, and its labels: `coordinator_NAME{LABELS} COUNT`, or without the braces.
+fn series(line: &str) -> Option<(&str, &str)> {
+    let (series, _) = line.strip_prefix("coordinator_")?.rsplit_once(' ')?;
+    Some(series.strip_suffix('}').and_then(|series| series.split_once('{')).unwrap_or((series, "")))
+}
 
 /// Dumps every store.
 pub fn all(graph: &MemoryGraph, disk: Option<&Disk>) -> BTreeMap<String, String> {
@@ -104,8 +132,9 @@ fn stores(graph: &Snapshot, ledger: Result<Ledger, LedgerError>) -> BTreeMap<Str
     let mut dumps =
         BTreeMap::from([(GRAPH.to_owned(), domain(graph).to_string()), (MARKERS.to_owned(), markers.collect())]);
     match ledger {
-        Ok(Ledger { rows, log, events, audit, entities }) => dumps.extend([
-            (LEDGER.to_owned(), rows.to_string()),
+        Ok(Ledger { content, rows, log, events, audit, entities }) => dumps.extend([
+            (LEDGER.to_owned(), content.to_string()),
+            (ROWS.to_owned(), lines(&rows)),
             (LOG.to_owned(), lines(&log)),
             (EVENTS.to_owned(), lines(&events)),
             (AUDIT.to_owned(), lines(&audit)),
@@ -122,7 +151,8 @@ fn stores(graph: &Snapshot, ledger: Result<Ledger, LedgerError>) -> BTreeMap<Str
 /// What the ledger holds.
 #[derive(Default)]
 struct Ledger {
-    rows: Snapshot,
+    content: Snapshot,
+    rows: Vec<RowLine>,
     log: Vec<LogLine>,
     events: Vec<EventLine>,
     audit: Vec<AuditLine>,
@@ -137,7 +167,7 @@ impl Ledger {
         if schema == 0 {
             return Ok(Ledger::default());
         }
-        let mut read = Ledger { rows: ledger::snapshot(sql)?, ..Ledger::default() };
+        let mut read = Ledger { content: ledger::snapshot(sql)?, rows: rows(sql)?, ..Ledger::default() };
         for ledger::LogEntry { tx, key, state } in ledger::log_entries(sql)? {
             read.log.push(LogLine { tx, state, key });
         }
@@ -156,6 +186,20 @@ impl Ledger {
         }
         Ok(read)
     }
+}
+
+/// Which transaction wrote each row last.
+fn rows(sql: &Connection) -> Result<Vec<RowLine>, LedgerError> {
+    let mut query = sql.prepare(
+        "SELECT id, NULL, NULL, tx FROM entity UNION ALL SELECT source, kind, target, tx FROM link ORDER BY 1, 2, 3",
+    )?;
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let lines = query.query_map([], row)?.map(|row| {
+        let (id, kind, to, tx): (String, Option<String>, Option<String>, String) = row?;
+        let subject = [Some(id), kind, to].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        Ok(RowLine { subject, tx })
+    });
+    lines.collect()
 }
 
 /// The coordinator's file, if it ever made one.
@@ -233,6 +277,15 @@ pub struct MarkerLine {
     pub state: String,
 }
 
+/// A row of SQLite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowLine {
+    /// What it is about: an entity's id, or the three words of a link.
+    pub subject: String,
+    /// Which transaction wrote it last, as it stands there.
+    pub tx: String,
+}
+
 /// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventLine {
@@ -264,6 +317,12 @@ impl fmt::Display for LogLine {
 impl fmt::Display for MarkerLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.tx, self.state)
+    }
+}
+
+impl fmt::Display for RowLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.subject, self.tx)
     }
 }
 
@@ -308,6 +367,14 @@ impl FromStr for MarkerLine {
     }
 }
 
+impl FromStr for RowLine {
+    type Err = String;
+    fn from_str(line: &str) -> Result<RowLine, String> {
+        let (subject, tx) = line.rsplit_once(' ').ok_or("it has one word")?;
+        Ok(RowLine { subject: subject.to_owned(), tx: tx.to_owned() })
+    }
+}
+
 impl FromStr for EventLine {
     type Err = String;
     fn from_str(line: &str) -> Result<EventLine, String> {
@@ -332,6 +399,8 @@ pub struct Dump<'a> {
     pub graph: &'a str,
     /// Entities and links as SQLite has them.
     pub ledger: &'a str,
+    /// Who wrote each row of SQLite last.
+    pub rows: Vec<RowLine>,
     /// The log, oldest first.
     pub log: Vec<LogLine>,
     /// The markers; one that stands twice shows twice.
@@ -382,6 +451,7 @@ impl<'a> Dump<'a> {
         Ok(Dump {
             graph: text(dumps, GRAPH)?,
             ledger: text(dumps, LEDGER)?,
+            rows: parsed(dumps, ROWS, str::parse)?,
             log: parsed(dumps, LOG, str::parse)?,
             markers: parsed(dumps, MARKERS, str::parse)?,
             events: parsed(dumps, EVENTS, str::parse)?,

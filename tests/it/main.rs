@@ -6,6 +6,7 @@ mod determinism;
 mod docs;
 mod golden;
 mod hunt;
+mod overhead;
 mod production;
 mod program;
 mod report;

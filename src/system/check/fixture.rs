@@ -15,7 +15,7 @@ use crate::history::{ClientId, EventKind, History, Millis, OpId};
 use crate::plan::{Client, ClientStep, Network, PLAN_FORMAT, Plan};
 use crate::record::{TraceEvent, What};
 use crate::system::COORDINATOR;
-use crate::system::dump::{self, AuditLine, EventLine, LogLine, MarkerLine, lines};
+use crate::system::dump::{self, AuditLine, EventLine, LogLine, MarkerLine, RowLine, lines};
 use crate::system::key;
 use crate::system::operation::{Op, Ret, resources};
 
@@ -46,6 +46,9 @@ coordinator_transactions_total{outcome="refused"} 1
 coordinator_requests_total{request="transaction",answer="committed"} 2
 coordinator_requests_total{request="transaction",answer="refused"} 1
 coordinator_id_conflicts_total{kind="entity"} 1
+coordinator_checks_total{check="start",result="passed"} 1
+coordinator_checks_total{check="log",result="passed"} 1
+coordinator_alert_firing{alert="id_conflict"} 1
 "#;
 
 /// A run as it is told: the clients' history, and both stores as it leaves them.
@@ -66,6 +69,8 @@ pub struct Run {
     pub log: Vec<LogLine>,
     /// The markers.
     pub markers: Vec<MarkerLine>,
+    /// Who wrote each row of SQLite last.
+    pub rows: Vec<RowLine>,
     /// The events.
     pub events: Vec<EventLine>,
     /// The audit trail.
@@ -99,6 +104,7 @@ impl Run {
             ledger: Snapshot::default(),
             log: Vec::new(),
             markers: Vec::new(),
+            rows: Vec::new(),
             events: Vec::new(),
             audit: Vec::new(),
             entities: BTreeMap::new(),
@@ -185,7 +191,24 @@ impl Run {
             self.events.push(EventLine { resource: resource.clone(), sequence: before + 1, tx });
         }
         self.entities = self.views();
+        self.wrote(&operations, tx);
         tx
+    }
+
+    /// The rows have the name of who wrote them last.
+    fn wrote(&mut self, operations: &[Operation], tx: TxId) {
+        for operation in operations {
+            if let Operation::Link { from, kind, to, .. } | Operation::Unlink { from, kind, to } = operation {
+                let subject = format!("{from} {kind} {to}");
+                self.rows.retain(|row| row.subject != subject);
+                if matches!(operation, Operation::Link { .. }) {
+                    self.rows.push(RowLine { subject, tx: tx.to_string() });
+                }
+            }
+        }
+        self.rows.retain(|row| row.subject.contains(' '));
+        let entities = self.entities.values();
+        self.rows.extend(entities.map(|view| RowLine { subject: view.id.to_string(), tx: view.tx.to_string() }));
     }
 
     /// The log takes a transaction that was invoked as aborted, because a fence found it undecided.
@@ -283,6 +306,7 @@ impl Run {
             (dump::LEDGER.to_owned(), self.ledger.to_string()),
             (dump::LOG.to_owned(), lines(&self.log)),
             (dump::MARKERS.to_owned(), lines(&self.markers)),
+            (dump::ROWS.to_owned(), lines(&self.rows)),
             (dump::EVENTS.to_owned(), lines(&self.events)),
             (dump::AUDIT.to_owned(), lines(&self.audit)),
             (dump::ENTITIES.to_owned(), entities),

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::CoordinatorRecord;
+use super::process::LastProcess;
+use super::{CoordinatorRecord, tally};
 use crate::check::{Checker, Verdict, Violation};
-use crate::record::{TraceEvent, What, mark_name};
-use crate::system::{COORDINATOR, dump};
+use crate::system::dump;
 
 /// The counters of the last process equal what its record says: every decision by its name, every answer, every
 /// transaction that it settled, recovered ones apart, and every conflict. One success is counted once, however often it
@@ -34,8 +34,12 @@ impl Checker<CoordinatorRecord> for Metrics {
             );
             return verdict;
         };
-        let counted: BTreeMap<String, u64> = counters.lines().filter_map(counter).collect();
-        let derived = derive(&record.trace);
+        let mut counted = dump::read_counters(counters);
+        counted.retain(|name, _| dump::is_decided(name));
+        let mut derived: BTreeMap<String, u64> = BTreeMap::new();
+        for event in tally::events(&LastProcess::of(&record.trace)) {
+            *derived.entry(event.name).or_default() += 1;
+        }
         verdict.checked = derived.values().sum();
         let names: BTreeSet<&String> = counted.keys().chain(derived.keys()).collect();
         for name in names {
@@ -52,177 +56,15 @@ impl Checker<CoordinatorRecord> for Metrics {
     }
 }
 
-/// `coordinator_NAME_total{LABEL="VALUE"} COUNT`, or with several labels, as `NAME VALUE VALUE` and the count.
-fn counter(line: &str) -> Option<(String, u64)> {
-    let (series, count) = line.rsplit_once(' ')?;
-    let (name, labels) = series.strip_suffix('}')?.split_once('{')?;
-    let name = name.strip_prefix("coordinator_")?.strip_suffix("_total")?;
-    let values = labels.split(',').filter_map(|label| Some(label.split_once('=')?.1.trim_matches('"')));
-    let name = std::iter::once(name).chain(values).collect::<Vec<_>>().join(" ");
-    Some((name, count.parse().ok()?))
-}
-
-/// What the last process of the coordinator did until it was asked for its counters.
-fn derive(trace: &[TraceEvent]) -> BTreeMap<String, u64> {
-    let trace: Vec<&TraceEvent> = trace.iter().filter(|event| event.host == COORDINATOR).collect();
-    let started = trace.iter().rposition(|event| event.what == What::Fault && event.text == "restarted");
-    let trace = &trace[started.unwrap_or(0)..];
-    let asked = trace.iter().rposition(|event| event.what == What::Input && event.text.starts_with("commit Inspect"));
-    let mut tally = Tally::default();
-    for event in &trace[..asked.unwrap_or(trace.len())] {
-        if let Some(text) = event.text.strip_prefix("commit ") {
-            match event.what {
-                What::Input => tally.input(text),
-                What::Mark => tally.mark(text),
-                What::Effect => tally.effect(text),
-                _ => {}
-            }
-        }
-    }
-    tally.counts
-}
-
-#[derive(Default)]
-struct Tally<'a> {
-    counts: BTreeMap<String, u64>,
-    /// What each request that has no answer yet asks for.
-    asked: BTreeMap<&'a str, &'static str>,
-    /// The requests that joined a transaction under way.
-    joined: BTreeSet<&'a str>,
-    /// The request that the last input was.
-    asking: Option<&'a str>,
-    /// The transactions whose outcome the last input found in the log.
-    found: BTreeSet<&'a str>,
-    /// Transactions of earlier processes.
-    recovered: BTreeSet<&'a str>,
-    /// Why each transaction is being aborted.
-    causes: BTreeMap<&'a str, &'static str>,
-}
-
-impl<'a> Tally<'a> {
-    fn count(&mut self, name: impl Into<String>) {
-        *self.counts.entry(name.into()).or_default() += 1;
-    }
-
-    fn input(&mut self, text: &'a str) {
-        self.found.clear();
-        self.asking = None;
-        let kinds = [
-            ("Submit ", "transaction"),
-            ("Read ", "read"),
-            ("Find ", "read"),
-            ("Outcome ", "outcome"),
-            ("Examine ", "examination"),
-            ("Repair ", "repair"),
-            ("Append ", "append"),
-        ];
-        if let Some((_, kind)) = kinds.iter().find(|(name, _)| text.starts_with(name)) {
-            let request = within(text, "RequestId(", ")");
-            self.asked.insert(request, kind);
-            self.asking = Some(request);
-        }
-        if text.starts_with("Done { effect: Intend(") {
-            let tx = tx(text);
-            if text.contains("report: Refused(") {
-                self.causes.insert(tx, "refused");
-                for (refusal, kind) in [("EntityExists(", "entity"), ("KeyTaken ", "canonical_key")] {
-                    if text.contains(&format!("report: Refused({refusal}")) {
-                        self.count(format!("id_conflicts {kind}"));
-                    }
-                }
-            }
-        }
-    }
-
-    fn mark(&mut self, text: &'a str) {
-        let name = mark_name(text);
-        self.count(format!("decisions {name}"));
-        let tx = tx(text);
-        match name.as_str() {
-            "joined" => self.joined.extend(self.asking),
-            "deduplicated" => drop(self.found.insert(tx)),
-            "recovered" => drop(self.recovered.insert(tx)),
-            "key_reused" => self.count("id_conflicts key"),
-            "committed" => self.settled(tx, "committed"),
-            "aborted" => {
-                let cause = self.causes.get(tx).copied().unwrap_or("without a cause");
-                self.settled(tx, cause);
-            }
-            _ => {}
-        }
-    }
-
-    fn settled(&mut self, tx: &str, outcome: &str) {
-        self.count(format!("transactions {outcome}"));
-        if self.recovered.contains(tx) {
-            self.count(format!("recovered {}", if outcome == "committed" { "committed" } else { "aborted" }));
-        }
-    }
-
-    fn effect(&mut self, text: &'a str) {
-        if text.starts_with("Do { id: Finish(") {
-            self.causes.extend(cause(text).map(|cause| (tx(text), cause)));
-        }
-        if !text.starts_with("Reply ") {
-            return;
-        }
-        let request = within(text, "RequestId(", ")");
-        // What the counters do not count was not asked for by anybody who is counted.
-        let Some(kind) = self.asked.remove(request) else { return };
-        let answer = text.split_once("answer: ").map_or("", |(_, answer)| answer);
-        let repeated = self.joined.contains(request) || self.found.contains(tx(answer));
-        let name = match mark_name(answer).as_str() {
-            "settled" if kind == "outcome" => "settled",
-            "settled" if kind == "transaction" && repeated => "repeated",
-            "settled" => cause(answer).unwrap_or("committed"),
-            "unknown" if matches!(kind, "outcome" | "read") => "undecided",
-            "unknown" => "unknown",
-            "key_reused" => "key_reused",
-            "entity" if answer.starts_with("Entity(None)") => "absent",
-            "entity" => "found",
-            "no_such_transaction" => "absent",
-            "examined" => "examined",
-            "reviewed" if answer.contains("Reviewed(Agreed)") => "agreed",
-            "reviewed" => "left_to_a_person",
-            "appended" if answer.starts_with("Appended(New(") => "appended",
-            "appended" if answer.starts_with("Appended(Repeated(") => "repeated",
-            "appended" if answer.starts_with("Appended(VersionConflict") => "version_conflict",
-            "appended" if answer.starts_with("Appended(Damaged") => "event_damaged",
-            "appended" => "event_id_reused",
-            "rejected" if answer.contains("Rejected(Busy)") => "busy",
-            "rejected" if answer.contains("Rejected(Halted)") => "halted",
-            "rejected" => "unavailable",
-            _ => "of another kind",
-        };
-        self.count(format!("requests {kind} {name}"));
-    }
-}
-
-/// Why a transaction was aborted, if the text says that it was.
-fn cause(text: &str) -> Option<&'static str> {
-    let reason = text.split_once("Aborted { reason: ")?.1;
-    let causes = [("Refused(", "refused"), ("GraphRefused(", "graph_refused"), ("Fenced", "fenced")];
-    causes.iter().find(|(name, _)| reason.starts_with(name)).map(|(_, cause)| *cause)
-}
-
-/// The first transaction that the text names.
-fn tx(text: &str) -> &str {
-    within(text, "TxId { ", " }")
-}
-
-fn within<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
-    let rest = text.split_once(before).map_or("", |(_, rest)| rest);
-    rest.split_once(after).map_or("", |(found, _)| found)
-}
-
 #[cfg(test)]
 mod tests {
-    use coordinator::commit::{Answer, CommitEffect, Decision, Input, Mark, Rejection, RequestId};
+    use coordinator::commit::{Answer, CommitEffect, Decision, EffectId, Input, Mark, Rejection, Report, RequestId};
     use coordinator::events::{Append, Appended};
-    use graph::{EntityId, TxId};
+    use graph::{EntityId, EventId, Refusal, TxId};
 
     use super::super::fixture::{CASTS, Run, caught, passed};
     use super::*;
+    use crate::record::{TraceEvent, What};
 
     const DIFFERS: &str = "a counter differs from the record";
 
@@ -277,6 +119,20 @@ mod tests {
         caught(&Metrics, DIFFERS, |run| append(run, ""));
         passed(&Metrics, |run| {
             append(run, "coordinator_requests_total{request=\"append\",answer=\"version_conflict\"} 1\n");
+        });
+    }
+
+    #[test]
+    fn an_id_of_an_event_that_was_taken_is_a_conflict() {
+        let taken = |run: &mut Run| {
+            let refusal = Refusal::EventExists(EventId::new("event-1").unwrap());
+            let report = Report::Refused(refusal);
+            run.told(Input::Done { effect: EffectId::Intend(first(run)), report });
+        };
+        caught(&Metrics, DIFFERS, taken);
+        passed(&Metrics, |run| {
+            taken(run);
+            run.counters += "coordinator_id_conflicts_total{kind=\"event\"} 1\n";
         });
     }
 

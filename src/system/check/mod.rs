@@ -1,5 +1,6 @@
 //! The promises of the coordinator, one a file.
 
+mod alerts;
 mod atomicity;
 mod audit;
 mod durability;
@@ -10,10 +11,14 @@ mod identity;
 mod linearizable;
 mod liveness;
 mod metrics;
+mod process;
 pub mod projection;
+mod provenance;
 mod repairs;
 mod sequence;
+mod tally;
 
+pub use alerts::Alerts;
 pub use atomicity::Atomicity;
 pub use audit::Audit;
 pub use durability::Durability;
@@ -22,6 +27,7 @@ pub use identity::Identity;
 pub use linearizable::Linearizable;
 pub use liveness::Liveness;
 pub use metrics::Metrics;
+pub use provenance::Provenance;
 pub use repairs::Repairs;
 pub use sequence::Sequence;
 
@@ -48,10 +54,12 @@ pub fn all() -> Vec<Box<dyn Checker<CoordinatorRecord>>> {
         Box::new(Atomicity),
         Box::new(Sequence),
         Box::new(Audit),
+        Box::new(Provenance),
         Box::new(Durability),
         Box::new(Linearizable),
         Box::new(Honesty),
         Box::new(Metrics),
+        Box::new(Alerts),
         Box::new(Liveness),
     ]
 }
@@ -137,7 +145,7 @@ mod tests {
             |dumps| drop(dumps.insert(dump::LOG.to_owned(), "tx-1-1 committed\n".to_owned())),
         ];
         for damage in damages {
-            let others = ["liveness", "metrics"];
+            let others = ["liveness", "metrics", "alerts"];
             for check in all().iter().filter(|check| !others.contains(&check.name())) {
                 caught(&**check, "a store cannot be read", |run| run.damage = Some(damage));
             }
