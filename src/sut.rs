@@ -97,6 +97,14 @@ pub trait System: Sized + Send + Sync + 'static {
     /// The software of a host, from its start to its end. Called again after each restart.
     fn boot(&self, host: Host) -> LocalFuture<Exit>;
 
+    /// Whether a plan with these options still has to pass its checks when a hunt has moved, lengthened, added or taken
+    /// away faults in it. Not where the options have somebody harm the stores by hand, and the plan has what puts that
+    /// right: harm that comes behind its remedy is no finding. Such a plan is run with other seeds, and so is one with a
+    /// fault that [breaks media](crate::plan::Fault::breaks_media).
+    fn may_vary(&self) -> bool {
+        true
+    }
+
     /// Carries out one operation of a client. Must come back: use time-outs.
     /// `id` is its number in the history, the same for the same plan.
     fn perform(&self, client: ClientHost, id: OpId, op: Self::Op) -> LocalFuture<Outcome<Self::Ret>>;

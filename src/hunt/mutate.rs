@@ -16,11 +16,18 @@ const LASTS_MS_MAX: u64 = 5_000;
 /// A variation of a plan, under a seed of its own. Faults may come from `other`, where their hosts are in the plan too.
 ///
 /// What a scenario may not say, no variation says: what it finds can be adopted.
+///
+/// Harm is not varied. Where a store loses or changes what it had acknowledged, by a fault or [by hand](System::may_vary),
+/// what the checks may still ask depends on what else the plan has: a restart at which the loss is noticed, a pass that
+/// repairs it, nothing acknowledged since. So a plan with harm is run with other seeds, and no other plan gets any.
 pub fn mutate<S: System>(plan: &Plan<S::Op>, other: &Plan<S::Op>, random: &mut Stream) -> Plan<S::Op> {
     let mut varied = plan.clone();
     varied.seed = random.below(1 << 32);
     // Whoever varies a plan has run it, so its system takes its options.
     let Ok(system) = S::new(&plan.system) else { return varied };
+    if !system.may_vary() || plan.faults.iter().any(|planned| planned.fault.breaks_media()) {
+        return varied;
+    }
     let topology = Topology::of(&system);
     for _ in 0..random.between(0, CHANGES_MAX) {
         change(&mut varied, other, &topology, random);
@@ -33,8 +40,9 @@ fn change<Op>(plan: &mut Plan<Op>, other: &Plan<Op>, topology: &Topology, random
     match random.below(6) {
         0 => drop(take(&mut plan.faults, random)),
         1 => {
-            if let Some(fault) = random.pick(&other.faults).filter(|fault| may_have(plan, fault, topology)) {
-                plan.faults.push(fault.clone());
+            let fits = |planned: &&PlannedFault| !planned.fault.breaks_media() && may_have(plan, planned, topology);
+            if let Some(planned) = random.pick(&other.faults).filter(fits) {
+                plan.faults.push(planned.clone());
             }
         }
         2 => {
@@ -131,6 +139,19 @@ mod tests {
             assert_eq!(ops(varied), ops(&plan));
             assert!(varied.clients[0].steps.is_sorted_by_key(|step| step.at_ms));
         }
+    }
+
+    #[test]
+    fn harm_is_neither_varied_nor_brought_from_elsewhere() {
+        let forget = planned(Fault::Forget { host: "graph".to_owned(), commits: 1, restart_after_ms: 9 });
+        let plan = plan();
+        let harmed = Plan { faults: vec![plan.faults[0].clone(), forget], ..plan.clone() };
+        let varied = vary(&harmed, &plan);
+        assert!(varied.iter().all(|varied| *varied == Plan { seed: varied.seed, ..harmed.clone() }));
+        assert_ne!(varied[0].seed, varied[1].seed);
+        let varied = vary(&plan, &harmed);
+        assert!(varied.iter().any(|varied| varied.faults.len() > 1), "what is no harm is");
+        assert!(varied.iter().flat_map(|varied| &varied.faults).all(|planned| !planned.fault.breaks_media()));
     }
 
     #[test]

@@ -240,6 +240,13 @@ impl System for BiStore {
             .collect()
     }
 
+    /// The graph is harmed at times that are counted from the start of its process, each time that it starts; what puts it
+    /// right are passes at times of the plan's.
+    fn may_vary(&self) -> bool {
+        let Options { graph_forgets, graph_hides, graph_harm, .. } = &self.options;
+        *graph_forgets == 0 && graph_hides.is_none() && graph_harm.is_empty()
+    }
+
     fn boot(&self, host: Host) -> LocalFuture<Exit> {
         match host.name() {
             GRAPH => Box::pin(hosts::graph(host, self.graph.clone(), self.watch.clone(), self.options.clone())),
@@ -310,5 +317,47 @@ impl System for BiStore {
             checks.extend(check::projection::all());
         }
         checks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::hunt::mutate;
+    use crate::plan::{expand, load};
+
+    fn plan(scenario: &str) -> Plan<Op> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(scenario);
+        let scenario = load::<BiStore>(&path).unwrap_or_else(|error| panic!("{error}"));
+        let system = BiStore::new(&scenario.system).expect("it was read with these options");
+        expand(&scenario, &system, 1).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Many variations, but for their seeds; and how many seeds they have.
+    fn vary(plan: &Plan<Op>, other: &Plan<Op>) -> (Vec<Plan<Op>>, usize) {
+        let mut random = Stream::new(1, "test");
+        let varied: Vec<_> = (0..100).map(|_| mutate::<BiStore>(plan, other, &mut random)).collect();
+        let seeds: BTreeSet<u64> = varied.iter().map(|varied| varied.seed).collect();
+        (varied.into_iter().map(|varied| Plan { seed: plan.seed, ..varied }).collect(), seeds.len())
+    }
+
+    #[test]
+    fn a_plan_with_harm_by_hand_is_run_with_other_seeds_and_any_other_is_varied() {
+        let other = plan("projection_storm.toml");
+        for (scenario, harm) in [("projection_harmed.toml", "graph_harm"), ("repair_put_off.toml", "graph_hides")] {
+            let mut plan = plan(scenario);
+            let (varied, seeds) = vary(&plan, &other);
+            assert!(varied.iter().all(|varied| *varied == plan), "{scenario} was varied");
+            assert!(seeds > 90, "{seeds} seeds");
+            let harm = plan.system.as_object_mut().and_then(|options| options.remove(harm));
+            assert!(harm.is_some(), "{scenario} is one with harm");
+            let (varied, _) = vary(&plan, &other);
+            assert!(varied.iter().any(|varied| *varied != plan), "{scenario} without harm was not varied");
+        }
+        let forgets = BiStore::new(&serde_json::json!({ "graph_forgets": 1 })).expect("these are options");
+        assert!(!forgets.may_vary());
     }
 }

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod cli;
+mod consumers;
 mod determinism;
 mod docs;
 mod golden;

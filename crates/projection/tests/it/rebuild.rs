@@ -1,12 +1,13 @@
 //! Rebuilding and reconciling, after somebody else has changed the graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use graph::{Properties, Value};
 use projection::event::Event;
-use projection::lanes::{Answer, Ended, Input, Mark, RequestId, Scope};
+use projection::fold::Change;
+use projection::lanes::{Action, Answer, Ended, Input, LanesEffect, RequestId, Scope, Write};
 use proptest::prelude::*;
 use stores::{Call, Direction, Expect, GraphStore, NodeHandle, PropertyGraph, Statement};
 
@@ -173,6 +174,21 @@ async fn ask(world: &mut World, request: u64, input: impl FnOnce(RequestId) -> I
     }
 }
 
+/// Between its first and its second pass a rebuild of all has written nodes of resources, and the marks: no edge, nothing
+/// that has one, and nothing was taken away. The second pass begins when the first has been to all.
+fn check_passes(writes: &[Write]) {
+    let first_pass = writes.iter().take_while(|write| write.to.partial).count();
+    let (first, second) = writes.split_at(first_pass);
+    for write in first {
+        assert_eq!(write.to.sequence, write.from.sequence, "the first pass applies no event: {write:?}");
+        let nodes_only = write.changes.iter().all(|change| matches!(change, Change::PutResource { .. }));
+        assert!(nodes_only, "the first pass wrote more than a node: {write:?}");
+    }
+    assert!(second.iter().all(|write| !write.to.partial), "the first pass went on in the second: {second:?}");
+    let ends = |writes: &[Write]| writes.iter().map(|write| write.resource.clone()).collect::<BTreeSet<_>>();
+    assert!(ends(first).is_subset(&ends(second)), "whatever was begun was ended");
+}
+
 fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
 }
@@ -204,11 +220,34 @@ proptest! {
             for which in meddling {
                 do_meddle(world.graph.as_ref(), ALL[which]).await;
             }
+            world.writes.clear();
             let ended = ask(&mut world, 1, |request| Input::Rebuild { request, scope: Scope::All }).await;
             assert_eq!(ended.failed, 0);
             world.check().await;
+            check_passes(&world.writes);
             let dump = world.dump().await;
             assert!(dump.marks.values().all(|applied| applied.generation >= 1), "every generation was raised");
+        });
+    }
+
+    #[test]
+    fn a_rebuild_of_all_that_dies_anywhere_is_ended_by_the_next_process(log in generate::poisoned_log(40), steps in 0..60_usize) {
+        run(async {
+            let mut world = settled(log).await;
+            wipe(world.graph.as_ref()).await;
+            world.tell(Input::Rebuild { request: RequestId(1), scope: Scope::All }).await;
+            // Until that is written down, nobody knows of it but who asked.
+            let is_raise = |effect: &LanesEffect| matches!(effect, LanesEffect::Do { action: Action::Raise, .. });
+            let raise = world.pending.iter().position(is_raise).expect("it begins with that");
+            world.execute(raise).await;
+            for _ in 0..steps {
+                if !world.pending.is_empty() {
+                    world.execute(0).await;
+                }
+            }
+            world.crash().await;
+            world.settle().await;
+            world.check().await;
         });
     }
 
@@ -250,13 +289,36 @@ fn a_wiped_graph_is_built_again_in_two_passes() {
         let whole = world.dump().await.graph.to_string();
         wipe(world.graph.as_ref()).await;
         assert_eq!(world.dump().await.graph.to_string(), "");
-        world.marks.clear();
+        world.writes.clear();
         ask(&mut world, 1, |request| Input::Rebuild { request, scope: Scope::All }).await;
         assert_eq!(world.dump().await.graph.to_string(), whole);
         world.check().await;
-        let first_edge = world.marks.iter().position(|mark| matches!(mark, Mark::Rebuilt(_)));
-        let last_node = world.marks.iter().rposition(|mark| matches!(mark, Mark::NodeMade(_)));
-        assert!(last_node < first_edge, "every node is made before the first edge");
+        check_passes(&world.writes);
+        let links = |write: &Write| write.changes.iter().any(|change| matches!(change, Change::Link { .. }));
+        let first_link = world.writes.iter().position(links).expect("the log has links");
+        let resources = world.dump().await.marks.len();
+        assert!(resources > 3 && first_link >= resources, "a node of each of {resources} before the first link");
+    });
+}
+
+/// The process dies when the first pass has been to all and the second to nobody: every node is there, and no edge.
+#[test]
+fn a_crash_between_the_passes_is_taken_up_where_it_was() {
+    run(async {
+        let mut world = settled(vec![created("a"), linked("a", 2, "b"), created("b"), linked("b", 2, "a")]).await;
+        let whole = world.dump().await.graph.to_string();
+        wipe(world.graph.as_ref()).await;
+        world.tell(Input::Rebuild { request: RequestId(1), scope: Scope::All }).await;
+        let partial = async |world: &World| world.dump().await.marks.values().filter(|mark| mark.partial).count();
+        while partial(&world).await < 2 {
+            world.execute(0).await;
+        }
+        let between = world.dump().await.graph;
+        assert_eq!((between.nodes().len(), between.edges().len()), (2, 0), "{between}");
+        world.crash().await;
+        world.settle().await;
+        world.check().await;
+        assert_eq!(world.dump().await.graph.to_string(), whole);
     });
 }
 

@@ -9,7 +9,7 @@ use graph::{EntityId, Millis};
 use projection::dump::{Dump, dump};
 use projection::event::Event;
 use projection::executor::{LanesExecutor, Outlet};
-use projection::lanes::{Action, Answer, Config, Failure, Input, Lanes, LanesEffect, Mark, RequestId};
+use projection::lanes::{Action, Answer, Config, Failure, Input, Lanes, LanesEffect, Mark, RequestId, Write};
 use projection::log::{EventLog, Fed, LogError, LogId, Page, Unread};
 use projection::statements::CONSTRAINTS;
 use stores::GraphStore;
@@ -162,6 +162,8 @@ pub struct World {
     pub log: Arc<MemoryLog>,
     pub answers: Arc<Answers>,
     pub marks: Vec<Mark>,
+    /// What was to be written, in the order in which it was asked for.
+    pub writes: Vec<Write>,
     executor: LanesExecutor,
     config: Config,
     pub core: Lanes,
@@ -189,6 +191,7 @@ impl World {
             log,
             answers,
             marks: Vec::new(),
+            writes: Vec::new(),
             executor,
             config,
             core,
@@ -227,6 +230,9 @@ impl World {
     async fn take(&mut self, step: env::Step<LanesEffect, Mark>) {
         self.marks.extend(step.marks);
         for effect in step.effects {
+            if let LanesEffect::Do { action: Action::Apply { writes }, .. } = &effect {
+                self.writes.extend_from_slice(writes);
+            }
             match effect {
                 LanesEffect::Do { .. } => self.pending.push(effect),
                 other => assert!(self.executor.execute(other).await.is_none()),

@@ -104,6 +104,19 @@ impl Tale {
         self.name(4)
     }
 
+    /// One of which nothing is applied.
+    pub fn late(&self) -> EntityId {
+        self.name(5)
+    }
+
+    /// The log takes two events of a resource that nobody has heard of, and nobody applies them.
+    pub fn written_and_not_applied(&mut self) -> EntityId {
+        let late = self.late();
+        self.write(&late, "created");
+        self.write(&late, "annotated");
+        late
+    }
+
     fn happening(&self, what: &str) -> Happening {
         let id = EntityId::new(format!("{}1", self.cast.annotation)).unwrap();
         match what {

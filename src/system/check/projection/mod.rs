@@ -240,16 +240,21 @@ impl Harms {
     }
 }
 
-/// The marks that changed in a moment, as they were before.
+/// What changed in a moment, as it was before.
 struct Before {
     marks: BTreeMap<EntityId, Mark>,
+    own: BTreeMap<EntityId, Snapshot>,
 }
 
 impl Before {
     fn of(moment: &Moment, picture: &Picture) -> Before {
-        let marks = moment.sighting.marks.keys();
-        Before { marks: marks.map(|id| (id.clone(), picture.marks.get(id).cloned().unwrap_or_default())).collect() }
+        Before { marks: were(&moment.sighting.marks, &picture.marks), own: were(&moment.sighting.own, &picture.own) }
     }
+}
+
+/// Of what changed, what there was before.
+fn were<T: Clone + Default>(changed: &BTreeMap<EntityId, T>, all: &BTreeMap<EntityId, T>) -> BTreeMap<EntityId, T> {
+    changed.keys().map(|id| (id.clone(), all.get(id).cloned().unwrap_or_default())).collect()
 }
 
 /// The resources that somebody has changed by hand and that the projection has not put right yet: of them, nothing is
@@ -273,6 +278,12 @@ impl Harmed {
     fn contains(&self, resource: &EntityId) -> bool {
         self.0.contains(resource)
     }
+}
+
+/// What is a resource's own but its node: its annotations and tombstones, and all edges.
+fn without_node(own: &Snapshot, resource: &EntityId) -> Snapshot {
+    let nodes = own.nodes().iter().filter(|node| node.id != resource.as_str()).cloned().collect();
+    Snapshot::new(nodes, own.edges().to_vec())
 }
 
 /// How two graphs differ, a line each.

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use graph::EntityId;
 
 use super::super::CoordinatorRecord;
-use super::{Scene, difference};
+use super::{Before, Moment, Scene, difference, without_node};
 use crate::check::{Checker, Verdict, Violation};
 use crate::history::EventKind;
 use crate::system::operation::{Op, Ret};
+use crate::system::projection::picture::Picture;
 
 /// A resource that comes out of a rebuild is what its stream says up to its mark, which did not go back. A rebuild that says
 /// that it has ended, and failed nowhere, has raised the generation of all that it was asked for, and made them whole.
+///
+/// A rebuild of all comes by every resource twice. The first time it writes the resource's node and no edge, nor anything that
+/// has one; and nothing is taken away.
 #[derive(Clone, Copy, Debug)]
 pub struct Rebuild;
 
@@ -31,6 +35,7 @@ impl Checker<CoordinatorRecord> for Rebuild {
         };
         let mut verdict = Verdict::default();
         scene.walk(|moment, before, picture| {
+            self.judge_first_pass(moment, before, picture, &mut verdict);
             for (resource, before) in before.marks.iter().filter(|_| !moment.sighting.by_hand) {
                 let mark = &picture.marks[resource];
                 let rebuilt = mark.generation > before.generation || before.partial;
@@ -68,6 +73,30 @@ impl Checker<CoordinatorRecord> for Rebuild {
 }
 
 impl Rebuild {
+    /// A resource is partial, and of a higher generation, from the transaction on in which the first pass came by it.
+    fn judge_first_pass(&self, moment: &Moment, before: &Before, picture: &Picture, verdict: &mut Verdict) {
+        if moment.sighting.by_hand {
+            return;
+        }
+        for (resource, old) in &before.marks {
+            let mark = &picture.marks[resource];
+            if !mark.partial || mark.generation <= old.generation {
+                continue;
+            }
+            verdict.checked += 1;
+            let (Some(was), Some(is)) = (before.own.get(resource), picture.own.get(resource)) else { continue };
+            if without_node(was, resource) != without_node(is, resource) {
+                verdict.violations.push(
+                    Violation::new(self.name(), "the first pass of a rebuild wrote more than a node")
+                        .at_step(moment.step)
+                        .expected(format!("nothing of {resource} but its node to change"))
+                        .actual("more:")
+                        .details(difference(was, is)),
+                );
+            }
+        }
+    }
+
     fn judge_answers(&self, scene: &Scene<'_>, verdict: &mut Verdict) {
         let events = scene.record.history.events();
         for (index, event) in events.iter().enumerate() {
@@ -123,13 +152,14 @@ fn newest_whole(scene: &Scene<'_>, from_ms: u64, to_ms: u64) -> BTreeMap<EntityI
 
 #[cfg(test)]
 mod tests {
+    use graph::Snapshot;
     use projection::lanes::Ended;
 
     use super::super::fixture::{CASTS, Tale, caught, passed};
     use super::*;
     use crate::system::projection::operation::{Done, Whole};
 
-    fn raised(tale: &Tale) -> crate::system::projection::picture::Picture {
+    fn raised(tale: &Tale) -> Picture {
         let mut shown = tale.shown.clone();
         shown.marks.get_mut(&tale.first()).unwrap().generation += 1;
         shown
@@ -154,6 +184,35 @@ mod tests {
             mark.sequence -= 1;
             let said = tale.said(&tale.first(), mark.sequence);
             shown.own.insert(tale.first(), said);
+            tale.see(shown, false);
+        });
+    }
+
+    #[test]
+    fn a_first_pass_that_draws_or_cuts_an_edge_is_caught_and_one_that_makes_a_node_is_not() {
+        let key = "the first pass of a rebuild wrote more than a node";
+        // A hand has taken all of the first resource away; the first pass puts this much of it back.
+        let first_pass = |tale: &mut Tale, back: &dyn Fn(&str) -> bool| {
+            let (first, right) = (tale.first(), tale.shown.clone());
+            let mut wiped = right.clone();
+            wiped.own.remove(&first);
+            tale.see(wiped.clone(), true);
+            let whole = &right.own[&first];
+            let nodes = whole.nodes().iter().filter(|node| back(&node.id)).cloned().collect();
+            let edges = whole.edges().iter().filter(|edge| back(&edge.from)).cloned().collect();
+            wiped.own.insert(first.clone(), Snapshot::new(nodes, edges));
+            let mark = wiped.marks.get_mut(&first).unwrap();
+            (mark.partial, mark.generation) = (true, mark.generation + 1);
+            tale.see(wiped, false);
+        };
+        passed(&Rebuild, |tale| first_pass(tale, &|id| !id.contains('#')));
+        caught(&Rebuild, key, |tale| first_pass(tale, &|_| true));
+        caught(&Rebuild, key, |tale| {
+            let mut shown = raised(tale);
+            shown.marks.get_mut(&tale.first()).unwrap().partial = true;
+            let own = &shown.own[&tale.first()];
+            let without_edges = Snapshot::new(own.nodes().to_vec(), Vec::new());
+            shown.own.insert(tale.first(), without_edges);
             tale.see(shown, false);
         });
     }
