@@ -152,8 +152,11 @@ async fn hide(graph: MemoryGraph, watch: Watch, host: Host, Hidden { entity, aft
     watch.look(&host, Occasion::Harm);
     let Some(for_ms) = for_ms else { return };
     tokio::time::sleep(Duration::from_millis(for_ms)).await;
-    graph.autocommit(|graph| graph.create(&[ENTITY_LABEL], properties)).expect("its place is free");
-    watch.look(&host, Occasion::Harm);
+    // A client may have created it again meanwhile.
+    let back: Result<_, GraphFault> = graph.autocommit(|graph| graph.create(&[ENTITY_LABEL], properties));
+    if back.is_ok() {
+        watch.look(&host, Occasion::Harm);
+    }
 }
 
 /// Does harm once it is time.
