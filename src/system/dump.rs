@@ -36,6 +36,8 @@ pub const ENTITIES: &str = "entities";
 /// A line for each counter of the last process that is not zero, as Prometheus is told them, and for each alert that is
 /// firing; there is no such dump of a run that did not come to rest.
 pub const COUNTERS: &str = "counters";
+/// A line for each difference that is left to a person: its subject.
+pub const CASES: &str = "cases";
 /// A line for each entry of the audit trail: `ENTRY TX ACTION`.
 pub const AUDIT: &str = "audit";
 /// A line for each event of the event log: `POSITION RESOURCE@SEQUENCE JSON`.
@@ -132,7 +134,8 @@ fn stores(graph: &Snapshot, ledger: Result<Ledger, LedgerError>) -> BTreeMap<Str
     let mut dumps =
         BTreeMap::from([(GRAPH.to_owned(), domain(graph).to_string()), (MARKERS.to_owned(), markers.collect())]);
     match ledger {
-        Ok(Ledger { content, rows, log, events, audit, entities }) => dumps.extend([
+        Ok(Ledger { cases, content, rows, log, events, audit, entities }) => dumps.extend([
+            (CASES.to_owned(), lines(&cases)),
             (LEDGER.to_owned(), content.to_string()),
             (ROWS.to_owned(), lines(&rows)),
             (LOG.to_owned(), lines(&log)),
@@ -151,6 +154,8 @@ fn stores(graph: &Snapshot, ledger: Result<Ledger, LedgerError>) -> BTreeMap<Str
 /// What the ledger holds.
 #[derive(Default)]
 struct Ledger {
+    /// The subjects of the open cases.
+    cases: Vec<String>,
     content: Snapshot,
     rows: Vec<RowLine>,
     log: Vec<LogLine>,
@@ -178,6 +183,8 @@ impl Ledger {
             let action = serde_json::to_value(action).expect("a word").as_str().unwrap_or_default().to_owned();
             read.audit.push(AuditLine { entry, tx, action });
         }
+        let open = ledger::open_cases(sql, 0, u32::MAX)?;
+        read.cases = open.into_iter().map(|case| case.evidence.subject.to_string()).collect();
         let graph = domain(graph);
         for node in graph.nodes() {
             let Ok(id) = EntityId::new(node.id.clone()) else { continue };
@@ -395,6 +402,8 @@ fn parse<T: FromStr<Err: fmt::Display>>(word: &str) -> Result<T, String> {
 /// The dumps of a run, read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dump<'a> {
+    /// The subjects of the differences that are left to a person.
+    pub cases: Vec<&'a str>,
     /// Entities and links as the graph has them.
     pub graph: &'a str,
     /// Entities and links as SQLite has them.
@@ -451,6 +460,7 @@ impl<'a> Dump<'a> {
         Ok(Dump {
             graph: text(dumps, GRAPH)?,
             ledger: text(dumps, LEDGER)?,
+            cases: text(dumps, CASES)?.lines().collect(),
             rows: parsed(dumps, ROWS, str::parse)?,
             log: parsed(dumps, LOG, str::parse)?,
             markers: parsed(dumps, MARKERS, str::parse)?,

@@ -213,6 +213,7 @@ impl Coordinator {
         let sound = opened.findings.is_empty();
         let operations = Arc::new(Operations::new(options.alerts, &core, sound, feed.clone()));
         operations.report_check(START_CHECK, start_check(&opened.findings));
+        operations.report_cases(opened.open_cases);
         let isolated = Isolated::new(&opened.damaged, operations.clone());
         env.spawn(operations::announce(Arc::downgrade(&operations)));
         let waiting = Arc::new(Waiting::new(RequestId));

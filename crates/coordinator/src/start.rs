@@ -63,6 +63,8 @@ pub(crate) struct Opened {
     pub findings: Vec<Finding>,
     /// The records of the log that are damaged and left to a person.
     pub damaged: Vec<DamagedRecord>,
+    /// How many cases an earlier process has left to a person.
+    pub open_cases: u64,
 }
 
 /// Opens the ledger and claims the graph, waiting for it as long as it cannot be reached. A ledger that looks damaged is
@@ -110,8 +112,9 @@ async fn attempt(env: &Env, options: &Options, graph: &dyn GraphStore) -> Result
     for finding in &findings {
         tracing::error!("{finding}");
     }
-    let unresolved = read(&ledger, ledger::unresolved).await?;
-    Ok(Opened { ledger, incarnation, unresolved, running, last_position, store_id, findings, damaged })
+    let left = read(&ledger, |sql| Ok((ledger::unresolved(sql)?, ledger::count_open_cases(sql)?)));
+    let (unresolved, open_cases) = left.await?;
+    Ok(Opened { ledger, incarnation, unresolved, running, last_position, store_id, findings, damaged, open_cases })
 }
 
 /// What the ledger says about its earlier starts.

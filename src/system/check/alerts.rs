@@ -13,8 +13,8 @@ use crate::system::dump::{self, AuditLine, Dump};
 /// - `id_conflict`: in the last five minutes somebody wanted what somebody else had.
 /// - `failure_rate`: of at least 100 transactions of the last five minutes more than one in a hundred failed.
 /// - `recovery_slow`: a transaction has been in doubt for over 30 s, or was when it was settled in the last five minutes.
-/// - `check_failed`: a pass left differences and none has ended without since; a damaged record of the log is left to a
-///   person; a start found that the graph had lost something; or something else met a difference in the last five minutes.
+/// - `check_failed`: a pass left differences and none has ended without since; a case or a damaged record of the log is
+///   left to a person, whichever process has left it; a start found that the graph had lost something; or something else met a difference in the last five minutes.
 ///
 /// All of it is derived from the trace and the audit trail, under the limits that `docs/operations.md` promises. Only what
 /// a start finds in the graph is in neither: where no medium broke it has to be nothing, and elsewhere its own counter is
@@ -113,6 +113,8 @@ struct Evidence {
     differences: Vec<u64>,
     /// How many damaged records of the log are left to a person; `None` if nobody can say.
     damaged: Option<usize>,
+    /// How many cases are; `None` if nobody can say what there were when the coordinator was asked.
+    cases: Option<usize>,
     /// Whether a store may have lost what it had acknowledged.
     lossy: bool,
 }
@@ -151,13 +153,17 @@ impl Evidence {
         let passes = texts(What::Effect, "reconcile Report ");
         let failed = texts(What::Input, "commit Failed ");
         let forgets = record.plan.system.get("graph_forgets").is_some();
+        let dump = Dump::read(&record.dumps).ok();
+        // Since then a pass may have opened one.
+        let goes_on = process.afterwards.iter().any(|event| event.text.starts_with("reconcile "));
         Evidence {
             asked_ms: process.asked_ms,
             counted: tally::events(process),
             doubts: doubts(process),
             passes: passes.map(|(at_ms, text)| Pass { at_ms, end: end(text) }).collect(),
             differences: failed.filter(|(_, text)| met_a_difference(text)).map(|(at_ms, _)| at_ms).collect(),
-            damaged: Dump::read(&record.dumps).ok().map(|dump| damaged(&dump.audit)),
+            damaged: dump.as_ref().map(|dump| damaged(&dump.audit)),
+            cases: dump.filter(|_| !goes_on).map(|dump| dump.cases.len()),
             lossy: forgets || media_broke(record),
         }
     }
@@ -245,17 +251,23 @@ impl Evidence {
         let last = |passes: Vec<Pass>| passes.into_iter().rfind(|pass| pass.end != End::Partial);
         let left = self.passes().map(|passes| last(passes).is_some_and(|pass| pass.end == End::Differences));
         let damaged = self.damaged.map(|damaged| damaged > 0);
+        let open = self.cases.map(|cases| cases > 0);
         let met = any(self.differences.iter().map(|at_ms| both(self.is_carried_out(*at_ms), self.is_recent(*at_ms))));
         Judgement {
             alert: "check_failed",
-            unresolved: any([Some(start), left, damaged, met]),
-            looked_at: self.passes.len() + self.differences.len() + self.damaged.unwrap_or(0) + usize::from(start),
+            unresolved: any([Some(start), left, damaged, open, met]),
+            looked_at: self.passes.len()
+                + self.differences.len()
+                + self.damaged.unwrap_or(0)
+                + self.cases.unwrap_or(0)
+                + usize::from(start),
             why: format!(
                 "a start found a loss: {}; the last pass left differences: {}; records of the log are damaged: {}; \
-                 somebody met a difference: {}",
+                 cases are open: {}; somebody met a difference: {}",
                 word(Some(start)),
                 word(left),
                 word(damaged),
+                word(open),
                 word(met)
             ),
         }
@@ -622,6 +634,22 @@ mod tests {
             run.audit.push(line(run, "isolated"));
             fires(run, "check_failed");
         });
+    }
+
+    #[test]
+    fn a_case_fires_until_a_person_has_closed_it() {
+        let case = |run: &mut Run| run.cases.push("entity x".to_owned());
+        caught(&Alerts, SILENT, case);
+        passed(&Alerts, |run| {
+            case(run);
+            fires(run, "check_failed");
+        });
+        // A pass that goes on while the coordinator is asked may open one later.
+        let mut run = Run::sound(CASTS[0]);
+        ask_after(&mut run, 10);
+        report(&mut run, 0, 0, false);
+        case(&mut run);
+        assert_eq!(Alerts.check(&run.record()).violations, []);
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub struct Run {
     pub markers: Vec<MarkerLine>,
     /// Who wrote each row of SQLite last.
     pub rows: Vec<RowLine>,
+    /// What is left to a person.
+    pub cases: Vec<String>,
     /// The events.
     pub events: Vec<EventLine>,
     /// The audit trail.
@@ -105,6 +107,7 @@ impl Run {
             log: Vec::new(),
             markers: Vec::new(),
             rows: Vec::new(),
+            cases: Vec::new(),
             events: Vec::new(),
             audit: Vec::new(),
             entities: BTreeMap::new(),
@@ -306,6 +309,7 @@ impl Run {
             (dump::LEDGER.to_owned(), self.ledger.to_string()),
             (dump::LOG.to_owned(), lines(&self.log)),
             (dump::MARKERS.to_owned(), lines(&self.markers)),
+            (dump::CASES.to_owned(), lines(&self.cases)),
             (dump::ROWS.to_owned(), lines(&self.rows)),
             (dump::EVENTS.to_owned(), lines(&self.events)),
             (dump::AUDIT.to_owned(), lines(&self.audit)),

@@ -58,6 +58,17 @@ pub fn open_cases(sql: &Connection, after: u64, limit: u32) -> Result<Vec<Case>,
     found.map(|row| row?).collect()
 }
 
+/// How many cases are open.
+pub fn count_open_cases(sql: &Connection) -> Result<u64, LedgerError> {
+    if !has_cases(sql)? {
+        return Ok(0);
+    }
+    let count: i64 = sql
+        .prepare_cached("SELECT count(*) FROM operator_case WHERE ending IS NULL")?
+        .query_row([], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 /// Closes a case, unless it is closed; with the transaction that repaired the stores, if it
 /// took one, this is an entry in the audit trail as well.
 pub fn close_case(

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::events::DamagedEvent;
 
 pub use audit::{AuditAction, AuditEntry, Resolution, audit_after, audit_of, audit_resolution};
-pub use cases::{case, close_case, open_case, open_cases};
+pub use cases::{case, close_case, count_open_cases, open_case, open_cases};
 pub use forget::forget;
 pub use history::Replays;
 pub use inspect::{EventEntry, LogEntry, event_entries, log_entries, snapshot};

@@ -142,6 +142,9 @@ pub const START_CHECK: &str = "start";
 /// pass again.
 pub const LOG_CHECK: &str = "log";
 
+/// The name of the check for what is left to a person: a start makes it, and whatever opens or closes a case.
+pub const CASES_CHECK: &str = "cases";
+
 /// The name of the check that compares both stores.
 pub const STORES_CHECK: &str = "stores";
 
@@ -181,6 +184,15 @@ impl Operations {
             check.passed += 1;
         }
         check.last = result;
+    }
+
+    /// Says how many cases are open: a process before may have left them.
+    pub(crate) fn report_cases(&self, open: u64) {
+        let result = match open {
+            0 => CheckResult::passed(),
+            open => CheckResult::failed(open, format!("{open} cases are left to a person, see `coordinator resolve`")),
+        };
+        self.report_check(CASES_CHECK, result);
     }
 
     /// Says that the stores were seen to differ, in the course of other work.

@@ -57,10 +57,14 @@ impl Executor<Reconcile> for ReconcileExecutor {
             ReconcileEffect::Record { evidence, reason } => {
                 let utc = self.env.utc_now();
                 let found = evidence.clone();
-                let recorded =
-                    access::write(&self.ledger, move |sql| ledger::open_case(sql, &found, &reason, utc)).await;
-                match recorded {
-                    Ok(case) => Input::Recorded { evidence: *evidence, case },
+                let recorded = access::write(&self.ledger, move |sql| {
+                    Ok((ledger::open_case(sql, &found, &reason, utc)?, ledger::count_open_cases(sql)?))
+                });
+                match recorded.await {
+                    Ok((case, open)) => {
+                        self.operations.report_cases(open);
+                        Input::Recorded { evidence: *evidence, case }
+                    }
                     Err(error) => failed(format!("no case about {}: {error}", evidence.subject)),
                 }
             }

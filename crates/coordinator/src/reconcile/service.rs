@@ -107,8 +107,12 @@ impl Coordinator {
         let at_ms = self.env.utc_now();
         let ending = Ending { authority, by, note, tx, at_ms };
         let written = ending.clone();
-        let close = move |sql: &Connection| ledger::close_case(sql, number, &written, tx, at_ms);
-        if !access::write(&self.ledger, close).await? {
+        let close = move |sql: &Connection| {
+            Ok((ledger::close_case(sql, number, &written, tx, at_ms)?, ledger::count_open_cases(sql)?))
+        };
+        let (closed, open) = access::write(&self.ledger, close).await?;
+        self.operations.report_cases(open);
+        if !closed {
             return Err(ResolveError::Resolved(number));
         }
         Ok(Case { ending: Some(ending), ..case })
