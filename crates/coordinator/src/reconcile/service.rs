@@ -111,7 +111,7 @@ impl Coordinator {
             Ok((ledger::close_case(sql, number, &written, tx, at_ms)?, ledger::count_open_cases(sql)?))
         };
         let (closed, open) = access::write(&self.ledger, close).await?;
-        self.operations.report_cases(open);
+        self.operations().report_cases(open);
         if !closed {
             return Err(ResolveError::Resolved(number));
         }

@@ -2,6 +2,7 @@
 
 use coordinator::commit::Answer;
 use coordinator::reconcile::{Authority, Policy, Reason, Resolution, ResolveError};
+use coordinator::service::Coordinator;
 
 use crate::stores_by_hand::{both, in_graph, in_sql, two_friends};
 use crate::world::World;
@@ -71,17 +72,27 @@ async fn events_that_cannot_be_read_are_for_a_person() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_case_that_somebody_else_repaired_is_closed_without_a_transaction() {
+async fn a_case_is_said_until_a_person_closes_it_whichever_process_left_it() {
+    let is_said = |coordinator: &Coordinator| {
+        let alerts = coordinator.operations().alerts();
+        alerts.iter().any(|alert| alert.firing && alert.detail.contains("cases are left to a person"))
+    };
     let world = World::new(602);
     let coordinator = world.start().await.unwrap();
     two_friends(&coordinator).await;
     in_graph(&world, r#"[{"update":{"id":"a","set":{"x":7}}}]"#);
+    assert!(!is_said(&coordinator));
     assert_eq!(coordinator.reconcile(Policy::Quarantine).await.undecided, 1);
+    assert!(is_said(&coordinator));
     world.kill(coordinator);
     let coordinator = world.start().await.unwrap();
     assert_eq!(coordinator.open_cases(0, 10).await.unwrap().len(), 1, "it outlives the process");
+    assert!(is_said(&coordinator), "and so does the alert");
     assert_eq!(coordinator.reconcile(Policy::Log).await.repaired, 1);
+    assert!(is_said(&coordinator), "a person closes it");
+    // Somebody else has repaired it, so that takes no transaction.
     let case = coordinator.resolve(1, resolution(Authority::Sql)).await.unwrap();
     assert_eq!(case.ending.unwrap().tx, None);
+    assert!(!is_said(&coordinator));
     world.kill(coordinator);
 }
