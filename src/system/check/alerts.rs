@@ -60,6 +60,7 @@ impl Checker<CoordinatorRecord> for Alerts {
 
         let evidence = Evidence::of(record, &process);
         let mut differing = evidence.counts(counted);
+        verdict.checked = differing.iter().map(|(_, count)| count).sum();
         differing.retain(|(name, count)| counted(name) != *count);
         if !differing.is_empty() {
             let lines = |count: &dyn Fn(&(String, u64)) -> u64| {
