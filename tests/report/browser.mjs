@@ -126,7 +126,13 @@ const failed = pages[0];
   // The steps that led there end with what shows it, and each leads into the diagram.
   const steps = await page.$$eval("#story li", (items) => items.map((item) => item.textContent));
   assert(steps.length > 0 && steps.every((step) => /^\d+ ms /.test(step)), steps.join("\n"));
-  assert(steps.some((step) => step.includes("Δ")), "what a commit changed is among them");
+  // What commits changed is in the run, and among the steps if it came before.
+  const [changes, earlier] = await page.evaluate(() => {
+    const all = [...events.kind.keys()].filter((event) => kindOf(event) === CHANGE);
+    return [all.length, all.filter((event) => event <= about.event).length];
+  });
+  assert(changes > 0);
+  assert.equal(steps.some((step) => step.includes("Δ")), earlier > 0);
   await page.$eval("#story li button", (button) => button.click());
   assert.match(await spoken(page), new RegExp(`^Event \\d+ of \\d+, ${parseInt(steps[0])} ms, `));
   assert.match(await page.$eval("#replay", (code) => code.textContent), /^squall replay /);
