@@ -3,8 +3,8 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-/// How long to wait before a file that looked damaged is looked at again, in milliseconds: in all for longer than a
-/// medium is out of order that then works again by itself.
+/// How long to wait before a file that looked damaged is looked at again, in milliseconds: three seconds in all,
+/// which is longer than any fault of the profiles that passes by itself.
 const PAUSES_MS: [u64; 5] = [100, 200, 400, 800, 1_600];
 
 /// Opens what may be damaged; damage is believed once it has shown six times in three seconds.
