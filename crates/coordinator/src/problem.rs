@@ -26,7 +26,7 @@ web::problem_types! {
         IdempotencyKeyInvalid = ("idempotency-key-invalid", BAD_REQUEST, "The idempotency key is missing or malformed"),
         /// The idempotency key belongs to a transaction with other operations.
         IdempotencyKeyReused =
-            ("idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another transaction"),
+            ("idempotency-key-reused", CONFLICT, "The idempotency key was used for another transaction"),
         /// The body is too large.
         TooLarge = ("too-large", PAYLOAD_TOO_LARGE, "The request is too large"),
         /// The body did not arrive in time.

@@ -24,7 +24,7 @@ use crate::events::Feed;
 use crate::executor::{self, CommitExecutor, FENCES_MAX};
 use crate::ledger::{self, AuditEntry, LedgerError, Replays};
 use crate::neighbourhood::{self, Found, Part};
-use crate::operations::{self, CheckResult, Operations, START_CHECK, alerts};
+use crate::operations::{self, Operations, alerts};
 use crate::reconcile::{self, Reconcile, ReconcileExecutor, Summary};
 use crate::retention::{self, Retention, RetentionExecutor, RunningClock};
 use crate::start::{self, Contradiction, Finding};
@@ -35,6 +35,9 @@ use crate::view::GraphView;
 pub struct Options {
     /// The folder of its SQLite file; nobody else may use it.
     pub data: PathBuf,
+    /// Whether a graph that is empty may take the place of the one that the ledger had: for one that has lost
+    /// everything, which a reconciliation fills again.
+    pub fill_empty_graph: bool,
     /// How patient the protocol is.
     pub commit: Config,
     /// How long the log keeps what is settled.
@@ -63,6 +66,7 @@ impl Options {
     pub fn new(data: impl Into<PathBuf>) -> Options {
         Options {
             data: data.into(),
+            fill_empty_graph: false,
             commit: Config::default(),
             retention: retention::Config::default(),
             collection: None,
@@ -119,6 +123,14 @@ pub enum StartError {
         "the ledger has lost transactions: {0}; restore the ledger and the graph from one backup, or bring back the newest copy of the ledger"
     )]
     Lost(#[from] Contradiction),
+    /// The graph has never been claimed, although the ledger had one.
+    #[error(
+        "nobody has claimed this graph, and start {ledger} of this ledger had claimed one: name that graph, or restore both from one backup; if it has lost everything and the log is to fill it, serve with --fill-empty-graph and run `coordinator reconcile`"
+    )]
+    EmptyGraph {
+        /// The last start that claimed a graph.
+        ledger: u64,
+    },
     /// The graph belongs to another ledger.
     #[error(
         "this ledger is {ledger}, but the graph belongs to {graph}: they were not written together; start the coordinator on the pair that was, or restore both from one backup"
@@ -142,6 +154,7 @@ impl StartError {
             StartError::Log(_)
             | StartError::Marker { .. }
             | StartError::Behind { .. }
+            | StartError::EmptyGraph { .. }
             | StartError::Lost(_)
             | StartError::Foreign { .. } => true,
         }
@@ -210,9 +223,8 @@ impl Coordinator {
         let (core, first) = Commit::recover(commit, opened.incarnation, opened.unresolved)?;
         let feed = Feed::new(opened.last_position, options.waiting_readers_max);
         let store_id = opened.store_id.into();
-        let sound = opened.findings.is_empty();
-        let operations = Arc::new(Operations::new(options.alerts, &core, sound, feed.clone()));
-        operations.report_check(START_CHECK, start_check(&opened.findings));
+        let operations = Arc::new(Operations::new(options.alerts, &core, feed.clone()));
+        operations.report_start(opened.suspicion.as_deref());
         operations.report_cases(opened.open_cases);
         let isolated = Isolated::new(&opened.damaged, operations.clone());
         env.spawn(operations::announce(Arc::downgrade(&operations)));
@@ -417,9 +429,4 @@ impl Coordinator {
         self.core.send(input(request));
         answer.await.expect("every request is answered before it is forgotten")
     }
-}
-
-fn start_check(findings: &[Finding]) -> CheckResult {
-    let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    CheckResult::failed(findings.len() as u64, text.join("; "))
 }

@@ -61,6 +61,8 @@ pub(crate) struct Opened {
     /// The id that the ledger shares with its graph.
     pub store_id: String,
     pub findings: Vec<Finding>,
+    /// What this start or one before found, as long as no pass over both stores has found them the same since.
+    pub suspicion: Option<String>,
     /// The records of the log that are damaged and left to a person.
     pub damaged: Vec<DamagedRecord>,
     /// How many cases an earlier process has left to a person.
@@ -86,7 +88,14 @@ async fn attempt(env: &Env, options: &Options, graph: &dyn GraphStore) -> Result
     graph.prepare().await?;
     let store_id = store_id(env, &ledger).await?;
     let mut findings = Vec::new();
-    findings.extend(compare(&known, &store_id, owner(&graph.execute(statements::read_store).await?))?);
+    let owned_by = owner(&graph.execute(statements::read_store).await?);
+    let older = compare(&known, &store_id, owned_by, options.fill_empty_graph)?;
+    // What was compared before is compared again with a graph that has come back from before that.
+    let unverified = match older {
+        Some(Finding::GraphIsOlder { graph, .. }) if graph > 0 => graph,
+        _ => known.verified.unwrap_or(0) + 1,
+    };
+    findings.extend(older);
 
     let incarnation = write(&ledger, ledger::start_incarnation).await?;
     let nonce = random(env);
@@ -107,14 +116,34 @@ async fn attempt(env: &Env, options: &Options, graph: &dyn GraphStore) -> Result
     let now = Moment { utc: env.utc_now(), running };
     let damaged = damage::isolate(&ledger, &graph, incarnation, now, unsound).await?;
     let last = incarnation - 1;
-    findings.extend(markers::compare(&ledger, &graph, known.verified.unwrap_or(0) + 1..=last).await?);
-    write(&ledger, move |sql| ledger::set_verified_incarnation(sql, last)).await?;
+    findings.extend(markers::compare(&ledger, &graph, unverified..=last).await?);
+    let told: Vec<String> = findings.iter().map(Finding::to_string).collect();
+    // Together: these incarnations are not compared again, and who has not told of them yet may be killed here.
+    let noted = write(&ledger, move |sql| {
+        ledger::set_verified_incarnation(sql, last)?;
+        if !told.is_empty() {
+            ledger::set_suspicion(sql, &told.join("; "))?;
+        }
+        ledger::suspicion(sql)
+    });
+    let suspicion = noted.await?;
     for finding in &findings {
         tracing::error!("{finding}");
     }
     let left = read(&ledger, |sql| Ok((ledger::unresolved(sql)?, ledger::count_open_cases(sql)?)));
     let (unresolved, open_cases) = left.await?;
-    Ok(Opened { ledger, incarnation, unresolved, running, last_position, store_id, findings, damaged, open_cases })
+    Ok(Opened {
+        ledger,
+        incarnation,
+        unresolved,
+        running,
+        last_position,
+        store_id,
+        findings,
+        suspicion,
+        damaged,
+        open_cases,
+    })
 }
 
 /// What the ledger says about its earlier starts.
@@ -147,7 +176,15 @@ fn foreign(ledger: &str, owner: Option<Owner>) -> StartError {
 }
 
 /// Compares what the ledger knows of its starts with the last one that claimed the graph.
-fn compare(known: &Known, store_id: &str, owner: Option<Owner>) -> Result<Option<Finding>, StartError> {
+///
+/// A graph that is nobody's, although the ledger had one, is another graph more often than one that has lost everything:
+/// what was under way would be decided against it. So it has to be said that it is to be filled.
+fn compare(
+    known: &Known,
+    store_id: &str,
+    owner: Option<Owner>,
+    fill_empty_graph: bool,
+) -> Result<Option<Finding>, StartError> {
     // A start that compared markers had claimed the graph before.
     let claimed = known.verified.map_or(0, |verified| verified + 1);
     match owner {
@@ -155,6 +192,7 @@ fn compare(known: &Known, store_id: &str, owner: Option<Owner>) -> Result<Option
         Some(Owner { incarnation, .. }) if incarnation > known.incarnation => {
             Err(StartError::Behind { ledger: known.incarnation, graph: incarnation })
         }
+        None if claimed > 0 && !fill_empty_graph => Err(StartError::EmptyGraph { ledger: claimed }),
         owner => {
             let graph = owner.map_or(0, |owner| owner.incarnation);
             Ok((graph < claimed).then_some(Finding::GraphIsOlder { ledger: claimed, graph }))

@@ -15,8 +15,9 @@ use super::{Element, FORMAT, FileSum, GRAPH_FILE, MANIFEST_FILE, Manifest, eleme
 use crate::ledger::{self, LedgerError};
 use crate::{LEDGER_FILE, statements};
 
-/// How far the incarnation of a restored pair is above that of its backup: further than the pair
-/// that was backed up can have come since.
+/// How far the incarnation of a restored pair is above that of its backup, besides the milliseconds that the clock
+/// shows: further than the pair that was backed up can have come since. The clock is for the same backup restored once
+/// more, whose transactions and ids are to be others than those of the first time.
 pub const RESTORE_GAP: u64 = 100_000;
 
 /// How many elements are written in one graph transaction.
@@ -92,7 +93,7 @@ pub async fn restore(
     env.entropy(&mut entropy);
     let hex: String = entropy.iter().map(|byte| format!("{byte:02x}")).collect();
     let (store_id, nonce) = hex.split_at(32);
-    let incarnation = manifest.incarnation + RESTORE_GAP;
+    let incarnation = manifest.incarnation + RESTORE_GAP + env.utc_now().0;
     let mut calls = statements::claim_store(store_id, incarnation, nonce);
     // A decide of the pair that was backed up, sent to this server and late, is below the floor.
     calls.extend(statements::raise_floor(store_id, TxId { incarnation, serial: 0 }));

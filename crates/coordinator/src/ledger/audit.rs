@@ -74,7 +74,8 @@ pub struct AuditEntry {
     pub entry: u64,
     /// When it was written, by the clock of the process: milliseconds since the Unix epoch.
     pub at_ms: Millis,
-    /// The transaction; `None` where there was none, as for events that were appended by themselves.
+    /// The transaction; `None` where there was none, as for events that were appended by themselves, or a case whose
+    /// stores had come to agree.
     pub tx: Option<TxId>,
     /// What happened to it.
     pub action: AuditAction,

@@ -69,8 +69,8 @@ pub fn count_open_cases(sql: &Connection) -> Result<u64, LedgerError> {
     Ok(count.unsigned_abs())
 }
 
-/// Closes a case, unless it is closed; with the transaction that repaired the stores, if it
-/// took one, this is an entry in the audit trail as well.
+/// Closes a case, unless it is closed; who decided, and why, is an entry in the audit trail as well: about the
+/// transaction that repaired the stores, if it took one.
 pub fn close_case(
     sql: &Connection,
     number: u64,
@@ -82,7 +82,7 @@ pub fn close_case(
     let closed = sql
         .prepare_cached("UPDATE operator_case SET ending = ?2 WHERE number = ?1 AND ending IS NULL")?
         .execute(params![column, json(ending)])?;
-    if let (1, Some(tx)) = (closed, tx) {
+    if closed == 1 {
         audit::write(
             sql,
             utc,

@@ -42,8 +42,8 @@ pub use pages::{accounted_for, entities_after, evidence, links_after};
 pub use rows::{Row, holder, load};
 pub use schema::MIGRATIONS;
 pub use setting::{
-    adopt, collected, forgotten, incarnation, running, set_collected, set_running, set_store_id,
-    set_verified_incarnation, start_incarnation, store_id, verified_incarnation,
+    adopt, clear_suspicion, collected, forgotten, incarnation, running, set_collected, set_running, set_store_id,
+    set_suspicion, set_verified_incarnation, start_incarnation, store_id, suspicion, verified_incarnation,
 };
 pub use stored::{append, feed_after, last_position, stream_after, streams_after};
 pub use verify::{Standing, Unsound, committed_after, count_committed, standing, verify};

@@ -15,6 +15,7 @@ const VERIFIED: &str = "verified_incarnation";
 const RUNNING: &str = "running_ms";
 const FORGOTTEN: &str = "forgotten";
 const COLLECTED: &str = "collected";
+const SUSPICION: &str = "suspicion";
 
 /// The number of times that a coordinator started on this ledger.
 pub fn incarnation(sql: &Connection) -> Result<u64, LedgerError> {
@@ -86,6 +87,21 @@ pub fn collected(sql: &Connection) -> Result<Option<TxId>, LedgerError> {
 /// Writes that the markers of this transaction and all before it were removed from the graph.
 pub fn set_collected(sql: &Connection, tx: TxId) -> Result<(), LedgerError> {
     set(sql, COLLECTED, tx)
+}
+
+/// What a start found to be wrong with the stores, as long as nobody has seen that they are the same since.
+pub fn suspicion(sql: &Connection) -> Result<Option<String>, LedgerError> {
+    Ok(get(sql, SUSPICION)?.filter(|found: &String| !found.is_empty()))
+}
+
+/// Writes down what a start found; whatever one before had found is replaced.
+pub fn set_suspicion(sql: &Connection, found: &str) -> Result<(), LedgerError> {
+    set(sql, SUSPICION, found)
+}
+
+/// Writes that the stores were seen to be the same.
+pub fn clear_suspicion(sql: &Connection) -> Result<(), LedgerError> {
+    set(sql, SUSPICION, "")
 }
 
 /// Reads every setting once, whatever it means.

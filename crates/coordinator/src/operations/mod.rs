@@ -111,7 +111,8 @@ struct State {
     last_begun: TxId,
     /// Since when each transaction above the low-water mark has been under way, oldest first.
     begun: VecDeque<(TxId, Millis)>,
-    graph_is_sound: bool,
+    /// Whether a start found something wrong with the stores, and no pass has found them the same since.
+    suspected: bool,
     /// The alerts that were firing when their changes were last asked for.
     told: BTreeSet<AlertKind>,
 }
@@ -135,7 +136,8 @@ pub(crate) async fn announce(operations: Weak<Operations>) {
     }
 }
 
-/// The name of the check that every start makes.
+/// The name of the check that every start makes. What it found stands until a pass over both stores has found them the
+/// same, whichever process that is.
 pub const START_CHECK: &str = "start";
 
 /// The name of the check that every start makes of the records of the log, and that a person makes
@@ -150,7 +152,7 @@ pub const STORES_CHECK: &str = "stores";
 
 impl Operations {
     /// Of a process that starts with this core.
-    pub(crate) fn new(config: alerts::Config, core: &Commit, graph_is_sound: bool, feed: Feed) -> Operations {
+    pub(crate) fn new(config: alerts::Config, core: &Commit, feed: Feed) -> Operations {
         let last_begun = core.last_begun();
         let state = State {
             commit: Metrics::default(),
@@ -164,7 +166,7 @@ impl Operations {
             low_water: core.low_water(),
             last_begun,
             begun: core.open().map(|tx| (tx, Millis::ZERO)).collect(),
-            graph_is_sound,
+            suspected: false,
             told: BTreeSet::new(),
         };
         Operations { config, started: Instant::now(), state: Mutex::new(state), feed }
@@ -184,6 +186,18 @@ impl Operations {
             check.passed += 1;
         }
         check.last = result;
+    }
+
+    /// Says what starts found to be wrong with the stores and no pass has cleared since.
+    pub(crate) fn report_start(&self, suspicion: Option<&str>) {
+        self.state().suspected = suspicion.is_some();
+        let result = suspicion.map_or_else(CheckResult::passed, |detail| CheckResult::failed(1, detail));
+        self.report_check(START_CHECK, result);
+    }
+
+    /// Whether a start found something wrong with the stores, and no pass has found them the same since.
+    pub(crate) fn is_suspected(&self) -> bool {
+        self.state().suspected
     }
 
     /// Says how many cases are open: a process before may have left them.
@@ -221,7 +235,7 @@ impl Operations {
         Freshness {
             indexed_up_to: state.low_water,
             delay: oldest.map_or(Millis::ZERO, |begun| now - begun),
-            complete: state.graph_is_sound.then_some(state.low_water == state.last_begun),
+            complete: (!state.suspected).then_some(state.low_water == state.last_begun),
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use env::{Env, Executor, Handle, Waiting, Watched};
 use graph::{Subject, TxId};
-use stores::GraphStore;
 use stores::batch::Batcher;
+use stores::{Call, GraphError, GraphStore, Rows};
 use tokio::sync::watch;
 
 use super::compare::{Page, Position, compare};
@@ -19,6 +19,10 @@ use crate::commit::{self, Answer, Commit, Decision, Reviewed, Settled};
 use crate::ledger::{self, Replays};
 use crate::operations::{CheckResult, Operations, STORES_CHECK};
 use crate::{access, statements};
+
+/// How long to wait before a page of the graph is asked for again, each time.
+const GRAPH_PAUSES: [Duration; 4] =
+    [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
 
 /// Carries out what the core asks for.
 pub(crate) struct ReconcileExecutor {
@@ -71,6 +75,7 @@ impl Executor<Reconcile> for ReconcileExecutor {
             ReconcileEffect::Report { request, summary } => {
                 self.replays.end();
                 report(&self.operations, &summary);
+                self.acquit(&summary).await;
                 self.last.send_replace(Some(summary.clone()));
                 if let Some(request) = request {
                     self.summaries.answer(request, summary);
@@ -82,12 +87,23 @@ impl Executor<Reconcile> for ReconcileExecutor {
 }
 
 impl ReconcileExecutor {
+    /// Takes back what a start had found, once the stores were seen to be the same.
+    async fn acquit(&self, summary: &Summary) {
+        if !summary.is_clean() || !self.operations.is_suspected() {
+            return;
+        }
+        match access::write(&self.ledger, ledger::clear_suspicion).await {
+            Ok(()) => self.operations.report_start(None),
+            Err(error) => tracing::warn!(%error, "what the start found is still said"),
+        }
+    }
+
     async fn compare(&self, from: Position, limit: u32) -> Result<Page, String> {
         let calls = match &from {
             Position::Entities(after) => statements::entities_after(after.as_deref(), limit),
             Position::Links(after) => statements::links_after(after.as_ref().map(three), limit),
         };
-        let rows = self.graph.execute(calls, self.graph_limit).await.map_err(|error| error.to_string())?;
+        let rows = self.read_graph(calls).await.map_err(|error| error.to_string())?;
         let start = from.clone();
         let replays = self.replays.clone();
         let in_ledger = access::read(&self.ledger, move |sql| {
@@ -99,6 +115,21 @@ impl ReconcileExecutor {
         });
         let in_ledger = in_ledger.await.map_err(|error| error.to_string())?;
         compare(&from, &rows.into_iter().next().unwrap_or_default(), in_ledger, limit)
+    }
+
+    /// Asks again for a while: a pass takes long, and one lost connection is no reason to begin anew.
+    async fn read_graph(&self, calls: Vec<Call>) -> Result<Vec<Rows>, GraphError> {
+        let mut pauses = GRAPH_PAUSES.iter();
+        loop {
+            let error = match self.graph.execute(calls.clone(), self.graph_limit).await {
+                Ok(rows) => return Ok(rows),
+                Err(error @ (GraphError::Unknown { .. } | GraphError::Refused { retryable: true, .. })) => error,
+                Err(error) => return Err(error),
+            };
+            let Some(pause) = pauses.next() else { return Err(error) };
+            tracing::debug!(%error, "reading a page again");
+            tokio::time::sleep(*pause).await;
+        }
     }
 
     async fn repair(&self, subject: Subject, order: Order) -> Repaired {

@@ -38,7 +38,7 @@ async fn a_retry_is_the_same_transaction_and_another_one_needs_another_key() {
     assert_eq!(server.post("k1", &create("a")).await.json(), first);
 
     let problem = server.post("k1", &create("b")).await.problem();
-    assert_eq!((problem.kind, problem.status), (ProblemType::IdempotencyKeyReused, 422));
+    assert_eq!((problem.kind, problem.status), (ProblemType::IdempotencyKeyReused, 409));
     assert_eq!(problem.tx.unwrap().to_string(), "tx-1-1");
     assert_eq!(server.get("/entities/b").await.problem().kind, ProblemType::NoSuchEntity);
 }

@@ -93,6 +93,9 @@ async fn a_case_is_said_until_a_person_closes_it_whichever_process_left_it() {
     // Somebody else has repaired it, so that takes no transaction.
     let case = coordinator.resolve(1, resolution(Authority::Sql)).await.unwrap();
     assert_eq!(case.ending.unwrap().tx, None);
+    let about = "SELECT detail FROM audit WHERE action = 'resolved' AND tx = ''";
+    let audited: String = world.shell().query_row(about, [], |row| row.get(0)).unwrap();
+    assert!(audited.contains(r#""case":1"#) && audited.contains("asked the owner"), "{audited}");
     assert!(!is_said(&coordinator));
     world.kill(coordinator);
 }

@@ -1,12 +1,17 @@
 //! Passes while everything goes on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use coordinator::commit::{Answer, Decision, Settled};
 use coordinator::reconcile::{Order, Policy, Repaired};
 use coordinator::service::{Coordinator, Options};
+use env::{BoxFuture, Env};
 use futures_util::future::{join, join_all};
 use graph::Millis;
+use stores::memory::MemoryGraph;
+use stores::{Call, GraphError, GraphStore, Rows, Uniqueness};
 
 use crate::stores_by_hand::{both, in_graph, patch, submit, two_friends};
 use crate::world::{World, key};
@@ -107,5 +112,45 @@ async fn validations_come_by_themselves() {
     in_graph(&world, r#"[{"update":{"id":"a","set":{"x":7}}}]"#);
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert_eq!(coordinator.last_summary().unwrap().differences, 1);
+    world.kill(coordinator);
+}
+
+/// A graph whose connections break, so many times in a row.
+struct Flaky {
+    graph: MemoryGraph,
+    breaks: Arc<AtomicU64>,
+}
+
+impl GraphStore for Flaky {
+    fn execute(&self, calls: Vec<Call>, limit: Duration) -> BoxFuture<'_, Result<Vec<Rows>, GraphError>> {
+        let fewer = |left: u64| left.checked_sub(1);
+        if self.breaks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok() {
+            return Box::pin(async { Err(GraphError::Unknown { why: "the connection broke".to_owned() }) });
+        }
+        self.graph.execute(calls, limit)
+    }
+
+    fn ensure_unique<'a>(&'a self, constraints: &'a [Uniqueness]) -> BoxFuture<'a, Result<(), GraphError>> {
+        self.graph.ensure_unique(constraints)
+    }
+
+    fn warnings(&self) -> BoxFuture<'_, Vec<String>> {
+        self.graph.warnings()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_outlives_a_broken_connection_and_not_a_graph_that_is_gone() {
+    let world = World::new(410);
+    let breaks = Arc::<AtomicU64>::default();
+    let graph = Arc::new(Flaky { graph: world.graph.clone(), breaks: breaks.clone() });
+    let coordinator = Coordinator::start(Env::new(world.clone()), Options::new("/data"), graph).await.unwrap();
+    two_friends(&coordinator).await;
+    for (in_a_row, complete) in [(1, true), (4, true), (5, false)] {
+        breaks.store(in_a_row, Ordering::Relaxed);
+        let summary = coordinator.validate().await;
+        assert_eq!((summary.complete, summary.is_clean()), (complete, complete), "{in_a_row}: {summary:#?}");
+        assert_eq!(breaks.load(Ordering::Relaxed), 0);
+    }
     world.kill(coordinator);
 }

@@ -66,6 +66,23 @@ async fn a_late_decide_of_the_old_pair_does_not_land_in_the_restored_graph() {
     }
 }
 
+/// The first may have acknowledged something under a name that the second must not give again.
+#[tokio::test]
+async fn one_backup_restored_twice_is_two_pairs() {
+    let restored = Restored::new().await;
+    let (env, root) = (Env::new(Production), restored.root.path());
+    let first = commit(&restored.start(|_| {}).await, "d").await;
+    // The clock may be coarse.
+    std::thread::sleep(Duration::from_millis(5));
+    std::fs::create_dir(root.join("again")).unwrap();
+    let graph = Graph::default();
+    restore(&env, &root.join("backup"), &root.join("again"), &graph, LIMIT).await.unwrap();
+    let second = commit(&start(&root.join("again"), &graph).await, "d").await;
+    assert!(second.incarnation > first.incarnation && first.incarnation > RESTORE_GAP, "{first} and {second}");
+    let late = graph.execute(statements::decide(TxId { serial: 9, ..first }, &create("late")), LIMIT).await;
+    assert!(matches!(late, Err(GraphError::Unexpected { .. })), "what the first sent is below its floor: {late:?}");
+}
+
 const COLLECTION: collection::Config = collection::Config { period: Millis(1_000), grace: Millis(100), batch: 8 };
 
 /// The floor of the restored graph is above the markers of records that its log still has.

@@ -257,6 +257,11 @@ pub struct Serve {
     #[arg(long)]
     pub collect_markers: bool,
 
+    /// Take a graph that nobody has claimed in the place of the one that the ledger had: for one that has lost
+    /// everything. `coordinator reconcile` fills it again, from the log.
+    #[arg(long)]
+    pub fill_empty_graph: bool,
+
     /// The pause between two comparisons of both stores; 0 for none.
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     pub validate_every_minutes: u64,

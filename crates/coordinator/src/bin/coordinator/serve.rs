@@ -38,6 +38,7 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
         requests_max,
         retention_hours,
         collect_markers,
+        fill_empty_graph,
         validate_every_minutes,
         log_format,
     } = arguments;
@@ -61,6 +62,7 @@ pub async fn serve(arguments: Serve) -> Result<(), Failure> {
         batch: 64,
     });
     options.reconcile.period = (validate_every_minutes > 0).then_some(Millis(validate_every_minutes * 60 * 1_000));
+    options.fill_empty_graph = fill_empty_graph;
     options.requests_max = usize::try_from(requests_max).expect("a pointer has 32 bits at least");
     options.graph_limit = graph_limit;
     let coordinator = tokio::select! {

@@ -67,7 +67,7 @@ struct Service {
 impl Service {
     fn start(left: Vec<Intent>, fence_takes: Duration) -> Service {
         let (core, first) = Commit::recover(CONFIG, 2, left).expect("a sound log");
-        let operations = Arc::new(Operations::new(Limits::default(), &core, true, Feed::new(0, 1)));
+        let operations = Arc::new(Operations::new(Limits::default(), &core, Feed::new(0, 1)));
         let (sender, replies) = mpsc::unbounded_channel();
         let stores = Stores { fence_takes, replies: sender };
         let core = drive_watched(&Env::new(Production), core, first, stores, operations.clone());
@@ -187,7 +187,11 @@ async fn the_low_water_mark_stays_below_what_is_under_way() {
 #[tokio::test(start_paused = true)]
 async fn a_graph_that_lost_something_is_never_called_complete() {
     let (core, _) = Commit::recover(CONFIG, 2, vec![]).expect("a sound log");
-    assert_eq!(Operations::new(Limits::default(), &core, false, Feed::new(0, 1)).freshness().complete, None);
+    let operations = Operations::new(Limits::default(), &core, Feed::new(0, 1));
+    operations.report_start(Some("something is gone"));
+    assert_eq!(operations.freshness().complete, None);
+    operations.report_start(None);
+    assert_eq!(operations.freshness().complete, Some(true));
 }
 
 #[tokio::test(start_paused = true)]
