@@ -373,7 +373,7 @@ pub struct IsolationArgs {
     /// Run in this very process, for a debugger
     #[arg(long)]
     pub no_fork: bool,
-    /// How long one run may take, in real time
+    /// How long one run may compute, in processor time; one that hardly computes at all is killed after so long in real time
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub watchdog: u64,
 }
