@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -51,6 +52,8 @@ enum Leak {
     Hang,
     /// Not a leak either, but the end of the whole process, as when its stack overflows.
     Abort,
+    /// The same, but by somebody else, as when the system is out of memory.
+    Killed,
 }
 
 /// The system.
@@ -135,6 +138,7 @@ impl System for Leaky {
             ("file", |seed| plan("file", seed)),
             ("hang", |seed| plan("hang", seed)),
             ("abort", |seed| plan("abort", seed)),
+            ("killed", |seed| plan("killed", seed)),
         ]
     }
 }
@@ -202,6 +206,11 @@ impl Leak {
             }
             Leak::Hang => park(),
             Leak::Abort => std::process::abort(),
+            Leak::Killed => {
+                let this = std::process::id().to_string();
+                Command::new("kill").args(["-9", &this]).status().expect("kill can be started");
+                park()
+            }
         }
     }
 }

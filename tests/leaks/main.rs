@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Output};
 
 use leaky::{FILE, LEAVES_A_THREAD, Leaky};
+use serde_json::{Value, json};
 
 /// With this variable in its environment the program is not the test but what is tested.
 const AS_PROGRAM: &str = "SQUALL_TEST_AS_PROGRAM";
@@ -24,9 +25,10 @@ fn main() -> ExitCode {
     run_verifies_and_names_every_seed();
     every_isolation_gives_the_same_bytes_and_says_what_it_is();
     software_that_stops_simulated_time_is_killed_and_reported();
-    a_run_that_dies_hides_no_failure_and_is_no_pass();
+    a_run_that_is_killed_by_others_is_no_verdict();
+    software_that_ends_its_process_or_stands_still_breaks_a_promise_and_becomes_small();
     a_failure_that_does_not_come_back_is_not_one_of_the_system();
-    println!("ok: 7 tests of the guard");
+    println!("ok: 8 tests of the guard");
     ExitCode::SUCCESS
 }
 
@@ -149,25 +151,47 @@ fn replayed(told: &str) -> &str {
         .unwrap_or_else(|| panic!("no command:\n{told}"))
 }
 
-fn a_run_that_dies_hides_no_failure_and_is_no_pass() {
+fn a_run_that_is_killed_by_others_is_no_verdict() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let failures = ["--failures", text(folder.path())];
-    let run = ["run", "abort", "hang", "--seeds", "0", "--watchdog", "1", "--shrink-seconds", "1"];
+    let run = ["run", "killed", "--seeds", "0", "--format", "json"];
     let Ran { code, stdout, stderr } = squall(&[&run[..], &failures].concat(), &[]);
     assert_eq!(code, 3, "{stdout}\n{stderr}");
-    assert!(stderr.contains("abort with seed 0") && stderr.contains("died of signal 6"), "{stderr}");
-    assert!(stdout.contains("watchdog violated"), "{stdout}");
-    let hanging = replayed(&stdout);
-    // It was killed, so there is no page; that it fails is told all the same.
-    for command in ["replay", "report", "pinpoint"] {
-        let Ran { code, stdout, stderr } = squall(&[command, hanging, "--watchdog", "1"], &[]);
-        assert_eq!((code, stdout.contains("it was killed")), (1, true), "{command}: {stdout}\n{stderr}");
-    }
+    assert!(stderr.contains("killed with seed 0") && stderr.contains("died of signal 9"), "{stderr}");
+    let document: Value = serde_json::from_str(&stdout).expect("a document");
+    assert_eq!((&document["exit_code"], &document["failures"]), (&json!(3), &json!([])));
 
-    let Ran { code, stdout, stderr } = squall(&[&["hunt", "abort", "--for", "1m"][..], &failures].concat(), &[]);
+    let Ran { code, stdout, stderr } = squall(&[&["hunt", "killed", "--for", "1m"][..], &failures].concat(), &[]);
     assert_eq!(code, 3, "{stdout}\n{stderr}");
-    assert!(stdout.contains("a run had no verdict") && stderr.contains("died of signal 6"), "{stdout}\n{stderr}");
+    assert!(stdout.contains("the harness failed") && stderr.contains("died of signal 9"), "{stdout}\n{stderr}");
     assert_eq!(squall(&["replay", replayed(&stderr)], &[]).code, 3);
+}
+
+fn software_that_ends_its_process_or_stands_still_breaks_a_promise_and_becomes_small() {
+    for (leak, property, how) in [("abort", "no-abort", "SIGABRT"), ("hang", "watchdog", "it was killed")] {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let failures = ["--watchdog", "1", "--failures", text(folder.path())];
+        let run = ["run", leak, "--seeds", "0", "--shrink-seconds", "600"];
+        let Ran { code, stdout, stderr } = squall(&[&run[..], &failures].concat(), &[]);
+        assert_eq!(code, 1, "{stdout}\n{stderr}");
+        assert!(stdout.contains(&format!("{property} violated")) && stdout.contains(how), "{stdout}");
+        assert!(stdout.contains("nothing more can be taken away"), "{stdout}");
+        let capsule = replayed(&stdout);
+        // There is no page; that it fails is told all the same.
+        for command in ["replay", "report", "pinpoint"] {
+            let Ran { code, stdout, stderr } = squall(&[command, capsule, "--watchdog", "1"], &[]);
+            assert_eq!((code, stdout.contains(how)), (1, true), "{command}: {stdout}\n{stderr}");
+        }
+        let again = replayed_with(&["hunt", leak, "--for", "1m", "--shrink-seconds", "0"], &failures);
+        assert_eq!(again, capsule, "it is the same failure");
+    }
+}
+
+/// Runs a command that finds a violation, and returns the capsule that its last line names.
+fn replayed_with(arguments: &[&str], more: &[&str]) -> String {
+    let Ran { code, stdout, stderr } = squall(&[arguments, more].concat(), &[]);
+    assert_eq!(code, 1, "{stdout}\n{stderr}");
+    replayed(&stdout).to_owned()
 }
 
 fn a_failure_that_does_not_come_back_is_not_one_of_the_system() {
