@@ -32,10 +32,13 @@ struct Subject<Op> {
 }
 
 pub fn report<S: System>(arguments: ReportArgs) -> Ended {
-    let ReportArgs { file, seed, output, against, isolation } = arguments;
+    let ReportArgs { file, seed, output, against, against_seed, isolation } = arguments;
     let setup = isolation.setup(Some(NonZero::<usize>::MIN));
     if seed.is_some() && std::iter::once(&file).chain(&against).all(|file| is_capsule(file)) {
-        return Err(capsule_has_seed(&file));
+        return Err(capsule_has_seed(&file, "--seed"));
+    }
+    if let Some(capsule) = against.as_ref().filter(|against| against_seed.is_some() && is_capsule(against)) {
+        return Err(capsule_has_seed(capsule, "--against-seed"));
     }
     let seed = seed.unwrap_or_default();
     let subject = subject::<S>(&file, seed)?;
@@ -44,7 +47,14 @@ pub fn report<S: System>(arguments: ReportArgs) -> Ended {
         return Ok(without_story(&verdict));
     }
     let other = match against {
-        Some(other) => Some((other.display().to_string(), self::subject::<S>(&other, seed)?.plan)),
+        Some(other) => {
+            let other_seed = against_seed.unwrap_or(seed);
+            let title = match is_capsule(&other) {
+                true => other.display().to_string(),
+                false => format!("{} with seed {other_seed}", other.display()),
+            };
+            Some((title, self::subject::<S>(&other, other_seed)?.plan))
+        }
         None => nearest(subject.passing),
     };
     let data = data::<S>((&subject.plan, &verdict), subject.replay, subject.about, other, setup)?;

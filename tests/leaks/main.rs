@@ -28,7 +28,10 @@ fn main() -> ExitCode {
     a_run_that_is_killed_by_others_is_no_verdict();
     software_that_ends_its_process_or_stands_still_breaks_a_promise_and_becomes_small();
     a_failure_that_does_not_come_back_is_not_one_of_the_system();
-    println!("ok: 8 tests of the guard");
+    what_shrinking_comes_across_is_kept_with_what_its_run_decided();
+    what_failed_is_told_in_every_format_where_it_cannot_be_kept();
+    a_failure_that_chance_decided_became_inevitable_when_it_did();
+    println!("ok: 11 tests of the guard");
     ExitCode::SUCCESS
 }
 
@@ -203,4 +206,78 @@ fn a_failure_that_does_not_come_back_is_not_one_of_the_system() {
     assert!(stderr.contains("file with seed 0 is not deterministic") && stderr.contains("did not show"), "{stderr}");
     assert!(stdout.contains("nobody was here before"), "what was seen once is told: {stdout}");
     assert!(Path::new(replayed(&stdout)).exists(), "and kept");
+}
+
+fn what_shrinking_comes_across_is_kept_with_what_its_run_decided() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let run = ["run", "count", "--seeds", "0", "--failures", text(folder.path())];
+    let Ran { code, stdout, stderr } = squall(&run, &[]);
+    assert_eq!(code, 1, "{stdout}\n{stderr}");
+    let other =
+        stdout.lines().find_map(|line| line.split_once("a smaller plan violated count ")).expect("there is one").1;
+    let (_, capsule) = other.split_once(" instead: ").expect("it says where");
+    let stored: Value = serde_json::from_slice(&std::fs::read(capsule).expect("it is there")).expect("it is JSON");
+    assert_eq!(stored["plan"]["clients"][0]["steps"].as_array().map(Vec::len), Some(1));
+    assert!(stored["digest"].as_str().is_some_and(|digest| !digest.is_empty()), "{stored}");
+    assert!(stored["decisions"].as_array().is_some_and(|decisions| !decisions.is_empty()), "{stored}");
+    let Ran { code, stdout, stderr } = squall(&["replay", capsule], &[]);
+    assert_eq!((code, stdout.contains("shows again")), (1, true), "{stdout}\n{stderr}");
+
+    // Where it cannot be kept, the failure that was made small is told all the same.
+    std::fs::remove_file(capsule).expect("it can be removed");
+    std::fs::create_dir_all(Path::new(capsule).join("in the way")).expect("a folder can be made");
+    let Ran { code, stdout, stderr } = squall(&run, &[]);
+    assert_eq!(code, 3, "{stdout}\n{stderr}");
+    assert!(stderr.contains("failed to put in its place"), "{stderr}");
+    assert!(stdout.contains("count violated") && Path::new(replayed(&stdout)).is_file(), "{stdout}");
+}
+
+fn what_failed_is_told_in_every_format_where_it_cannot_be_kept() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("it can be written");
+    let told = |format| {
+        let run = ["run", "count", "--seeds", "0..3", "--format", format, "--failures", text(&file)];
+        let Ran { code, stdout, stderr } = squall(&run, &[]);
+        assert_eq!(code, 3, "{format}: {stdout}\n{stderr}");
+        assert!(stderr.contains("count violated") && stderr.contains("failed to create the folder"), "{stderr}");
+        stdout
+    };
+    let document: Value = serde_json::from_str(&told("json")).expect("a document");
+    assert_eq!((&document["exit_code"], &document["scenarios"][0]["name"]), (&json!(3), &json!("count")));
+    assert!(
+        document["broken"][0].as_str().is_some_and(|why| why.contains("failed to create the folder")),
+        "{document}"
+    );
+    assert!(told("junit").contains("<testsuites"));
+    assert!(told("markdown").contains("### The harness itself failed"));
+    assert!(told("github").contains("::error title=the harness failed::count violated"));
+
+    let Ran { code, stdout, stderr } = squall(&["hunt", "count", "--for", "1m", "--failures", text(&file)], &[]);
+    assert_eq!(code, 3, "{stdout}\n{stderr}");
+    assert!(
+        stdout.contains("the harness failed") && stderr.contains("failed to create the folder"),
+        "{stdout}\n{stderr}"
+    );
+}
+
+fn a_failure_that_chance_decided_became_inevitable_when_it_did() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let run = ["run", "chance", "--seeds", "0", "--no-shrink", "--no-report", "--failures", text(folder.path())];
+    let Ran { code, stdout, stderr } = squall(&run, &[]);
+    assert_eq!(code, 1, "{stdout}\n{stderr}");
+    let Ran { code, stdout, stderr } = squall(&["pinpoint", replayed(&stdout), "--runs", "32"], &[]);
+    assert_eq!(code, 1, "{stdout}\n{stderr}");
+    // Before it had struck, the fault does so in about half of the futures.
+    let shares: Vec<(u64, u64)> = stdout.lines().filter_map(share).collect();
+    let (before, after): (Vec<_>, Vec<_>) = shares.iter().partition(|(at_ms, _)| *at_ms < 50);
+    assert!(!before.is_empty() && before.iter().all(|(_, share)| (10..90).contains(share)), "{stdout}");
+    assert!(!after.is_empty() && after.iter().all(|(_, share)| *share == 100), "{stdout}");
+    assert!(stdout.contains("\nlook at 50 ms: worker applied: kill"), "{stdout}");
+}
+
+/// The moment and the share of a line of a curve.
+fn share(line: &str) -> Option<(u64, u64)> {
+    let (at_ms, rest) = line.split_once(" ms ")?;
+    Some((at_ms.trim().parse().ok()?, rest.split_once(" %")?.0.trim().parse().ok()?))
 }
