@@ -151,8 +151,9 @@ fn tell<S: System>(hunt: &Hunt<S>, ground: &Ground, why: &str, wall: Duration) {
     println!("\n{} runs in {}: {why}", hunt.runs(), shown(wall));
     println!("{}", hunt.coverage().summary(ground));
     match hunt.growth() {
-        0 => println!("coverage had stopped growing: the last quarter of the runs reached nothing new"),
-        new => println!("coverage was still growing: the last quarter of the runs reached {new} new"),
+        None => println!("too few runs to say whether coverage was still growing"),
+        Some(0) => println!("coverage had stopped growing: the last quarter of the runs reached nothing new"),
+        Some(new) => println!("coverage was still growing: the last quarter of the runs reached {new} new"),
     }
     let missing = hunt.coverage().missing_marks(ground);
     if !missing.is_empty() {
