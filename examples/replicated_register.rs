@@ -83,6 +83,7 @@ impl System for ReplicatedRegister {
     type Ret = Ret<u64>;
 
     const NAME: &'static str = "replicated-register";
+    const PROGRAM: &'static str = "cargo run --release --example replicated_register --";
 
     fn new(options: &Value) -> Result<Self, String> {
         let settings = if options.is_null() { Ok(Settings::default()) } else { Settings::deserialize(options) };

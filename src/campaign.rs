@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use interpose::process::fault_name;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ use crate::world::{self, Log};
 
 /// The name under which a run is reported that stopped the simulated clock.
 pub const WATCHDOG: &str = "watchdog";
+
+/// The name under which a run is reported whose process died of its own fault.
+pub const NO_ABORT: &str = "no-abort";
 
 /// How much of a run is told.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -118,7 +122,7 @@ pub struct Setup {
     pub isolation: Isolation,
     /// Whether the workers' addresses are random.
     pub aslr: Aslr,
-    /// How long one run may take, in real time.
+    /// How long one run may compute, in processor time; one that stands still has so long in real time.
     pub watchdog: Duration,
 }
 
@@ -186,13 +190,17 @@ fn verdict<Op>(plan: &Plan<Op>, outcome: Outcome) -> Result<Verdict, Broken> {
         Outcome::Finished(bytes) => serde_json::from_slice::<Result<Verdict, String>>(&bytes)
             .map_err(|error| Broken::Process(format!("sent what is no verdict: {error}")))?
             .map_err(Broken::Plan),
-        // Only software that never awaits can stop the simulated clock: that is its fault.
+        // Only software that never awaits, or blocks its thread, can stop the simulated clock: that is its fault.
         Outcome::TimedOut { watchdog } => Ok(stuck(plan, watchdog)),
         Outcome::Panicked { message, location } => {
             let place = location.unwrap_or_else(|| "an unknown place".to_owned());
             Err(Broken::Process(format!("panicked at {place}: {message}")))
         }
-        Outcome::Died { signal } => Err(Broken::Process(format!("died of signal {signal}"))),
+        // What the machine does to a process says nothing about the software; this does.
+        Outcome::Died { signal } => match fault_name(signal) {
+            Some(name) => Ok(died(plan, signal, name)),
+            None => Err(Broken::Process(format!("died of signal {signal}"))),
+        },
         Outcome::Exited { code } => Err(Broken::Process(format!("exited with code {code} before it had a result"))),
         Outcome::WorkerLost { reason } => Err(Broken::Process(format!("was lost: {reason}"))),
     }
@@ -200,7 +208,54 @@ fn verdict<Op>(plan: &Plan<Op>, outcome: Outcome) -> Result<Verdict, Broken> {
 
 fn stuck<Op>(plan: &Plan<Op>, watchdog: Duration) -> Verdict {
     let violation = Violation::new(WATCHDOG, "simulated time stands still")
-        .expected(format!("the run ends within {} s of real time", watchdog.as_secs()))
-        .actual("it was killed: some task never awaits");
+        .expected(format!("the run ends before it has computed for {} s", watchdog.as_secs()))
+        .actual("it was killed: some task never awaits, or waits for what is not simulated");
+    cut_short(plan, violation)
+}
+
+fn died<Op>(plan: &Plan<Op>, signal: i32, name: &str) -> Verdict {
+    let violation = Violation::new(NO_ABORT, format!("the process dies of {name}"))
+        .expected("the run's process lives until the run ends")
+        .actual(format!(
+            "it died of signal {signal} ({name}): an abort, a panic within a panic, a stack that overflowed, or an invalid \
+             access; its last words are on the standard error"
+        ));
+    cut_short(plan, violation)
+}
+
+/// The verdict on a run that left nothing behind.
+fn cut_short<Op>(plan: &Plan<Op>, violation: Violation) -> Verdict {
     Verdict { scenario: plan.scenario.clone(), seed: plan.seed, violations: vec![violation], ..Verdict::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::fake;
+
+    fn came(outcome: Outcome) -> Result<Vec<String>, Broken> {
+        let verdict = verdict(&fake::plan(), outcome)?;
+        Ok(verdict.violations.into_iter().map(|violation| violation.property).collect())
+    }
+
+    #[test]
+    fn what_a_process_does_to_itself_is_the_software_s_fault_and_what_others_do_to_it_is_not() {
+        for signal in [4, 5, 6, 8, 11] {
+            assert_eq!(came(Outcome::Died { signal }), Ok(vec![NO_ABORT.to_owned()]), "signal {signal}");
+        }
+        for signal in [2, 9, 15] {
+            assert!(matches!(came(Outcome::Died { signal }), Err(Broken::Process(_))), "signal {signal}");
+        }
+        let watchdog = Duration::from_secs(1);
+        assert_eq!(came(Outcome::TimedOut { watchdog }), Ok(vec![WATCHDOG.to_owned()]));
+        assert!(matches!(came(Outcome::Exited { code: 0 }), Err(Broken::Process(_))));
+    }
+
+    #[test]
+    fn deaths_of_different_signals_are_different_failures() {
+        let fingerprint =
+            |signal| verdict(&fake::plan(), Outcome::Died { signal }).unwrap().violations[0].fingerprint();
+        assert_eq!(fingerprint(6), fingerprint(6));
+        assert_ne!(fingerprint(6), fingerprint(11));
+    }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::check::{Fingerprint, Violation};
@@ -38,6 +39,12 @@ pub struct Capsule<Op> {
     pub expected: Option<Expected>,
     /// The digest of the run's record; empty if it was not kept.
     pub digest: String,
+    /// The digest of the plan as squall wrote it; empty in older capsules.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan_digest: String,
+    /// Whether somebody has edited the plan since.
+    #[serde(skip)]
+    pub edited: bool,
     /// What to run.
     pub plan: Plan<Op>,
     /// A plan that differs from it by one reduction and passes, if shrinking met one.
@@ -193,21 +200,27 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-impl<Op> Capsule<Op> {
+impl<Op: Serialize> Capsule<Op> {
     /// A capsule of this squall's form.
     pub fn new<S: System<Op = Op>>(plan: Plan<Op>, expected: Option<Expected>, digest: String) -> Capsule<Op> {
+        let text = serde_json::to_vec(&plan).expect("a plan is always valid JSON");
+        let written: Value = serde_json::from_slice(&text).expect("it has just been written");
         Capsule {
             format: CAPSULE_FORMAT,
             squall_version: env!("CARGO_PKG_VERSION").to_owned(),
             system: S::NAME.to_owned(),
             expected,
             digest,
+            plan_digest: plan_digest(&written),
+            edited: false,
             plan,
             passing: None,
             decisions: Vec::new(),
         }
     }
+}
 
+impl<Op> Capsule<Op> {
     /// The file's name: the scenario's and the fingerprint's, or the seed where nothing was violated.
     ///
     /// The same failure found again has the same name: it replaces the older capsule.
@@ -271,10 +284,15 @@ impl<Op: DeserializeOwned> Capsule<Op> {
         if header.system != S::NAME {
             return Err(CapsuleError::OtherSystem { path: path.to_owned(), found: header.system, tested: S::NAME });
         }
-        if let Some(format) = plan_format(&text).filter(|format| *format != u64::from(PLAN_FORMAT)) {
+        let plan =
+            serde_json::from_slice::<Value>(&text).ok().and_then(|mut capsule| Some(capsule.get_mut("plan")?.take()));
+        let format = plan.as_ref().and_then(|plan| plan.get("format")?.as_u64());
+        if let Some(format) = format.filter(|format| *format != u64::from(PLAN_FORMAT)) {
             return other_form("plan", format, PLAN_FORMAT);
         }
-        let capsule: Capsule<Op> = serde_json::from_slice(&text).map_err(|error| broken(path, &error))?;
+        let mut capsule: Capsule<Op> = serde_json::from_slice(&text).map_err(|error| broken(path, &error))?;
+        let as_written = |plan: &Value| capsule.plan_digest.is_empty() || plan_digest(plan) == capsule.plan_digest;
+        capsule.edited = !plan.as_ref().is_some_and(as_written);
         resolve::<S>(&path.display().to_string(), &capsule.plan)
             .map_err(|error| CapsuleError::Senseless(Box::new(error)))?;
         Ok(capsule)
@@ -293,10 +311,9 @@ fn header(path: &Path, text: &[u8]) -> Result<Header, CapsuleError> {
     })
 }
 
-/// The version of the plan's form, when there is one to be found.
-fn plan_format(text: &[u8]) -> Option<u64> {
-    let capsule: serde_json::Value = serde_json::from_slice(text).ok()?;
-    capsule.get("plan")?.get("format")?.as_u64()
+/// The digest of a plan as it stands in a file: whatever a later squall makes of it, and however its lines are broken.
+fn plan_digest(plan: &Value) -> String {
+    Sha256::digest(plan.to_string())[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn broken(path: &Path, error: &serde_json::Error) -> CapsuleError {

@@ -97,10 +97,13 @@ impl<S: System> Hunt<S> {
         self.runs
     }
 
-    /// How much the last quarter of the runs reached that those before had not.
-    pub fn growth(&self) -> u64 {
-        let from = self.runs - self.runs / 4;
-        self.gains.iter().filter(|(run, _)| *run > from).map(|(_, gain)| gain).sum()
+    /// How much the last quarter of the runs reached that those before had not; `None` where there are too few for it to have
+    /// one.
+    pub fn growth(&self) -> Option<u64> {
+        let quarter = self.runs / 4;
+        let from = self.runs - quarter;
+        let new = self.gains.iter().filter(|(run, _)| *run > from).map(|(_, gain)| gain).sum();
+        (quarter > 0).then_some(new)
     }
 }
 
@@ -183,12 +186,16 @@ mod tests {
     fn growth_is_what_the_last_quarter_found() {
         let mut hunt = hunt(1);
         let plan = fake::plan();
-        hunt.learn(None, &plan, &verdict(&["fenced"], &[]));
-        for _ in 0..6 {
+        assert_eq!(hunt.growth(), None);
+        for _ in 0..3 {
             hunt.learn(None, &plan, &verdict(&["fenced"], &[]));
         }
-        assert_eq!(hunt.growth(), 0);
+        assert_eq!(hunt.growth(), None, "three runs have no last quarter");
+        for _ in 0..4 {
+            hunt.learn(None, &plan, &verdict(&["fenced"], &[]));
+        }
+        assert_eq!(hunt.growth(), Some(0));
         hunt.learn(None, &plan, &verdict(&["committed"], &[("kill", "start", 1)]));
-        assert_eq!(hunt.growth(), 2);
+        assert_eq!(hunt.growth(), Some(2));
     }
 }

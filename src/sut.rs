@@ -84,6 +84,9 @@ pub trait System: Sized + Send + Sync + 'static {
     /// The system's name.
     const NAME: &'static str;
 
+    /// How its program is called on the command line: what commands begin with that a reader is to type.
+    const PROGRAM: &'static str = "squall";
+
     /// Makes the system for one run from the scenario's options (`Null` if it has none).
     /// An error names the option and what it takes.
     fn new(options: &serde_json::Value) -> Result<Self, String>;

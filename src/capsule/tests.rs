@@ -24,7 +24,7 @@ fn refusal(text: &str) -> String {
     error.replace(&format!("{}/", folder.path().display()), "")
 }
 
-fn json(capsule: &Capsule<Op>) -> serde_json::Value {
+fn json(capsule: &Capsule<Op>) -> Value {
     serde_json::to_value(capsule).unwrap()
 }
 
@@ -47,6 +47,27 @@ fn the_name_tells_scenario_and_failure() {
     let fingerprint = Fingerprint::of("atomicity", "orphan");
     assert_eq!(capsule(3).file_name(), format!("two-clients-{fingerprint}.capsule.json"));
     assert_eq!(Capsule { expected: None, ..capsule(3) }.file_name(), "two-clients-seed-3.capsule.json");
+}
+
+#[test]
+fn a_plan_that_was_edited_is_known_and_one_that_was_only_written_in_another_way_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let edited = |value: &Value| {
+        let path = folder.path().join("it.capsule.json");
+        // In one line, unlike squall.
+        fs::write(&path, value.to_string()).unwrap();
+        Capsule::load::<Fake>(&path).unwrap().edited
+    };
+    let mut stored = json(&capsule(1));
+    assert!(!edited(&stored));
+    stored["digest"] = "0".into();
+    stored["decisions"] = serde_json::json!(["3 ms coordinator input it"]);
+    assert!(!edited(&stored), "that is not the plan");
+    let steps = stored["plan"]["clients"][0]["steps"].as_array_mut().unwrap();
+    steps[0]["at_ms"] = 4_711.into();
+    assert!(edited(&stored));
+    stored.as_object_mut().unwrap().remove("plan_digest");
+    assert!(!edited(&stored), "an older squall did not write how it was");
 }
 
 #[test]
@@ -109,16 +130,16 @@ fn truncated_files() {
 fn broken_files() {
     insta::assert_snapshot!(refusal("{\n  \"format\": 1,\n  oops\n}"), @r#"it.capsule.json:3:3: the capsule is broken: key must be a string"#);
     let text = serde_json::to_string_pretty(&capsule(1)).unwrap();
-    insta::assert_snapshot!(refusal(&text.replacen("\"digest\"", "\"digset\"", 1)), @r#"it.capsule.json:9:10: the capsule is broken: unknown field `digset`, expected one of `format`, `squall_version`, `system`, `expected`, `digest`, `plan`, `passing`, `decisions`"#);
-    insta::assert_snapshot!(refusal(&text.replacen("\"seed\": 1,", "\"seed\": -1,", 1)), @r#"it.capsule.json:13:14: the capsule is broken: invalid value: integer `-1`, expected u64"#);
-    insta::assert_snapshot!(refusal(&text.replacen("\"create\"", "\"crate\"", 1)), @r#"it.capsule.json:29:21: the capsule is broken: unknown variant `crate`, expected one of `create`, `batch`, `scale`, `link`, `read`, `stop`"#);
+    insta::assert_snapshot!(refusal(&text.replacen("\"digest\"", "\"digset\"", 1)), @r#"it.capsule.json:9:10: the capsule is broken: unknown field `digset`, expected one of `format`, `squall_version`, `system`, `expected`, `digest`, `plan_digest`, `plan`, `passing`, `decisions`"#);
+    insta::assert_snapshot!(refusal(&text.replacen("\"seed\": 1,", "\"seed\": -1,", 1)), @r#"it.capsule.json:14:14: the capsule is broken: invalid value: integer `-1`, expected u64"#);
+    insta::assert_snapshot!(refusal(&text.replacen("\"create\"", "\"crate\"", 1)), @r#"it.capsule.json:30:21: the capsule is broken: unknown variant `crate`, expected one of `create`, `batch`, `scale`, `link`, `read`, `stop`"#);
     insta::assert_snapshot!(refusal(&text.replacen("\"fingerprint\": \"", "\"fingerprint\": \"z", 1)), @r#"it.capsule.json:8:3: the capsule is broken: invalid digit found in string"#);
-    insta::assert_snapshot!(refusal(&format!("{text}{text}")), @r#"it.capsule.json:166:2: the capsule is broken: trailing characters"#);
+    insta::assert_snapshot!(refusal(&format!("{text}{text}")), @r#"it.capsule.json:167:2: the capsule is broken: trailing characters"#);
 }
 
 #[test]
 fn plans_that_name_what_is_not_there() {
-    let edited = |pointer: &str, value: serde_json::Value| {
+    let edited = |pointer: &str, value: Value| {
         let mut capsule = json(&capsule(1));
         capsule["plan"]["faults"] = serde_json::json!([
             { "at": { "ms": 5 }, "fault": { "kill": { "host": "graph", "restart_after_ms": 5 } } },

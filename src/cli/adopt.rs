@@ -50,6 +50,6 @@ pub fn adopt<S: System>(arguments: AdoptArgs) -> Ended {
     })?;
     stored.write_all(text.as_bytes()).map_err(|error| refused(&format!("write {}", path.display()), error))?;
     print!("{text}");
-    println!("\nsquall run {}", path.display());
+    println!("\n{} run {}", S::PROGRAM, path.display());
     Ok(PASSED)
 }

@@ -74,11 +74,11 @@ pub fn coverage<S: System>(arguments: CoverageArgs) -> Ended {
     }
     let stages = coverage.missing_crashes(&ground);
     if !stages.is_empty() {
-        println!("no run was crashed at {}; `squall sweep` crashes at every point", stages.join(" "));
+        println!("no run was crashed at {}; `{} sweep` crashes at every point", stages.join(" "), S::PROGRAM);
     }
     println!("\n{} runs {}", plans.len(), coverage.summary(&ground));
     if failed > 0 {
-        println!("{failed} of them broke a promise: `squall run` says which");
+        println!("{failed} of them broke a promise: `{} run` says which", S::PROGRAM);
     }
     Ok(if missing.is_empty() && failed == 0 { PASSED } else { VIOLATED })
 }

@@ -14,7 +14,7 @@ use super::page::{self, AT_LENGTH};
 use super::shrink::Shrinker;
 use super::verify::once;
 use super::{Ended, Failure, PASSED, VIOLATED};
-use crate::campaign::Setup;
+use crate::campaign::{Setup, WATCHDOG};
 use crate::capsule::{Capsule, CapsuleError, Expected, decisions};
 use crate::check::{Fingerprint, Violation};
 use crate::plan::Plan;
@@ -25,6 +25,8 @@ use crate::verdict::Verdict;
 /// A failure, for all of its kind.
 #[derive(Clone, Debug)]
 pub struct Failed {
+    /// How the program is called that found it.
+    pub program: &'static str,
     /// The scenario.
     pub scenario: String,
     /// The seed.
@@ -70,9 +72,24 @@ pub struct Shrinking {
 }
 
 impl Failed {
+    /// A failure with its capsule, of which nothing else is known yet.
+    fn new<S: System>(plan: &Plan<S::Op>, violation: Violation, capsule: PathBuf) -> Failed {
+        Failed {
+            program: S::PROGRAM,
+            scenario: plan.scenario.clone(),
+            seed: plan.seed,
+            violation,
+            capsule,
+            shrunk: None,
+            in_full: false,
+            report: None,
+            unrepeated: None,
+        }
+    }
+
     /// The command that replays it.
     pub fn command(&self) -> String {
-        format!("squall replay {}", self.capsule.display())
+        format!("{} replay {}", self.program, self.capsule.display())
     }
 }
 
@@ -83,7 +100,8 @@ impl fmt::Display for Failed {
         if self.in_full {
             writeln!(
                 f,
-                "  in full, because the time was over; to make it small: squall shrink {}",
+                "  in full, because the time was over; to make it small: {} shrink {}",
+                self.program,
                 self.capsule.display()
             )?;
         }
@@ -192,7 +210,8 @@ impl<Op: Clone + Serialize, Run: Ord + Clone> Kinds<Op, Run> {
         Ok(())
     }
 
-    /// Writes their final capsules; made small where there is a shrinker.
+    /// Writes their final capsules; made small where there is a shrinker. Whatever the harness fails at on the way, each kind
+    /// is told: its first capsule has been there since it was met.
     ///
     /// In the order of their plans' sizes: a bug that breaks much in many ways may leave no time to make all of them small.
     pub fn conclude<S: System<Op = Op>>(
@@ -200,15 +219,38 @@ impl<Op: Clone + Serialize, Run: Ord + Clone> Kinds<Op, Run> {
         reports: Option<&Path>,
         mut shrinker: Option<&mut Shrinker<S>>,
         setup: Setup,
-    ) -> Result<Vec<Failed>, Failure> {
+    ) -> Concluded {
         let folders = Folders { capsules: &self.folder, reports };
         // What is here already, in full, is not to be replaced by what shrinking something else came across.
         let mut known: BTreeSet<Fingerprint> = self.kinds.keys().copied().collect();
         let mut kinds: Vec<Kind<Op, Run>> = self.kinds.into_values().collect();
         kinds.sort_by(|one, other| (parts(&one.found.plan), &one.first).cmp(&(parts(&other.found.plan), &other.first)));
-        let kept = |kind: Kind<Op, Run>| keep::<S>(kind.found, folders, &mut known, shrinker.as_deref_mut(), setup);
-        kinds.into_iter().map(kept).collect()
+        let mut concluded = Concluded::default();
+        for kind in kinds {
+            let Kept { failed, flaws } = keep::<S>(kind.found, folders, &mut known, shrinker.as_deref_mut(), setup);
+            concluded.failures.push(failed);
+            concluded.flaws.extend(flaws);
+        }
+        concluded
     }
+}
+
+/// The failures of a command, and what the harness failed at while it kept them.
+#[derive(Debug, Default)]
+pub struct Concluded {
+    /// One of each kind.
+    pub failures: Vec<Failed>,
+    /// In words.
+    pub flaws: Vec<String>,
+}
+
+/// A failure, and what the harness failed at while it kept it.
+#[derive(Debug)]
+pub struct Kept {
+    /// The failure.
+    pub failed: Failed,
+    /// In words.
+    pub flaws: Vec<String>,
 }
 
 /// How much there is to read of a plan.
@@ -224,65 +266,83 @@ pub fn keep<S: System>(
     known: &mut BTreeSet<Fingerprint>,
     shrinker: Option<&mut Shrinker<S>>,
     setup: Setup,
-) -> Result<Failed, Failure> {
+) -> Kept {
     let fingerprint = violation.fingerprint();
+    let one = Setup { jobs: NonZero::<usize>::MIN, ..setup };
+    let mut failed = Failed::new::<S>(&plan, violation, found);
+    let mut flaws = Vec::new();
     let started = interpose::real_monotonic();
-    let to_be_shrunk = shrinker.is_some();
-    let small = match shrinker {
-        Some(shrinker) => shrinker.shrink(&plan, fingerprint, &violation.property).map_err(|failure| {
-            let message = format!("{}\nwhat it was to make small: squall replay {}", failure.message, found.display());
-            Failure { message, ..failure }
-        })?,
+    let small = match shrinker.map(|shrinker| shrinker.shrink(&plan, fingerprint, &failed.violation.property)) {
         None => None,
+        Some(Ok(small)) => {
+            failed.in_full = small.is_none();
+            small
+        }
+        Some(Err(failure)) => {
+            flaws.push(failure.message);
+            None
+        }
     };
     let wall = interpose::real_monotonic() - started;
-    let in_full = to_be_shrunk && small.is_none();
-    let smallest = small.as_ref().map_or(&plan, |shrunk| &shrunk.plan).clone();
-    let (mut shrunk, mut passing) = (None, None);
+    let (mut smallest, mut passing) = (plan.clone(), None);
     if let Some(Shrunk { runs, minimal, others, passing: nearest, plan: small }) = small {
-        passing = nearest;
         let mut beside = Vec::new();
         for other in others {
-            if known.insert(other.violation.fingerprint()) {
-                let saved = save_other::<S>(&other, folder).map_err(Failure::harness)?;
-                beside.push((other.violation, saved));
+            if !known.insert(other.violation.fingerprint()) {
+                continue;
+            }
+            let (capsule, flaw) = at_length::<S>(&other, one);
+            flaws.extend(flaw);
+            match save_other::<S>(&capsule, folder) {
+                Ok(saved) => beside.push((other.violation, saved)),
+                Err(error) => flaws.push(error.to_string()),
             }
         }
-        shrunk = Some(Shrinking { from: Size::of(&plan), to: Size::of(&small), runs, wall, minimal, others: beside });
+        let (from, to) = (Size::of(&plan), Size::of(&small));
+        failed.shrunk = Some(Shrinking { from, to, runs, wall, minimal, others: beside });
+        (smallest, passing) = (small, nearest);
     }
-    let mut failed = Failed {
-        scenario: plan.scenario.clone(),
-        seed: plan.seed,
-        violation,
-        capsule: found,
-        shrunk,
-        in_full,
-        report: None,
-        unrepeated: None,
-    };
     // Once more and at length: the decisions belong into the capsule.
-    let one = Setup { jobs: NonZero::<usize>::MIN, ..setup };
-    let told = match once::<S>(&smallest, AT_LENGTH, one) {
+    let mut told = once::<S>(&smallest, AT_LENGTH, one);
+    let shows = |told: &Result<Verdict, Failure>| told.as_ref().is_ok_and(|told| find(told, fingerprint).is_some());
+    if failed.violation.property == WATCHDOG && failed.shrunk.is_some() && told.is_ok() && !shows(&told) {
+        // It was given up too early when it was a candidate: what is certain is the plan as it was found.
+        failed.shrunk = None;
+        failed.in_full = true;
+        (smallest, passing) = (plan, None);
+        told = once::<S>(&smallest, AT_LENGTH, one);
+    }
+    let told = match told {
         Ok(told) => told,
-        Err(failure) => return Ok(Failed { unrepeated: Some(failure.message), ..failed }),
+        Err(failure) => {
+            failed.unrepeated = Some(failure.message);
+            return Kept { failed, flaws };
+        }
     };
-    let Some(again) = told.violations.iter().find(|again| again.fingerprint() == fingerprint) else {
-        let why = format!(
+    let Some(again) = find(&told, fingerprint) else {
+        failed.unrepeated = Some(format!(
             "{} with seed {} is not deterministic: the violation of {} [{fingerprint}] did not show when its plan was \
              run once more\n{} --twice",
             failed.scenario,
             failed.seed,
             failed.violation.property,
             failed.command(),
-        );
-        return Ok(Failed { unrepeated: Some(why), ..failed });
+        ));
+        return Kept { failed, flaws };
     };
-    let mut capsule = Capsule::new::<S>(smallest, Some(Expected::of(again)), told.digest.clone());
-    capsule.decisions = told.story.iter().flat_map(|story| decisions(&story.trace)).collect();
-    capsule.passing = passing;
     failed.violation = again.clone();
-    failed.capsule = capsule.save(folder).map_err(Failure::harness)?;
-    // A run that was killed has nothing to show.
+    let mut capsule = of_run::<S>(smallest, again, &told);
+    capsule.passing = passing;
+    match capsule.save(folder) {
+        Ok(saved) => failed.capsule = saved,
+        Err(error) => {
+            // The capsule that is there has the plan as it was found.
+            failed.shrunk = None;
+            flaws.push(error.to_string());
+            return Kept { failed, flaws };
+        }
+    }
+    // A run that was killed or died has nothing to show.
     if let Some(reports) = reports.filter(|_| told.story.is_some()) {
         match page::of_capsule::<S>(&capsule, &failed.capsule, &told, reports, setup) {
             Ok(page) => failed.report = Some(page),
@@ -290,17 +350,50 @@ pub fn keep<S: System>(
             Err(failure) => eprintln!("there is no page: {}", failure.message),
         }
     }
-    Ok(failed)
+    Kept { failed, flaws }
 }
 
-/// Saves a failure that shrinking another came across. One of the same name that is smaller, from an earlier run say,
-/// stays.
-fn save_other<S: System>(other: &Other<S::Op>, folder: &Path) -> Result<PathBuf, CapsuleError> {
-    // Its digest is not known; a replay says so by not comparing any.
-    let capsule = Capsule::new::<S>(other.plan.clone(), Some(Expected::of(&other.violation)), String::new());
+/// The violation of this kind.
+fn find(verdict: &Verdict, fingerprint: Fingerprint) -> Option<&Violation> {
+    verdict.violations.iter().find(|violation| violation.fingerprint() == fingerprint)
+}
+
+/// The capsule of a run that was told at length.
+fn of_run<S: System>(plan: Plan<S::Op>, violation: &Violation, told: &Verdict) -> Capsule<S::Op> {
+    let mut capsule = Capsule::new::<S>(plan, Some(Expected::of(violation)), told.digest.clone());
+    capsule.decisions = told.story.iter().flat_map(|story| decisions(&story.trace)).collect();
+    capsule
+}
+
+/// The capsule of a failure that shrinking another came across: its plan is run once more for it. The second is what went
+/// wrong with that, if anything did.
+fn at_length<S: System>(Other { violation, plan }: &Other<S::Op>, setup: Setup) -> (Capsule<S::Op>, Option<String>) {
+    let bare = || Capsule::new::<S>(plan.clone(), Some(Expected::of(violation)), String::new());
+    // It would take all that time once more and leave nothing behind.
+    if violation.property == WATCHDOG {
+        return (bare(), None);
+    }
+    let fingerprint = violation.fingerprint();
+    match once::<S>(plan, AT_LENGTH, setup) {
+        Ok(told) if find(&told, fingerprint).is_some() => (of_run::<S>(plan.clone(), violation, &told), None),
+        Ok(_) => {
+            let why = format!(
+                "{} with seed {} is not deterministic: a smaller plan violated {} [{fingerprint}], and did not when it was \
+                 run once more",
+                plan.scenario, plan.seed, violation.property
+            );
+            (bare(), Some(why))
+        }
+        Err(failure) => (bare(), Some(failure.message)),
+    }
+}
+
+/// Saves the capsule of a failure that shrinking another came across. One of the same name that is smaller, from an earlier
+/// run say, stays.
+fn save_other<S: System>(capsule: &Capsule<S::Op>, folder: &Path) -> Result<PathBuf, CapsuleError> {
     let path = folder.join(capsule.file_name());
     match Capsule::<S::Op>::load::<S>(&path) {
-        Ok(there) if parts(&there.plan) <= parts(&other.plan) => Ok(path),
+        Ok(there) if parts(&there.plan) <= parts(&capsule.plan) => Ok(path),
         _ => capsule.save(folder),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::coverage::ground;
-use super::failures::{Kinds, ended};
+use super::failures::{Concluded, Kinds, ended};
 use super::shrink::Shrinker;
 use super::sources::{Source, find};
 use super::{Ended, Failure, HuntArgs};
@@ -34,7 +34,7 @@ pub fn hunt<S: System>(arguments: HuntArgs) -> Ended {
 
     let mut hunt: Hunt<S> = Hunt::new(seed, sources.iter().map(Source::name));
     let mut failed = Kinds::new(&failures);
-    // Why a run had no verdict, and the file that repeats it; of the first of them.
+    // What the harness failed at first: why a run had no verdict, and the file that repeats it, say.
     let mut broken: Option<String> = None;
     let started = interpose::real_monotonic();
     let mut told = started;
@@ -52,7 +52,7 @@ pub fn hunt<S: System>(arguments: HuntArgs) -> Ended {
             break "it found a failure";
         }
         if broken.is_some() {
-            break "a run had no verdict";
+            break "the harness failed";
         }
         if now - told >= TELL_EVERY {
             told = now;
@@ -78,28 +78,35 @@ pub fn hunt<S: System>(arguments: HuntArgs) -> Ended {
                 // A variation that cannot be run is none, and an old plan may be of a system that was another.
                 Some(Err(Broken::Plan(_))) if !matches!(parent, Some(Parent::Scenario(_))) => continue,
                 Some(Err(error)) => {
-                    let saved = Capsule::new::<S>(plan, None, String::new()).save(&failures);
-                    let saved = saved.map_err(|unsaved| Failure::harness(format!("{error}\n{unsaved}")))?;
-                    broken.get_or_insert_with(|| format!("{error}\nsquall replay {}", saved.display()));
+                    let next = match Capsule::new::<S>(plan, None, String::new()).save(&failures) {
+                        Ok(saved) => format!("{} replay {}", S::PROGRAM, saved.display()),
+                        Err(unsaved) => unsaved.to_string(),
+                    };
+                    broken.get_or_insert_with(|| format!("{error}\n{next}"));
                     continue;
                 }
                 None => continue,
             };
             let new = hunt.learn(parent, &plan, &verdict);
-            if !verdict.violations.is_empty() {
-                failed.add::<S>(&hunt.runs(), &plan, &verdict)?;
+            let unsaved = if !verdict.violations.is_empty() {
+                failed.add::<S>(&hunt.runs(), &plan, &verdict).err().map(|failure| failure.message)
             } else if let Some(corpus) = corpus.as_deref().filter(|_| new && parent.is_some()) {
-                let capsule = Capsule::new::<S>(plan, None, verdict.digest);
-                capsule.save(corpus).map_err(Failure::harness)?;
-            }
+                Capsule::new::<S>(plan, None, verdict.digest).save(corpus).err().map(|error| error.to_string())
+            } else {
+                None
+            };
+            broken = broken.or(unsaved);
         }
     };
     tell(&hunt, &ground, why, interpose::real_monotonic() - started);
     let mut shrinker = match failed.is_empty() {
         true => None,
-        false => Some(Shrinker::start(setup, Duration::from_secs(shrink_seconds))?),
+        false => Shrinker::start(setup, Duration::from_secs(shrink_seconds))
+            .map_err(|failure| broken.get_or_insert(failure.message))
+            .ok(),
     };
-    let found = failed.conclude::<S>(Some(&failures), shrinker.as_mut(), setup)?;
+    let Concluded { failures: found, flaws } = failed.conclude::<S>(Some(&failures), shrinker.as_mut(), setup);
+    broken = broken.or(flaws.into_iter().next());
     found.iter().for_each(|failed| print!("{failed}"));
     if let Some(first) = found.first() {
         println!("\n{}", first.command());
@@ -144,8 +151,9 @@ fn tell<S: System>(hunt: &Hunt<S>, ground: &Ground, why: &str, wall: Duration) {
     println!("\n{} runs in {}: {why}", hunt.runs(), shown(wall));
     println!("{}", hunt.coverage().summary(ground));
     match hunt.growth() {
-        0 => println!("coverage had stopped growing: the last quarter of the runs reached nothing new"),
-        new => println!("coverage was still growing: the last quarter of the runs reached {new} new"),
+        None => println!("too few runs to say whether coverage was still growing"),
+        Some(0) => println!("coverage had stopped growing: the last quarter of the runs reached nothing new"),
+        Some(new) => println!("coverage was still growing: the last quarter of the runs reached {new} new"),
     }
     let missing = hunt.coverage().missing_marks(ground);
     if !missing.is_empty() {

@@ -90,7 +90,7 @@ pub enum Command {
                             made it already.\n\nExamples:\n  \
                             squall report failures/swarm-1f3c5a7b9d0e2468.capsule.json\n  \
                             squall report scenarios/swarm.toml --seed 7 -o swarm.html\n  \
-                            squall report scenarios/swarm.toml --seed 7 --against scenarios/swarm.toml\n\n\
+                            squall report scenarios/swarm.toml --seed 7 --against scenarios/swarm.toml --against-seed 8\n\n\
                             Exit codes: 0 the run passed, 1 it violated a promise, 2 usage or input, 3 the harness \
                             itself failed"
     )]
@@ -243,6 +243,9 @@ pub struct ReportArgs {
     /// A run to put beside it, a capsule's or a scenario's [default: the nearest passing one that shrinking met]
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
+    /// The seed to expand the scenario of --against with [default: as --seed]
+    #[arg(long, requires = "against", value_name = "SEED")]
+    pub against_seed: Option<u64>,
     /// How runs are isolated
     #[command(flatten)]
     pub isolation: IsolationArgs,
@@ -373,7 +376,8 @@ pub struct IsolationArgs {
     /// Run in this very process, for a debugger
     #[arg(long)]
     pub no_fork: bool,
-    /// How long one run may take, in real time
+    /// How long one run may compute, in processor time; one that hardly computes at all is killed after so long in real
+    /// time
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub watchdog: u64,
 }

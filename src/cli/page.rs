@@ -32,10 +32,13 @@ struct Subject<Op> {
 }
 
 pub fn report<S: System>(arguments: ReportArgs) -> Ended {
-    let ReportArgs { file, seed, output, against, isolation } = arguments;
+    let ReportArgs { file, seed, output, against, against_seed, isolation } = arguments;
     let setup = isolation.setup(Some(NonZero::<usize>::MIN));
     if seed.is_some() && std::iter::once(&file).chain(&against).all(|file| is_capsule(file)) {
-        return Err(capsule_has_seed(&file));
+        return Err(capsule_has_seed(&file, "--seed"));
+    }
+    if let Some(capsule) = against.as_ref().filter(|against| against_seed.is_some() && is_capsule(against)) {
+        return Err(capsule_has_seed(capsule, "--against-seed"));
     }
     let seed = seed.unwrap_or_default();
     let subject = subject::<S>(&file, seed)?;
@@ -44,7 +47,14 @@ pub fn report<S: System>(arguments: ReportArgs) -> Ended {
         return Ok(without_story(&verdict));
     }
     let other = match against {
-        Some(other) => Some((other.display().to_string(), self::subject::<S>(&other, seed)?.plan)),
+        Some(other) => {
+            let other_seed = against_seed.unwrap_or(seed);
+            let title = match is_capsule(&other) {
+                true => other.display().to_string(),
+                false => format!("{} with seed {other_seed}", other.display()),
+            };
+            Some((title, self::subject::<S>(&other, other_seed)?.plan))
+        }
         None => nearest(subject.passing),
     };
     let data = data::<S>((&subject.plan, &verdict), subject.replay, subject.about, other, setup)?;
@@ -76,7 +86,7 @@ pub fn of_run<S: System>(
     setup: Setup,
 ) -> Result<Data, Failure> {
     let about = capsule.expected.as_ref().map(|Expected { fingerprint, .. }| *fingerprint);
-    data::<S>((&capsule.plan, verdict), replay(saved), about, nearest(capsule.passing.clone()), setup)
+    data::<S>((&capsule.plan, verdict), replay::<S>(saved), about, nearest(capsule.passing.clone()), setup)
 }
 
 /// The page that belongs to a capsule's file.
@@ -84,12 +94,15 @@ pub fn beside(capsule: &Path) -> PathBuf {
     capsule.with_file_name(page_name(&capsule.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-/// Tells of a run that was killed: there is nothing to show. Returns the exit code.
+/// What is said where a page was asked for of a run that was killed, or whose process died.
+const NOTHING_TO_SHOW: &str = "the run was killed or died before its end, so there is nothing to show";
+
+/// Tells of a run that was killed or died: there is nothing to show. Returns the exit code.
 pub fn without_story(verdict: &Verdict) -> u8 {
     for violation in &verdict.violations {
         println!("{violation}");
     }
-    println!("the run never ended, so there is nothing to show");
+    println!("{NOTHING_TO_SHOW}");
     VIOLATED
 }
 
@@ -98,7 +111,7 @@ fn subject<S: System>(file: &Path, seed: u64) -> Result<Subject<S::Op>, Failure>
         let capsule = Capsule::<S::Op>::load::<S>(file).map_err(Failure::usage)?;
         return Ok(Subject {
             about: capsule.expected.map(|Expected { fingerprint, .. }| fingerprint),
-            replay: replay(file),
+            replay: replay::<S>(file),
             page: beside(file),
             plan: capsule.plan,
             passing: capsule.passing,
@@ -108,14 +121,14 @@ fn subject<S: System>(file: &Path, seed: u64) -> Result<Subject<S::Op>, Failure>
     Ok(Subject {
         plan: source.plan(seed)?,
         about: None,
-        replay: format!("squall replay {} --seed {seed}", source.argument()),
+        replay: format!("{} replay {} --seed {seed}", S::PROGRAM, source.argument()),
         page: PathBuf::from(format!("{}-seed-{seed}.html", source.name())),
         passing: None,
     })
 }
 
-fn replay(capsule: &Path) -> String {
-    format!("squall replay {}", capsule.display())
+fn replay<S: System>(capsule: &Path) -> String {
+    format!("{} replay {}", S::PROGRAM, capsule.display())
 }
 
 fn page_name(capsule: &str) -> String {
@@ -141,9 +154,9 @@ fn data<S: System>(
     Ok(data.against::<S>(title, (plan, story), (&other_plan, &other, other_story)))
 }
 
-/// A run that stopped the simulated clock was killed, and has nothing to tell.
+/// A run that was killed or died has nothing to tell.
 fn story(verdict: &Verdict) -> Result<&Story, Failure> {
-    verdict.story.as_ref().ok_or_else(|| Failure::usage("the run never ended, so there is nothing to show"))
+    verdict.story.as_ref().ok_or_else(|| Failure::usage(NOTHING_TO_SHOW))
 }
 
 /// Writes a page, and the folder it goes to where there is none.

@@ -67,17 +67,18 @@ pub fn replay<S: System>(arguments: ReplayArgs) -> Ended {
 struct Recorded {
     expected: Option<Expected>,
     digest: String,
+    edited: bool,
     decisions: Vec<String>,
 }
 
 fn read<S: System>(file: &Path, seed: Option<u64>) -> Result<(Plan<S::Op>, Option<Recorded>), Failure> {
     if is_capsule(file) {
         if seed.is_some() {
-            return Err(capsule_has_seed(file));
+            return Err(capsule_has_seed(file, "--seed"));
         }
         let capsule = Capsule::<S::Op>::load::<S>(file).map_err(Failure::usage)?;
-        let Capsule { expected, digest, plan, decisions, .. } = capsule;
-        return Ok((plan, Some(Recorded { expected, digest, decisions })));
+        let Capsule { expected, digest, edited, plan, decisions, .. } = capsule;
+        return Ok((plan, Some(Recorded { expected, digest, edited, decisions })));
     }
     Ok((one::<S>(file)?.plan(seed.unwrap_or_default())?, None))
 }
@@ -100,7 +101,7 @@ fn tell<Op>(plan: &Plan<Op>, verdict: &Verdict) {
     println!("byte digest {}", verdict.byte_digest);
 }
 
-fn compare(verdict: &Verdict, Recorded { expected, digest, decisions: recorded }: &Recorded) {
+fn compare(verdict: &Verdict, Recorded { expected, digest, edited, decisions: recorded }: &Recorded) {
     if let Some(Expected { property, fingerprint }) = expected {
         let again = verdict.violations.iter().any(|violation| violation.fingerprint() == *fingerprint);
         if again {
@@ -110,7 +111,8 @@ fn compare(verdict: &Verdict, Recorded { expected, digest, decisions: recorded }
         }
     }
     if !digest.is_empty() && verdict.digest != *digest {
-        println!("the run took other decisions than the recorded one: the code has changed since");
+        let why = if *edited { "the plan was edited since" } else { "the code has changed since" };
+        println!("the run took other decisions than the recorded one: {why}");
         let now = verdict.story.iter().flat_map(|story| decisions(&story.trace)).collect::<Vec<_>>();
         // An older capsule has none.
         if let Some((place, was, is)) = departure(recorded, &now).filter(|_| !recorded.is_empty()) {

@@ -67,6 +67,8 @@ pub struct Report {
     pub broken: Vec<String>,
     /// What scenarios are there for and no run reached.
     pub missing: Vec<Missing>,
+    /// How many seeds it takes to judge marks, and faults that scenarios name, where there were fewer.
+    pub unjudged: Option<u64>,
     /// The first failure of each kind.
     pub failures: Vec<Failed>,
 }
@@ -94,11 +96,18 @@ impl Report {
 
     /// What the harness failed at, in words.
     pub fn flaw(&self) -> Option<String> {
-        let broken = self.broken.first().map(|first| match self.broken.len() {
+        self.broken()
+            .into_iter()
+            .chain(self.differing.clone())
+            .reduce(|broken, differing| format!("{broken}\n{differing}"))
+    }
+
+    /// The first of what is broken, and how much more there is.
+    fn broken(&self) -> Option<String> {
+        self.broken.first().map(|first| match self.broken.len() {
             1 => first.clone(),
             all => format!("{first} (and {} more like it)", all - 1),
-        });
-        broken.into_iter().chain(self.differing.clone()).reduce(|broken, differing| format!("{broken}\n{differing}"))
+        })
     }
 
     /// For people: all but the command to type next.
@@ -110,6 +119,9 @@ impl Report {
         }
         for Missing { scenario, what } in &self.missing {
             text += &format!("{} {scenario}: {what}\n", console::style("missing").red().bold());
+        }
+        if let Some(enough) = self.unjudged {
+            text += &format!("marks not judged: fewer than {enough} seeds\n");
         }
         // What fails and what does not says much about where to look.
         let failing: Vec<String> = self.rows.iter().filter(|row| row.failed > 0).map(Row::failing).collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::coverage::ground;
-use super::failures::Kinds;
+use super::failures::{Concluded, Kinds};
 use super::progress;
 use super::report::{Missing, Report};
 use super::shrink::Shrinker;
@@ -84,18 +84,19 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
     });
     progress.finish_and_clear();
     ran.map_err(Failure::harness)?;
-    if let Some(failure) = unsaved {
-        return Err(failure);
-    }
+    broken.extend(unsaved.map(|failure| failure.message));
     let wall = interpose::real_monotonic() - started;
 
     // First what is certain: whatever the harness fails at is told beside it.
     let mut shrinker = match failed.is_empty() || no_shrink {
         true => None,
-        false => Some(Shrinker::start(setup, Duration::from_secs(shrink_seconds))?),
+        false => Shrinker::start(setup, Duration::from_secs(shrink_seconds))
+            .map_err(|failure| broken.push(failure.message))
+            .ok(),
     };
     let reports = reports.as_deref().unwrap_or(&capsules);
-    let failures = failed.conclude::<S>((!no_report).then_some(reports), shrinker.as_mut(), setup)?;
+    let Concluded { failures, flaws } = failed.conclude::<S>((!no_report).then_some(reports), shrinker.as_mut(), setup);
+    broken.extend(flaws);
     let wanted = |index: &usize| verdicts.contains_key(index) && verify.wants(owners[*index], plans[*index].seed);
     let sample: Vec<usize> = (0..plans.len()).filter(wanted).collect();
     let verified = sample.len();
@@ -112,6 +113,7 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
         }
     }
     let missing = missing(&sources, &rows, &planned, seeds.end - seeds.start)?;
+    let unjudged = seeds.end - seeds.start < SEEDS_ENOUGH && !sources.iter().all(Source::expects_nothing);
     let digest = digest_of_all(verdicts.values());
     let reached = coverage.summary(&ground(&sources)?);
     let report = Report {
@@ -125,6 +127,7 @@ pub fn run<S: System>(arguments: RunArgs) -> Ended {
         differing,
         broken,
         missing,
+        unjudged: unjudged.then_some(SEEDS_ENOUGH),
         failures,
     };
     report.print(format);

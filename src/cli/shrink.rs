@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::failures::{Folders, Found, ended, keep};
+use super::failures::{Folders, Found, Kept, ended, keep};
 use super::{Ended, Failure, PASSED, ShrinkArgs};
-use crate::campaign::{Campaign, Detail, Setup};
+use crate::campaign::{Campaign, Detail, Setup, WATCHDOG};
 use crate::capsule::Capsule;
 use crate::check::{Fingerprint, Violation};
 use crate::plan::Plan;
@@ -19,10 +19,15 @@ use crate::sut::System;
 /// How many failures may take all the time that one is given: a bug that breaks much is no reason to wait for long.
 const ALL_OF_THEM: u32 = 4;
 
+/// How long a candidate may compute where the failure is that a run does not end: each that still fails takes all of it.
+const WATCHDOG_OF_CANDIDATES: Duration = Duration::from_secs(3);
+
 /// Workers for the candidates of one failure after the other, each with so much time.
 pub struct Shrinker<S: System> {
     campaign: Campaign<S>,
-    width: NonZero<usize>,
+    /// Workers of little patience, for failures of the watchdog, once there was one.
+    impatient: Option<Campaign<S>>,
+    setup: Setup,
     limit: Duration,
     left: Duration,
 }
@@ -31,7 +36,7 @@ impl<S: System> Shrinker<S> {
     /// Starts the workers. Each failure gets `limit` of real time, and all of them four times as much.
     pub fn start(setup: Setup, limit: Duration) -> Result<Shrinker<S>, Failure> {
         let campaign = Campaign::start(setup).map_err(Failure::harness)?;
-        Ok(Shrinker { campaign, width: setup.jobs, limit, left: limit * ALL_OF_THEM })
+        Ok(Shrinker { campaign, impatient: None, setup, limit, left: limit.saturating_mul(ALL_OF_THEM) })
     }
 
     /// Makes a plan small that fails with this fingerprint; none when the time for all is over.
@@ -44,23 +49,38 @@ impl<S: System> Shrinker<S> {
         if self.left.is_zero() {
             return Ok(None);
         }
-        let started = interpose::real_monotonic();
         let limit = self.limit.min(self.left);
         let line = line();
         line.set_message(format!("shrinking {property} [{fingerprint}]: {}", Size::of(plan)));
         let mut candidates = Candidates {
-            campaign: &mut self.campaign,
-            width: self.width,
+            width: self.setup.jobs,
+            campaign: self.campaign_for(property)?,
             line: &line,
             what: format!("shrinking {property} [{fingerprint}]"),
-            started,
+            started: Duration::ZERO,
         };
-        let shrunk = candidates
-            .pinned(plan, fingerprint)
-            .and_then(|plan| shrink::<S, _>(&plan, fingerprint, limit, &mut candidates));
+        // What the failure itself costs is no reason to leave it large.
+        let pinned = candidates.pinned(plan, fingerprint);
+        let started = interpose::real_monotonic();
+        candidates.started = started;
+        let shrunk = pinned.and_then(|plan| shrink::<S, _>(&plan, fingerprint, limit, &mut candidates));
         line.finish_and_clear();
         self.left = self.left.saturating_sub(interpose::real_monotonic() - started);
         shrunk.map(Some)
+    }
+
+    fn campaign_for(&mut self, property: &str) -> Result<&mut Campaign<S>, Failure> {
+        if property != WATCHDOG {
+            return Ok(&mut self.campaign);
+        }
+        let campaign = match self.impatient.take() {
+            Some(campaign) => campaign,
+            None => {
+                let watchdog = self.setup.watchdog.min(WATCHDOG_OF_CANDIDATES);
+                Campaign::start(Setup { watchdog, ..self.setup }).map_err(Failure::harness)?
+            }
+        };
+        Ok(self.impatient.insert(campaign))
     }
 }
 
@@ -150,8 +170,11 @@ pub fn command<S: System>(arguments: ShrinkArgs) -> Ended {
     let mut shrinker = Shrinker::start(setup, Duration::from_secs(seconds))?;
     let mut known = verdict.violations.iter().map(Violation::fingerprint).collect();
     let found = Found { plan: capsule.plan, violation: violation.clone(), capsule: file.clone() };
-    let failed = keep::<S>(found, folders, &mut known, Some(&mut shrinker), setup)?;
+    let Kept { failed, flaws } = keep::<S>(found, folders, &mut known, Some(&mut shrinker), setup);
     print!("{failed}");
     println!("\n{}", failed.command());
-    ended(&[failed])
+    match flaws.into_iter().reduce(|all, one| format!("{all}\n{one}")) {
+        Some(flaws) => Err(Failure::harness(flaws)),
+        None => ended(&[failed]),
+    }
 }

@@ -162,9 +162,9 @@ pub fn is_capsule(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension == "json")
 }
 
-/// What is wrong with naming a seed for a capsule.
-pub fn capsule_has_seed(file: &Path) -> Failure {
-    Failure::usage(format!("{} has its plan with its seed in it: leave out --seed", file.display()))
+/// What is wrong with naming a seed for a capsule, by this option.
+pub fn capsule_has_seed(file: &Path, option: &str) -> Failure {
+    Failure::usage(format!("{} has its plan with its seed in it: leave out {option}", file.display()))
 }
 
 /// The scenario that the user named, where one is wanted.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::failures::{Kinds, ended};
+use super::failures::{Concluded, Kinds, ended};
 use super::progress;
 use super::sources::{Source, find};
 use super::{Ended, Failure, PASSED, SweepArgs, VIOLATED};
@@ -251,10 +251,13 @@ impl<S: System> Sweep<S> {
         if self.missing.len() > TOLD_MAX {
             println!("… and {} more", self.missing.len() - TOLD_MAX);
         }
-        let failures = self.failed.conclude::<S>(Some(folder), None, self.setup)?;
+        let Concluded { failures, flaws } = self.failed.conclude::<S>(Some(folder), None, self.setup);
         failures.iter().for_each(|failed| print!("{failed}"));
         if let Some(failed) = failures.first() {
             println!("\n{}", failed.command());
+        }
+        if let Some(flaws) = flaws.into_iter().reduce(|all, one| format!("{all}\n{one}")) {
+            return Err(Failure::harness(flaws));
         }
         if let Some(first) = self.broken.first() {
             return Err(Failure::harness(format!("{first} ({} runs in all had no verdict)", self.broken.len())));

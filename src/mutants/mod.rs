@@ -66,7 +66,12 @@ pub fn mutants(arguments: MutantsArgs, checks: Vec<String>) -> Ended {
     tree.copy()?;
     let program = Program::new(&tree, jobs, shrink);
     if shrink {
-        return shrunk(&mut tree, &program, &mutants, &commands, &spinner, table.as_deref());
+        return shrunk(&mutants, keep_going, &spinner, table.as_deref(), |index, mutant| {
+            let place = format!("{}/{} {}", index + 1, mutants.len(), mutant.name);
+            tell(format!("{place}: building"));
+            let command = &commands[mutant.name.as_str()];
+            made_small(&mut tree, &program, mutant, command, || tell(format!("{place}: {command}")))
+        });
     }
     tell("building the unchanged tree".to_owned());
     program.build()?.map_err(|errors| Failure::harness(format!("the unchanged tree does not build:\n{errors}")))?;
@@ -99,14 +104,17 @@ pub fn mutants(arguments: MutantsArgs, checks: Vec<String>) -> Ended {
     conclude(&table, mutants.len())
 }
 
-/// Builds each mutant and prints how small the failure becomes that it is caught by.
+/// What one mutant is caught by when it has been made small, and how; none where nothing fails. The error is why it could
+/// not be tried.
+type Small = Result<Option<(String, shrinking::Shrunk)>, String>;
+
+/// Tries each mutant that has no row in the file yet and prints how small the failure becomes that it is caught by.
 fn shrunk(
-    tree: &mut Tree,
-    program: &Program,
     mutants: &[Mutant],
-    commands: &BTreeMap<&str, Command>,
+    keep_going: bool,
     spinner: &ProgressBar,
     file: Option<&Path>,
+    mut made_small: impl FnMut(usize, &Mutant) -> Result<Small, Failure>,
 ) -> Ended {
     let mut table = match file.map(fs::read_to_string) {
         Some(Ok(text)) => shrinking::Table::read(&text),
@@ -115,28 +123,23 @@ fn shrunk(
         }
         _ => shrinking::Table::default(),
     };
-    let mut code = PASSED;
+    let (mut code, mut untried) = (PASSED, Vec::new());
     for (index, mutant) in mutants.iter().enumerate() {
         if table.has(&mutant.name) {
             continue;
         }
-        let place = format!("{}/{} {}", index + 1, mutants.len(), mutant.name);
-        spinner.set_message(format!("{place}: building"));
-        let failed = |why: String| Failure::harness(format!("mutants/{}.patch: {why}", mutant.name));
-        let applied = tree.apply(mutant)?.map_err(|hunk| failed(format!("does not apply: {hunk}")))?;
-        let built = program.build();
-        let command = &commands[mutant.name.as_str()];
-        spinner.set_message(format!("{place}: {command}"));
-        let printed = if matches!(built, Ok(Ok(()))) { Some(program.shrink(command)) } else { None };
-        applied.reverse()?;
-        built?.map_err(|errors| failed(format!("it does not build:\n{errors}")))?;
-        let printed = printed.expect("it was built")?;
-        let found = shrinking::read(&printed, &mutant.checks).map_err(|why| failed(format!("{why}:\n{printed}")))?;
-        let line = match found {
-            Some((property, shrunk)) => table.add(&mutant.name, &property, shrunk),
-            None => {
+        let line = match made_small(index, mutant)? {
+            Ok(Some((property, shrunk))) => table.add(&mutant.name, &property, shrunk),
+            Ok(None) => {
                 code = VIOLATED;
                 format!("| `{}` | nothing | | | | | |", mutant.name)
+            }
+            Err(why) => {
+                untried.push(format!("mutants/{}.patch: {}", mutant.name, why.trim_end()));
+                if !keep_going {
+                    break;
+                }
+                format!("`{}` could not be tried", mutant.name)
             }
         };
         spinner.suspend(|| println!("{line}"));
@@ -147,7 +150,32 @@ fn shrunk(
     }
     spinner.finish_and_clear();
     print!("\n{table}");
-    Ok(code)
+    if untried.is_empty() { Ok(code) } else { Err(Failure::harness(untried.join("\n"))) }
+}
+
+/// Builds one mutant and makes small what it is caught by; whatever comes of it, the copy is as before.
+fn made_small(
+    tree: &mut Tree,
+    program: &Program,
+    mutant: &Mutant,
+    command: &Command,
+    running: impl FnOnce(),
+) -> Result<Small, Failure> {
+    let applied = match tree.apply(mutant)? {
+        Ok(applied) => applied,
+        Err(hunk) => return Ok(Err(format!("the patch does not apply: {hunk}"))),
+    };
+    let built = program.build();
+    let printed = matches!(built, Ok(Ok(()))).then(|| {
+        running();
+        program.shrink(command)
+    });
+    applied.reverse()?;
+    if let Err(errors) = built? {
+        return Ok(Err(format!("it does not build:\n{errors}")));
+    }
+    let printed = printed.expect("it was built")?;
+    Ok(shrinking::read(&printed, &mutant.checks).map_err(|why| format!("{why}:\n{printed}")))
 }
 
 /// Builds and runs one mutant; whatever comes of it, the copy is as before.
@@ -214,7 +242,7 @@ fn conclude(table: &Table, all: usize) -> Ended {
 
 /// The names under which a run can report a violation.
 fn reportable(mut checks: Vec<String>) -> Vec<String> {
-    checks.extend([crate::verdict::NO_PANIC, crate::campaign::WATCHDOG].map(str::to_owned));
+    checks.extend([crate::verdict::NO_PANIC, crate::campaign::NO_ABORT, crate::campaign::WATCHDOG].map(str::to_owned));
     checks
 }
 
@@ -248,6 +276,51 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn mutant(name: &str) -> Mutant {
+        Mutant {
+            name: name.to_owned(),
+            what: String::new(),
+            checks: Vec::new(),
+            command: Command::parse("squall run").unwrap(),
+            path: PathBuf::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// Which mutants were tried, and what came of it.
+    fn tried_to_shrink(keep_going: bool, file: &Path) -> (Vec<String>, Ended) {
+        let mut tried = Vec::new();
+        let ended =
+            shrunk(&["a", "stale", "z"].map(mutant), keep_going, &ProgressBar::hidden(), Some(file), |_, mutant| {
+                tried.push(mutant.name.clone());
+                let size = shrinking::Size { clients: 1, operations: 1, faults: 0 };
+                let shrunk = shrinking::Shrunk { from: size, to: size, runs: 1, minimal: true, seconds: 0.0 };
+                Ok(match mutant.name.as_str() {
+                    "stale" => Err("the patch does not apply: 1".to_owned()),
+                    _ => Ok(Some(("atomicity".to_owned(), shrunk))),
+                })
+            });
+        (tried, ended)
+    }
+
+    #[test]
+    fn a_mutant_that_cannot_be_tried_ends_the_table_unless_it_is_to_go_on_and_is_told_either_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("table.md");
+        for (keep_going, expected) in [(false, &["a", "stale"][..]), (true, &["stale", "z"])] {
+            // The second time the first has its row.
+            let (tried, ended) = tried_to_shrink(keep_going, &file);
+            assert_eq!(tried, expected);
+            let failure = ended.unwrap_err();
+            assert_eq!(
+                (failure.code, &*failure.message),
+                (HARNESS, "mutants/stale.patch: the patch does not apply: 1")
+            );
+        }
+        let table = shrinking::Table::read(&fs::read_to_string(&file).unwrap());
+        assert_eq!(["a", "stale", "z"].map(|name| table.has(name)), [true, false, true]);
+    }
 
     #[test]
     fn the_headers_of_all_planted_bugs_name_checks_that_exist() {

@@ -24,6 +24,7 @@ mod frame;
 mod job;
 mod pool;
 mod serve;
+mod watchdog;
 
 use std::num::NonZero;
 use std::time::Duration;
@@ -81,12 +82,13 @@ pub struct Config {
     pub isolation: Isolation,
     /// The address randomisation to use if the system allows it.
     pub aslr: Aslr,
-    /// How long a job may take, by the real clock, before it is killed.
+    /// For how long a job may compute before it is killed, in processor time; one that stands still has so long by the real
+    /// clock.
     pub watchdog: Duration,
 }
 
 impl Default for Config {
-    /// A forking worker for each processor, fixed addresses, 60 seconds a job.
+    /// A forking worker for each processor, fixed addresses, 60 seconds of a processor a job.
     fn default() -> Self {
         Self {
             workers: std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
@@ -135,7 +137,7 @@ pub enum Outcome {
     },
     /// The watchdog killed it.
     TimedOut {
-        /// How long the job was allowed to take.
+        /// For how long the job was allowed to compute.
         watchdog: Duration,
     },
     /// The worker ended or failed under the job, which may be innocent. The next

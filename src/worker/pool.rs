@@ -11,13 +11,16 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use interpose::process;
+
 use super::frame::{Frame, Kind, NoFrame, Until};
+use super::watchdog::{read_watched, wall_max};
 use super::{Aslr, Choice, Config, Error, Isolation, Outcome, Program, job, serve};
 
 /// How long a worker may take until it is ready.
 const START_MAX: Duration = Duration::from_secs(60);
 
-/// How much longer than the watchdog of a forking worker the pool waits.
+/// How much longer than a forking worker waits for its child the pool waits for the worker.
 const WATCHDOG_GRACE: Duration = Duration::from_secs(10);
 
 /// Worker processes, ready for jobs. They end when the pool is dropped.
@@ -110,7 +113,7 @@ impl Pool {
 }
 
 fn in_this_process() -> Choice {
-    let random = interpose::process::addresses_are_random().unwrap_or(true);
+    let random = process::addresses_are_random().unwrap_or(true);
     Choice {
         isolation: Isolation::None,
         aslr: if random { Aslr::On } else { Aslr::Off },
@@ -220,10 +223,15 @@ impl Worker {
     fn run(&mut self, job: Vec<u8>, watchdog: Duration, stopped: BorrowedFd<'_>) -> Done {
         // A failure to write shows again when reading, with the reason.
         let _ = Frame { kind: Kind::Job, body: job }.write(&self.input);
-        let patience = if self.forks { watchdog.saturating_add(WATCHDOG_GRACE) } else { watchdog };
-        let until = Until { timeout: Some(patience), alarm: Some(stopped) };
+        let told = if self.forks {
+            // The worker sees to the watchdog itself.
+            let patience = wall_max(watchdog).saturating_add(WATCHDOG_GRACE);
+            Frame::read(&self.output, Until { timeout: Some(patience), alarm: Some(stopped) })
+        } else {
+            read_watched(&self.output, stopped, watchdog, || process::cpu_time_of(self.child.id()))
+        };
         let lost = |reason| Outcome::WorkerLost { reason };
-        let outcome = match Frame::read(&self.output, until).and_then(Frame::outcome) {
+        let outcome = match told.and_then(Frame::outcome) {
             Ok(outcome) => return Done::Outcome { outcome, reusable: self.forks },
             Err(NoFrame::Alarmed) => return Done::Stopped,
             Err(NoFrame::Ended) => match self.end() {

@@ -11,6 +11,7 @@ use interpose::process::{self, Ended, Fork, ForkError};
 use interpose::real_monotonic;
 
 use super::frame::{Frame, Kind, NoFrame, Until, json};
+use super::watchdog::read_watched;
 use super::{Aslr, Choice, Config, Isolation, Outcome, Program, job};
 
 /// The first argument of a program that is to be a worker. Not for people.
@@ -150,8 +151,7 @@ fn in_a_child(program: Program, job: &[u8], watchdog: Duration, pool: &File) -> 
     drop(to_pool);
     // Before the result the pool has nothing to say, so when its stream can be
     // read it has ended.
-    let until = Until { timeout: Some(watchdog), alarm: Some(pool.as_fd()) };
-    match Frame::read(&from_child, until) {
+    match read_watched(&from_child, pool.as_fd(), watchdog, || child.cpu_time()) {
         Ok(frame) => frame, // the child has nothing left to do but end: dropped
         Err(NoFrame::Ended) => match child.wait() {
             Ok(Ended::Signal(signal)) => Frame::of(Outcome::Died { signal }),

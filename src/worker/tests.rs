@@ -16,6 +16,9 @@ const PROGRAM: Program = Program { warm_up, run };
 /// Names what the warm-up does besides counting.
 const WARM_UP: &str = "SQUALL_TEST_WARM_UP";
 
+/// How long a job may compute.
+const WATCHDOG: Duration = Duration::from_secs(1);
+
 static WARM_UPS: AtomicUsize = AtomicUsize::new(0);
 static JOBS: AtomicUsize = AtomicUsize::new(0);
 
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         each_end_of_a_job_has_its_outcome(isolation);
         a_job_finds_nothing_of_another(isolation);
         stopping_early_does_not_wait_for_the_others(isolation);
+        the_watchdog_counts_what_a_job_computes(isolation);
     }
     a_lost_worker_is_replaced();
     without_isolation_jobs_run_here();
@@ -45,7 +49,7 @@ fn main() -> ExitCode {
     addresses_are_as_the_choice_says();
     on_its_own("a thread is left", "thread");
     on_its_own("the warm-up fails", "panic");
-    println!("ok: 12 tests of worker processes");
+    println!("ok: 14 tests of worker processes");
     ExitCode::SUCCESS
 }
 
@@ -89,6 +93,10 @@ fn run(job: &[u8]) -> Vec<u8> {
         "hang" => loop {
             std::thread::park();
         },
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
+        "slow" => slow(),
         "bytes" => (0..argument.parse().expect("a length")).map(|n: usize| (n % 251) as u8).collect(),
         "counts" => format!("{} {}", WARM_UPS.load(Relaxed), JOBS.fetch_add(1, Relaxed)).into(),
         "draw" => draw(argument.parse().expect("a seed")).into(),
@@ -101,6 +109,22 @@ fn run(job: &[u8]) -> Vec<u8> {
             }
         }
         _ => panic!("no such command: {job}"),
+    }
+}
+
+/// Computes for less than the watchdog allows, but lasts for longer: it pauses, as far as a machine that has much else to do
+/// does not see to that.
+fn slow() -> Vec<u8> {
+    let computed = || process::cpu_time_of(std::process::id()).expect("this process lives");
+    let (begun, before) = (interpose::real_monotonic(), computed());
+    loop {
+        let wall = interpose::real_monotonic() - begun;
+        if wall > WATCHDOG * 3 / 2 {
+            return b"done".to_vec();
+        }
+        if computed() - before > wall / 2 {
+            std::thread::sleep(WATCHDOG / 1_000);
+        }
     }
 }
 
@@ -117,8 +141,7 @@ fn draw(seed: u64) -> String {
 /// A pool of two with a short watchdog.
 fn pool(isolation: Isolation, aslr: Aslr) -> Pool {
     let workers = NonZero::new(2).expect("not zero");
-    let watchdog = Duration::from_secs(1);
-    Pool::start(PROGRAM, Config { workers, isolation, aslr, watchdog }).expect("it starts")
+    Pool::start(PROGRAM, Config { workers, isolation, aslr, watchdog: WATCHDOG }).expect("it starts")
 }
 
 /// What becomes of each job, in the order of the jobs.
@@ -167,13 +190,19 @@ fn each_end_of_a_job_has_its_outcome(isolation: Isolation) {
             Outcome::Died { signal: 6 },
             Outcome::Exited { code: 0 },
             Outcome::Exited { code: 7 },
-            Outcome::TimedOut { watchdog: Duration::from_secs(1) },
+            Outcome::TimedOut { watchdog: WATCHDOG },
             finished("printed"),
             finished(run(b"bytes 5000000")),
             finished(""),
             finished("still here"),
         ]
     );
+}
+
+fn the_watchdog_counts_what_a_job_computes(isolation: Isolation) {
+    let mut pool = pool(isolation, Aslr::Off);
+    let outcomes = outcomes(&mut pool, &["slow", "spin", "echo still here"]);
+    assert_eq!(outcomes, [finished("done"), Outcome::TimedOut { watchdog: WATCHDOG }, finished("still here")]);
 }
 
 fn a_job_finds_nothing_of_another(isolation: Isolation) {

@@ -72,7 +72,26 @@ fn a_run_that_departs_from_the_recorded_decisions_names_the_first() {
     fs::write(&capsule, serde_json::to_vec(&stored).expect("JSON")).expect("it can be written");
     let Ran { code, stdout, .. } = run(&["replay", text(&capsule)]);
     assert_eq!(code, 1);
-    for part in ["decision 3 of ", "recorded: 77 ms coordinator input another one", "now:      "] {
+    for part in
+        ["the code has changed since", "decision 3 of ", "recorded: 77 ms coordinator input another one", "now:      "]
+    {
         assert!(stdout.contains(part), "{part:?} is missing:\n{stdout}");
     }
+}
+
+#[test]
+fn a_plan_that_was_edited_is_not_blamed_on_the_code() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let rung = run(&["run", "canary", "--seeds", "0", "--no-shrink", "--no-report", "--failures", text(folder.path())]);
+    let last = rung.stdout.lines().last().expect("it says what to type next");
+    let capsule = Path::new(last.strip_prefix("squall replay ").expect("it is a command"));
+    let mut stored: Value = serde_json::from_slice(&fs::read(capsule).expect("it is there")).expect("it is JSON");
+    for client in stored["plan"]["clients"].as_array_mut().expect("clients") {
+        for step in client["steps"].as_array_mut().expect("steps") {
+            step["at_ms"] = (step["at_ms"].as_u64().expect("a time") + 7).into();
+        }
+    }
+    fs::write(capsule, serde_json::to_vec(&stored).expect("JSON")).expect("it can be written");
+    let Ran { stdout, .. } = run(&["replay", text(capsule)]);
+    assert!(stdout.contains("the plan was edited since") && !stdout.contains("the code has changed"), "{stdout}");
 }

@@ -36,25 +36,36 @@ pub fn run(arguments: &[&str]) -> Ran {
     }
 }
 
-/// The scenario files, in order.
+/// Where capsules become scenarios, below the folder of all.
+const REGRESSIONS: &str = "regressions/";
+
+/// The scenario files that people wrote, in order, as paths below `scenarios/`.
 pub fn scenario_files() -> Vec<String> {
-    let files = toml_files("scenarios");
+    let files: Vec<String> = toml_files().into_iter().filter(|name| !name.starts_with(REGRESSIONS)).collect();
     assert!(!files.is_empty(), "there is no folder of scenarios");
     files
 }
 
 /// The scenarios that capsules have become, in order: `squall adopt` puts them there, if anybody did.
 pub fn regression_files() -> Vec<String> {
-    toml_files("scenarios/regressions").into_iter().map(|name| format!("regressions/{name}")).collect()
+    toml_files().into_iter().filter(|name| name.starts_with(REGRESSIONS)).collect()
 }
 
-fn toml_files(folder: &str) -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
-    let mut files: Vec<String> = entries
-        .map(|entry| entry.expect("it can be read").file_name().into_string().expect("its name is text"))
-        .filter(|name| name.ends_with(".toml"))
-        .collect();
+/// All that `squall run` finds in the folder, and in folders within it.
+fn toml_files() -> Vec<String> {
+    let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let (mut files, mut folders) = (Vec::new(), vec![scenarios.clone()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("it is a folder") {
+            let path = entry.expect("it can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "toml") {
+                let name = path.strip_prefix(&scenarios).expect("it is below it").to_str().expect("its name is text");
+                files.push(name.to_owned());
+            }
+        }
+    }
     files.sort();
     files
 }

@@ -71,6 +71,30 @@ fn a_passing_run_can_be_shown_beside_another() {
 }
 
 #[test]
+fn two_seeds_of_a_scenario_can_be_compared() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let page = folder.path().join("page.html");
+    let swarm = "scenarios/swarm.toml";
+    let compared = ["report", swarm, "--seed", "1", "--against", swarm, "-o", text(&page)];
+    for (more, title, differ) in [
+        (&[][..], "scenarios/swarm.toml with seed 1", false),
+        (&["--against-seed", "2"], "scenarios/swarm.toml with seed 2", true),
+    ] {
+        let shown = run(&[&compared[..], more].concat());
+        assert_eq!(shown.code, 0, "{}", shown.stderr);
+        let against = &data(&page)["against"];
+        assert_eq!(against["title"], title);
+        let rows = against["decisions"].as_array().expect("decisions");
+        assert_eq!(rows.iter().any(|row| row["left"] != row["right"]), differ, "{title}");
+    }
+    let capsule = folder.path().join("it.capsule.json");
+    for wrong in [&["--against-seed", "2"][..], &["--against", text(&capsule), "--against-seed", "2"]] {
+        let refused = run(&[&["report", swarm], wrong].concat());
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn what_a_plan_alone_leads_to_has_no_moment_at_which_it_became_inevitable() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let failures = folder.path().join("failures");

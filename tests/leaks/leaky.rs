@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -13,8 +14,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use squall::check::{Checker, Verdict, Violation};
 use squall::history::OpId;
-use squall::plan::{Client, ClientStep, Network, PLAN_FORMAT, Plan};
+use squall::plan::{Client, ClientStep, Fault, Network, PLAN_FORMAT, Plan, PlannedFault, Trigger};
+use squall::record::Record;
 use squall::stream::Stream;
 use squall::sut::{Check, Exit, HostSpec, LocalFuture, Outcome, ScenarioFn, System};
 use squall::world::{ClientHost, Disks, Host};
@@ -51,6 +54,12 @@ enum Leak {
     Hang,
     /// Not a leak either, but the end of the whole process, as when its stack overflows.
     Abort,
+    /// The same, but by somebody else, as when the system is out of memory.
+    Killed,
+    /// Not a leak: however many operations there are, they are too many, and each number is a failure of its own kind.
+    Count,
+    /// Not a leak: what chance decides is whether it goes wrong, which is when its fault strikes.
+    Chance,
 }
 
 /// The system.
@@ -121,7 +130,11 @@ impl System for Leaky {
     }
 
     fn checks(&self) -> Vec<Check<Leaky>> {
-        Vec::new()
+        match self.leak {
+            Leak::Count => vec![Box::new(Count)],
+            Leak::Chance => vec![Box::new(Unharmed)],
+            _ => Vec::new(),
+        }
     }
 
     fn scenarios() -> Vec<(&'static str, ScenarioFn<u64>)> {
@@ -135,8 +148,55 @@ impl System for Leaky {
             ("file", |seed| plan("file", seed)),
             ("hang", |seed| plan("hang", seed)),
             ("abort", |seed| plan("abort", seed)),
+            ("killed", |seed| plan("killed", seed)),
+            ("count", count_two),
+            ("chance", struck_at_50_ms),
         ]
     }
+}
+
+/// Finds fault with the number of operations.
+struct Count;
+
+impl Checker<Record<u64, ()>> for Count {
+    fn name(&self) -> &'static str {
+        "count"
+    }
+
+    fn check(&self, record: &Record<u64, ()>) -> Verdict {
+        let count: usize = record.plan.clients.iter().map(|client| client.steps.len()).sum();
+        // Letters, for digits are left out of what tells failures apart.
+        let key = ["none", "one", "two"].get(count).copied().unwrap_or("many");
+        let violation = Violation::new("count", key).expected("none").actual(key);
+        Verdict { violations: (count > 0).then_some(violation).into_iter().collect(), checked: 1 }
+    }
+}
+
+fn count_two(seed: u64) -> Plan<u64> {
+    let mut plan = plan("count", seed);
+    let steps = &mut plan.clients[0].steps;
+    steps.push(steps[0].clone());
+    plan
+}
+
+/// Finds fault with every fault.
+struct Unharmed;
+
+impl Checker<Record<u64, ()>> for Unharmed {
+    fn name(&self) -> &'static str {
+        "unharmed"
+    }
+
+    fn check(&self, record: &Record<u64, ()>) -> Verdict {
+        let violation = Violation::new("unharmed", "struck").expected("no fault").actual("a fault struck");
+        let struck = record.faults.values().any(|count| *count > 0);
+        Verdict { violations: struck.then_some(violation).into_iter().collect(), checked: 1 }
+    }
+}
+
+fn struck_at_50_ms(seed: u64) -> Plan<u64> {
+    let fault = Fault::Kill { host: "worker".to_owned(), restart_after_ms: 10 };
+    Plan { faults: vec![PlannedFault { at: Trigger::Ms(50), fault }], ..plan("chance", seed) }
 }
 
 /// One client that waits while the host works ten times.
@@ -162,7 +222,7 @@ impl Leak {
     /// Does it, and returns what differs from run to run.
     fn work(self) -> String {
         match self {
-            Leak::None => format!("{:?} {}", map_order(1_u64..9), libc_clock()),
+            Leak::None | Leak::Count | Leak::Chance => format!("{:?} {}", map_order(1_u64..9), libc_clock()),
             Leak::MapOrder => {
                 let boxes: Vec<Box<usize>> = (0..8).map(Box::new).collect();
                 let addresses: BTreeMap<usize, usize> =
@@ -202,6 +262,11 @@ impl Leak {
             }
             Leak::Hang => park(),
             Leak::Abort => std::process::abort(),
+            Leak::Killed => {
+                let this = std::process::id().to_string();
+                Command::new("kill").args(["-9", &this]).status().expect("kill can be started");
+                park()
+            }
         }
     }
 }

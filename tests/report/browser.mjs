@@ -1,5 +1,6 @@
 // Opens a report from its file in a browser and does what a reader does. The first argument is the report of a run that
-// failed; further ones are opened, looked at for errors and timed, and so is the last one repeated to 100,000 events.
+// failed; further ones are opened, looked at for errors and timed, and so is the last one repeated to 100,000 events. Among
+// them there must be one with faults, one with a legal order, and one beside another run.
 //
 //   node browser.mjs FAILED.html [OTHER.html ...] [--shots DIR]
 import assert from "node:assert/strict";
@@ -180,6 +181,71 @@ function lengthened(file, wanted, folder) {
   return page;
 }
 
+// From fault to fault, there and back, and around.
+async function walkFaults(page) {
+  const faults = await page.evaluate(() => [...events.kind.keys()].filter((event) => kindOf(event) === FAULT));
+  if (!faults.length) return false;
+  const selected = () => page.evaluate(() => view.selected);
+  await page.evaluate(() => select(0));
+  const met = [];
+  for (let n = 0; n < faults.length; n++) {
+    await press(page, "f");
+    met.push(await selected());
+  }
+  // The first event may be a fault itself, and is left behind at once.
+  assert.deepEqual(met.toSorted((one, other) => one - other), faults);
+  assert.match(await spoken(page), /^Event \d+ of \d+, \d+ ms, /);
+  if (faults.length > 1) {
+    await press(page, "F");
+    assert.equal(await selected(), met.at(-2), "F goes back");
+  }
+  return true;
+}
+
+// The longest order that explains the history, in words and as a column of it.
+async function readOrder(page) {
+  const order = await page.evaluate(() => about?.order ?? []);
+  if (!order.length) return false;
+  const text = await page.$eval("#history-text", (words) => words.textContent);
+  assert(text.startsWith(`The longest order that explains what was answered: ${order.map((id) => `op ${id}`).join(" → ")}. After it, nothing explains `), text);
+  const rows = await page.$$eval("#history tbody tr", (all) => all.map((row) => [row.cells[0].textContent, row.cells[5].textContent]));
+  const placed = rows.filter(([, place]) => /^\d+$/.test(place)).sort(([, one], [, other]) => one - other);
+  assert.deepEqual(placed.map(([operation]) => operation), order.map((id) => `op ${id}`));
+  const stuck = await page.evaluate(() => about.operations);
+  assert.deepEqual(rows.filter(([, place]) => place === "cannot be explained").map(([operation]) => operation).sort(),
+    stuck.map((id) => `op ${id}`).filter((name) => rows.some(([operation]) => operation === name)).sort());
+  return true;
+}
+
+// Another run beside this one: the first line in which they differ is marked, and no other is called so.
+async function compareRuns(page) {
+  if (!await page.evaluate(() => Boolean(data.against))) return false;
+  assert.match(await page.$eval("#against-title", (title) => title.textContent), /^Beside .+, which /);
+  const tables = await page.$$eval("#against table", (all) => all.map((table) => [...table.tBodies[0].rows].map((row) => ({
+    called: row.cells[0].textContent, first: row.classList.contains("first"), left: row.cells[1].textContent, right: row.cells[2].textContent,
+  }))));
+  assert.equal(tables.length, 2, "the plans, and the decisions");
+  const rows = await page.evaluate(() => [data.against.plan, data.against.decisions]);
+  for (const [place, table] of tables.entries()) {
+    const first = rows[place].findIndex((row) => !row.same);
+    assert.equal(table.length, rows[place].length);
+    assert.deepEqual(table.flatMap((row, at) => (row.first || row.called === "first difference" ? [at] : [])), first < 0 ? [] : [first]);
+    if (first >= 0) assert.notEqual(table[first].left, table[first].right);
+  }
+  return rows.some((table) => table.some((row) => !row.same));
+}
+
+// What a button copies is what stands beside it.
+async function copy(page) {
+  await page.evaluate(() => { navigator.clipboard.writeText = async (text) => { window.copied = text; }; });
+  for (const [button, beside] of [["#copy-replay", "#replay"], ["#copy-plan", "#plan"]]) {
+    await page.$eval(button, (pressed) => pressed.click());
+    await page.waitForFunction((name) => document.querySelector(name).textContent === "Copied", {}, button);
+    assert.equal(await page.evaluate(() => window.copied), await page.$eval(beside, (text) => text.textContent));
+  }
+}
+
+const met = { faults: false, order: false, against: false };
 const scratch = mkdtempSync(path.join(tmpdir(), "report-"));
 for (const file of [...pages, lengthened(pages.at(-1), 100_000, scratch)]) {
   const { page, errors } = await open(file);
@@ -192,10 +258,15 @@ for (const file of [...pages, lengthened(pages.at(-1), 100_000, scratch)]) {
     }
     return (performance.now() - from) / 30;
   });
+  met.faults = await walkFaults(page) || met.faults;
+  met.order = await readOrder(page) || met.order;
+  met.against = await compareRuns(page) || met.against;
+  if (file === failed) await copy(page);
   console.log(`${path.basename(file)}: ${events} events, usable after ${ready} ms, ${frame.toFixed(1)} ms a frame while it scrolls`);
   assert.deepEqual(errors, []);
   await page.close();
 }
+assert.deepEqual(met, { faults: true, order: true, against: true }, "there is a page with each of them");
 rmSync(scratch, { recursive: true });
 await browser.close();
 console.log("passed");

@@ -21,6 +21,20 @@ pub enum Ended {
     Signal(i32),
 }
 
+/// The name of a signal by which a process ends of its own fault: it aborted, or did what no process may. `None` for others,
+/// which somebody else sends: the system when it is out of memory, or a person.
+pub fn fault_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGILL => "SIGILL",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGTRAP => "SIGTRAP",
+        _ => return None,
+    })
+}
+
 /// Which side of a fork this is.
 #[derive(Debug)]
 pub enum Fork {
@@ -98,6 +112,15 @@ impl Child {
         unsafe { libc::kill(self.pid, libc::SIGKILL) };
     }
 
+    /// How much processor time the child has used, on all of its threads.
+    ///
+    /// # Errors
+    ///
+    /// Where the system does not tell it, or the child has ended.
+    pub fn cpu_time(&self) -> io::Result<Duration> {
+        cpu_time_of(self.pid.unsigned_abs())
+    }
+
     /// Waits until the child ends.
     ///
     /// # Errors
@@ -138,6 +161,38 @@ impl Drop for Child {
             let _ = self.reap();
         }
     }
+}
+
+/// How much processor time a process has used, on all of its threads. The id is that of a child which nobody has waited for
+/// yet; else it may be anybody's by now.
+///
+/// # Errors
+///
+/// Where there is no such process, or this is not Linux.
+#[cfg(target_os = "linux")]
+pub fn cpu_time_of(process: u32) -> io::Result<Duration> {
+    let process = process.try_into().map_err(|_| io::ErrorKind::InvalidInput)?;
+    let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    // SAFETY: `clock` is ours to write.
+    match unsafe { libc::clock_getcpuclockid(process, &raw mut clock) } {
+        0 => {}
+        error => return Err(io::Error::from_raw_os_error(error)),
+    }
+    // SAFETY: `time` is ours to write.
+    match unsafe { libc::clock_gettime(clock, &raw mut time) } {
+        0 => Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// How much processor time a process has used: unknown, for this is not Linux.
+///
+/// # Errors
+///
+/// Always [`io::ErrorKind::Unsupported`].
+#[cfg(not(target_os = "linux"))]
+pub fn cpu_time_of(_process: u32) -> io::Result<Duration> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);

@@ -19,13 +19,14 @@ fn main() -> ExitCode {
     }
     a_child_reports_how_it_ended();
     a_child_is_killed();
+    the_processor_time_of_a_child_is_its_own();
     a_dropped_child_is_reaped();
     a_child_dies_with_its_parent();
     a_process_with_threads_does_not_fork();
     waiting_names_what_is_readable();
     stray_output_stays_out_of_the_protocol();
     addresses_are_fixed_after_exec();
-    println!("ok: 8 tests of processes");
+    println!("ok: 9 tests of processes");
     ExitCode::SUCCESS
 }
 
@@ -44,7 +45,8 @@ fn a_child_reports_how_it_ended() {
     let ended = |work: fn()| fork(work).wait().expect("it is our child");
     assert_eq!(ended(|| {}), Ended::Code(0));
     assert_eq!(ended(|| process::exit_now(7)), Ended::Code(7));
-    assert_eq!(ended(|| std::process::abort()), Ended::Signal(6));
+    let Ended::Signal(signal) = ended(|| std::process::abort()) else { panic!("it did not abort") };
+    assert_eq!(process::fault_name(signal), Some("SIGABRT"));
 }
 
 fn a_child_is_killed() {
@@ -55,6 +57,30 @@ fn a_child_is_killed() {
     });
     child.kill();
     assert_eq!(child.wait().expect("it is our child"), Ended::Signal(9));
+    assert_eq!(process::fault_name(9), None, "somebody else's doing");
+}
+
+fn the_processor_time_of_a_child_is_its_own() {
+    let (alive, life) = std::io::pipe().expect("a pipe");
+    let idle = fork(|| {
+        loop {
+            std::thread::park();
+        }
+    });
+    // It tells of itself once it has computed for so long by its own account.
+    const MUCH: Duration = Duration::from_millis(50);
+    let busy = fork(|| {
+        while process::cpu_time_of(std::process::id()).expect("it lives") < MUCH {}
+        (&life).write_all(b"!").expect("the pipe is open");
+        loop {
+            std::thread::park();
+        }
+    });
+    let told = process::wait_readable(&[alive.as_fd()], Some(Duration::from_secs(60)));
+    assert_eq!(told.expect("poll"), Some(0), "it never got that far");
+    assert!(busy.cpu_time().expect("it lives") >= MUCH);
+    assert!(idle.cpu_time().expect("it lives") < MUCH);
+    assert!(process::cpu_time_of(u32::MAX).is_err(), "there is no such process");
 }
 
 fn a_dropped_child_is_reaped() {

@@ -64,25 +64,30 @@ fn what_cannot_be_saved_is_told_all_the_same() {
 #[test]
 fn what_shrinking_came_across_replaces_nothing_that_is_as_small() {
     let folder = tempfile::tempdir().unwrap();
-    let other = |operations| Other { violation: Violation::new("durability", "torn"), plan: plan(operations) };
+    let expected = || Some(Expected::of(&Violation::new("durability", "torn")));
+    let other = |operations| Capsule::new::<Fake>(plan(operations), expected(), String::new());
     for (operations, left) in [(3, 3), (4, 3), (2, 2), (3, 2)] {
         save_other::<Fake>(&other(operations), folder.path()).unwrap();
         assert_eq!(stored(folder.path()), [left]);
     }
 }
 
+/// A system that is called in another way has that in every command that is printed for it.
+#[test]
+fn commands_begin_as_the_program_is_called() {
+    let found = Failed::new::<Fake>(&plan(1), Violation::new("durability", "lost"), PathBuf::from("failures/it"));
+    assert_eq!(found.command(), "squall replay failures/it");
+    let theirs = Failed { program: "cargo run --example theirs --", in_full: true, ..found };
+    assert_eq!(theirs.command(), "cargo run --example theirs -- replay failures/it");
+    let told = theirs.to_string();
+    assert!(told.contains("to make it small: cargo run --example theirs -- shrink failures/it"), "{told}");
+    assert!(!told.contains("squall"), "{told}");
+}
+
 #[test]
 fn a_failure_that_does_not_show_again_is_the_harness_s() {
-    let failed = |unrepeated| Failed {
-        scenario: "story".to_owned(),
-        seed: 7,
-        violation: Violation::new("durability", "lost"),
-        capsule: PathBuf::from("failures/story.capsule.json"),
-        shrunk: None,
-        in_full: false,
-        report: None,
-        unrepeated,
-    };
+    let found = || Failed::new::<Fake>(&plan(1), Violation::new("durability", "lost"), PathBuf::from("failures/it"));
+    let failed = |unrepeated| Failed { unrepeated, ..found() };
     assert_eq!(ended(&[]).unwrap(), PASSED);
     assert_eq!(ended(&[failed(None)]).unwrap(), VIOLATED);
     assert_eq!(ended(&[failed(None), failed(Some("it passed".to_owned()))]).unwrap_err().message, "it passed");

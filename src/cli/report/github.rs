@@ -24,8 +24,8 @@ pub fn annotations(report: &Report) -> String {
     if let Some(differing) = &report.differing {
         let _ = writeln!(text, "::error title=a run is not deterministic::{}", data(differing));
     }
-    if let Some(first) = report.broken.first() {
-        let _ = writeln!(text, "::error title={} runs have no verdict::{}", report.broken.len(), data(first));
+    if let Some(broken) = report.broken() {
+        let _ = writeln!(text, "::error title=the harness failed::{}", data(&broken));
     }
     text
 }

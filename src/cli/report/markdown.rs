@@ -33,9 +33,8 @@ pub fn document(report: &Report) -> String {
     if let Some(differing) = &report.differing {
         let _ = writeln!(text, "### A run is not deterministic\n\n```text\n{}\n```", differing.trim_end());
     }
-    if let Some(first) = report.broken.first() {
-        let _ =
-            writeln!(text, "### {} runs have no verdict\n\n```text\n{}\n```", report.broken.len(), first.trim_end());
+    if let Some(broken) = report.broken() {
+        let _ = writeln!(text, "### The harness itself failed\n\n```text\n{}\n```", broken.trim_end());
     }
     if !report.missing.is_empty() {
         text.push('\n');

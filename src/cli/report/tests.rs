@@ -31,8 +31,10 @@ fn report() -> Report {
         differences: 0,
         differing: None,
         broken: Vec::new(),
+        unjudged: None,
         missing: vec![Missing { scenario: "storm".to_owned(), what: "no seed reached the mark fenced".to_owned() }],
         failures: vec![Failed {
+            program: "squall",
             scenario: "storm".to_owned(),
             seed: 7,
             violation,
@@ -88,4 +90,13 @@ fn the_exit_code_says_whose_fault_it_is() {
     report.broken = vec!["storm with seed 3: the run's process died of signal 9".to_owned()];
     assert_eq!(report.exit_code(), HARNESS);
     assert!(markdown::document(&report).contains("died of signal 9"), "it does not pass in silence");
+}
+
+/// Who runs a few seeds is told what they cannot say.
+#[test]
+fn marks_that_are_not_judged_are_said_to_be_not() {
+    assert!(!report().text().contains("not judged"));
+    let few = Report { unjudged: Some(20), ..report() };
+    assert!(few.text().contains("\nmarks not judged: fewer than 20 seeds\n"), "{}", few.text());
+    assert_eq!(few.exit_code(), report().exit_code(), "it is no finding");
 }

@@ -105,7 +105,8 @@ function linesOf(event) {
   return textOf(event).split("\n");
 }
 
-// What can have led to the violation, without messages and disk operations: to be read from the top to the bottom.
+// What can have led to the violation, without messages and disk operations: to be read from the top to the bottom. What faults
+// did, clients saw and commits changed before it belongs to the story even where no message leads from there.
 function showStory() {
   if (!about) return;
   const inPast = (event) => event <= causes[events.lane[event]] || kindOf(event) === FAULT || kindOf(event) >= CHANGE;
