@@ -214,6 +214,10 @@ impl Lanes {
         }
         let applied = lane.applied.as_ref().expect("a lane fetches behind its mark");
         let (next, is_parked) = (applied.sequence + 1, applied.poison.is_some());
+        if let Some(last) = events.last().filter(|_| more) {
+            // The feed may have told of what follows long ago, and told nobody who remembers it.
+            lane.heard = lane.heard.max(last.position.sequence + 1);
+        }
         for event in events {
             lane.heard = lane.heard.max(event.position.sequence);
             lane.buffer.entry(event.position.sequence).or_insert(event);
