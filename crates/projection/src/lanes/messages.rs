@@ -270,6 +270,8 @@ pub enum Report {
 pub enum Failure {
     /// A mark was not where it had to be; nothing was written.
     Moved,
+    /// The graph is of another log by now; nothing was written.
+    Turned,
     /// It certainly left no trace.
     Refused {
         /// Why.
@@ -288,6 +290,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Moved => f.write_str("a mark has moved"),
+            Failure::Turned => f.write_str("the graph is of another log"),
             Failure::Refused { reason, .. } => write!(f, "refused: {reason}"),
             Failure::Unknown { reason } => write!(f, "outcome unknown: {reason}"),
         }
@@ -338,8 +341,10 @@ pub enum Action {
         /// Which.
         wants: Vec<Want>,
     },
-    /// Graph: write resources, all of them in one transaction.
+    /// Graph: write resources, all of them in one transaction, if the graph is still of the log that was begun then.
     Apply {
+        /// The generation in which the log was begun.
+        since: u64,
         /// What.
         writes: Vec<Write>,
     },

@@ -123,6 +123,9 @@ impl Lanes {
             let lane = self.lanes.get_mut(&resource).expect("a lane that reads is not forgotten");
             let stage = std::mem::take(&mut lane.stage);
             let Stage::Loading { parts } = stage else { panic!("{resource} was read while {stage:?}") };
+            if lane.fenced_from.take().is_some_and(|from| from != found.applied) {
+                step.marks.push(Mark::Fenced(resource.clone()));
+            }
             if lane.on_task {
                 self.gather(now, &resource, found, step);
             } else {

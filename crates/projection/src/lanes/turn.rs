@@ -65,6 +65,11 @@ impl Lanes {
         }
     }
 
+    /// Somebody else has given the graph to another log. Asking tells to which.
+    pub(super) fn turned_by_another(&mut self) {
+        self.turning = self.projection.as_ref().and_then(|projection| projection.log.clone());
+    }
+
     /// Nothing that was known is of use but who waits.
     fn begin_anew(&mut self, now: Millis, projection: Projection, step: &mut LanesStep) {
         let before = std::mem::take(&mut self.lanes);

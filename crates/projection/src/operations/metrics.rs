@@ -114,7 +114,7 @@ impl Metrics {
             Input::Failed { effect, failure } => {
                 let (outcome, reached) = match failure {
                     // It did what it was asked to: it looked, and did not write.
-                    Failure::Moved => ("moved", Ok(())),
+                    Failure::Moved | Failure::Turned => ("moved", Ok(())),
                     Failure::Refused { reason, .. } => ("refused", Err(reason.clone())),
                     Failure::Unknown { reason } => ("unknown", Err(reason.clone())),
                 };
@@ -140,7 +140,7 @@ impl Metrics {
         }
         for effect in &step.effects {
             match effect {
-                LanesEffect::Do { id: EffectId::Apply(slot), action: Action::Apply { writes } } => {
+                LanesEffect::Do { id: EffectId::Apply(slot), action: Action::Apply { writes, .. } } => {
                     let events = |from: u64, to: u64| to.saturating_sub(from);
                     let events = writes.iter().map(|write| events(write.from.sequence, write.to.sequence)).sum();
                     self.applying.insert(*slot, events);

@@ -187,7 +187,7 @@ async fn what_fails_too_often_is_left_out() {
             break;
         }
         let is_of_a = |effect: &projection::lanes::LanesEffect| match effect {
-            projection::lanes::LanesEffect::Do { action: projection::lanes::Action::Apply { writes }, .. } => {
+            projection::lanes::LanesEffect::Do { action: projection::lanes::Action::Apply { writes, .. }, .. } => {
                 writes.iter().any(|write| write.resource == id("a"))
             }
             _ => false,
@@ -266,7 +266,7 @@ async fn refuse_events_of_a(world: &mut World) {
     use projection::lanes::{Action, LanesEffect};
     while !world.core.parked().contains_key(&id("a")) {
         let apply = world.pending.iter().position(|effect| {
-            matches!(effect, LanesEffect::Do { action: Action::Apply { writes }, .. }
+            matches!(effect, LanesEffect::Do { action: Action::Apply { writes, .. }, .. }
                 if writes.iter().any(|write| write.resource == id("a") && write.to.sequence > 0))
         });
         match apply {

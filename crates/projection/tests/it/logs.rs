@@ -70,7 +70,7 @@ async fn nothing_is_applied_to_what_the_old_log_left() {
             .iter()
             .position(|effect| matches!(effect, LanesEffect::Do { action: Action::Apply { .. }, .. }));
         let effect = effect.unwrap_or(0);
-        if let LanesEffect::Do { action: Action::Apply { writes }, .. } = &world.pending[effect] {
+        if let LanesEffect::Do { action: Action::Apply { writes, .. }, .. } = &world.pending[effect] {
             for write in writes.iter().filter(|write| write.from.sequence > 0 && write.from.generation == 0) {
                 untrusted += 1;
                 assert!(write.to.generation > 0, "{write:?} is no rebuild");
@@ -157,6 +157,69 @@ async fn two_projectors_turn_the_graph_once() {
     other.check().await;
     let generations: Vec<u64> = [&one, &other].map(|world| world.core.status().generation).into();
     assert_eq!(generations[0], generations[1], "what one of them began the other one goes on with");
+}
+
+/// One of two projectors holds an event of the old log while the other one turns the graph and rebuilds the resource: what it
+/// was about to write does not follow what the graph has now, though the sequence says so.
+#[tokio::test]
+async fn an_event_of_the_old_log_is_not_applied_to_what_was_rebuilt_from_the_new_one() {
+    let log = vec![created("a"), linked("a", 2, "b"), linked("a", 3, "c")];
+    let mut slow = World::in_memory(Config::default(), log).await;
+    (0..2).for_each(|_| slow.write_one());
+    slow.settle().await;
+    let mut quick = World::beside(&slow).await;
+    quick.settle().await;
+    slow.write_one();
+    let is = |effect: &LanesEffect, wanted: fn(&Action) -> bool| {
+        matches!(effect, LanesEffect::Do { action, .. } if wanted(action))
+    };
+    let applies = |effect: &LanesEffect| is(effect, |action| matches!(action, Action::Apply { .. }));
+    while !slow.pending.iter().any(applies) {
+        slow.execute(0).await;
+    }
+    let new = vec![created("a"), linked("a", 2, "d"), created("d")];
+    quick.log.replace("new", new.clone());
+    quick.settle().await;
+    let rebuilt = quick.dump().await;
+    assert_eq!((turned(&quick), rebuilt.marks[&id("a")].sequence), (1, 2));
+    // It goes on where it stood, and has not heard of the new log.
+    for _ in 0..20 {
+        let next = slow.pending.iter().position(|effect| !is(effect, |action| matches!(action, Action::Feed { .. })));
+        match next {
+            Some(next) => slow.execute(next).await,
+            None => slow.pass_time().await,
+        }
+    }
+    assert_eq!(quick.dump().await, rebuilt, "nothing of the old log came into the graph");
+    let end = linked("a", 3, "e");
+    quick.log.replace("new", new.into_iter().chain([end]).collect());
+    slow.settle().await;
+    quick.settle().await;
+    slow.check().await;
+    quick.check().await;
+    assert!(slow.marks.contains(&Mark::Fenced(id("a"))), "{:?}", slow.marks);
+}
+
+/// A write of a process that is no more changes nothing in the graph of another log: not even of a resource that this log does
+/// not have.
+#[tokio::test]
+async fn a_late_write_of_the_old_log_changes_nothing() {
+    let mut world = World::in_memory(Config::default(), vec![created("a"), created("gone")]).await;
+    world.write_one();
+    world.settle().await;
+    world.write_one();
+    let applies = |effect: &LanesEffect| matches!(effect, LanesEffect::Do { action: Action::Apply { .. }, .. });
+    while !world.pending.iter().any(applies) {
+        world.execute(0).await;
+    }
+    world.crash().await;
+    world.log.replace("new", vec![created("a"), linked("a", 2, "b")]);
+    world.settle().await;
+    while !world.strays.is_empty() {
+        world.arrive(0).await;
+    }
+    world.check().await;
+    assert!(!world.dump().await.marks.contains_key(&id("gone")));
 }
 
 /// As for any other effect: nobody knows, so it is asked again, and done once.

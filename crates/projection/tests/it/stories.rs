@@ -94,7 +94,7 @@ async fn what_the_graph_refuses_for_good_stops_one_lane_and_a_rebuild_clears_it(
             world.execute(other).await;
             continue;
         };
-        let LanesEffect::Do { action: Action::Apply { writes }, .. } = &world.pending[effect] else { unreachable!() };
+        let LanesEffect::Do { action: Action::Apply { writes, .. }, .. } = &world.pending[effect] else { unreachable!() };
         let has_event = |write: &projection::lanes::Write| write.to.sequence > write.from.sequence;
         if writes.iter().any(|write| write.resource == id("a") && has_event(write)) {
             world.refuse(effect, false).await;
@@ -195,4 +195,30 @@ fn every_mark_has_a_name_of_its_own() {
     let names: std::collections::BTreeSet<_> = Mark::NAMES.iter().collect();
     assert_eq!(names.len(), Mark::NAMES.len());
     assert!(Mark::NAMES.contains(&Mark::Raised(1).name()));
+}
+
+/// Each of them shares its transactions: that another one was faster shows all the same, at the lane whose mark it moved.
+#[tokio::test]
+async fn who_was_fenced_in_a_shared_transaction_is_counted() {
+    let config = Config { revive_period_ms: Millis(0), ..Config::default() };
+    let mut world = settled(config, Vec::new()).await;
+    let mut other = World::beside(&world).await;
+    other.settle().await;
+    let log = vec![created("a"), created("b"), created("c")];
+    world.log.replace("", log.clone());
+    let is_apply = |action: &Action| matches!(action, Action::Apply { .. });
+    while at(&world, is_apply).is_none() {
+        world.execute(0).await;
+    }
+    // The other one writes one of the three in between.
+    other.tell(Input::Deliver { events: vec![log[1].clone()] }).await;
+    while let Some(next) = at(&other, |action| !matches!(action, Action::Feed { .. })) {
+        other.execute(next).await;
+    }
+    world.settle().await;
+    let fenced: Vec<&Mark> = world.marks.iter().filter(|mark| matches!(mark, Mark::Fenced(_))).collect();
+    assert_eq!(fenced, [&Mark::Fenced(id("b"))], "{:?}", world.marks);
+    assert!(world.marks.contains(&Mark::Separated(id("a"))), "they were tried together");
+    other.settle().await;
+    world.check().await;
 }

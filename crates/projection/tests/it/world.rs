@@ -230,7 +230,7 @@ impl World {
     async fn take(&mut self, step: env::Step<LanesEffect, Mark>) {
         self.marks.extend(step.marks);
         for effect in step.effects {
-            if let LanesEffect::Do { action: Action::Apply { writes }, .. } = &effect {
+            if let LanesEffect::Do { action: Action::Apply { writes, .. }, .. } = &effect {
                 self.writes.extend_from_slice(writes);
             }
             match effect {
