@@ -319,7 +319,6 @@ impl Lanes {
             match timer {
                 Timer::Lane(resource) => self.rested(now, &resource, step),
                 Timer::Barrier(request) => self.give_up(request, step),
-                Timer::Revive if self.parked.is_empty() => self.revive_later(now),
                 Timer::Revive => self.reviving = Some(None),
                 Timer::LeftOut => self.retry_left_out(now),
                 Timer::Again(EffectId::Open) => {

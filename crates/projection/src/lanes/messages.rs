@@ -56,9 +56,10 @@ pub struct Projection {
 impl Projection {
     /// Whether a mark speaks of the log that is read, and not of one before it.
     ///
-    /// The first pass of a rebuild raises the generation and leaves the sequence as it was: it may still be the old one.
+    /// The first pass of a rebuild raises the generation and leaves the sequence as it was: in the rebuild that the log was
+    /// begun with it may still be the old one. A later rebuild begins after that one has ended, and so has been to all.
     pub fn trusts(&self, applied: &Applied) -> bool {
-        let is_rebuilt = applied.generation >= self.since && !applied.partial;
+        let is_rebuilt = applied.generation > self.since || (applied.generation == self.since && !applied.partial);
         self.since == 0 || is_rebuilt || *applied == Applied::default()
     }
 }

@@ -271,7 +271,7 @@ fn first_generation(found: &Found, generation: u64) -> u64 {
 struct Run {
     state: State,
     to: Applied,
-    /// Whether there was an event to look at.
+    /// Whether there was an event to look at, or nothing stands in the way that is said to.
     looked: bool,
     buried: usize,
     /// The event of an unknown type that ended it, if one did.
@@ -305,7 +305,9 @@ impl Run {
                 }
             }
         }
-        let looked = to.sequence > applied.sequence || to.poison.is_some();
+        // What stood in the way of a rebuild does not stand in the way of what follows the mark.
+        let is_past = applied.poison.as_ref().is_some_and(|poison| poison.sequence <= applied.sequence);
+        let looked = to.sequence > applied.sequence || to.poison.is_some() || is_past;
         Run { state, to, looked, buried, unknown }
     }
 }
