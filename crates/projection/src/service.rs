@@ -16,7 +16,7 @@ use crate::lanes::{Answer, Applied, Config, Ended, Input, Lanes, Poison, Rejecti
 use crate::log::{EventLog, LogError, PAGE_MAX};
 use crate::operations::{Alert, Health, Operations, Side, alerts};
 use crate::statements::{self, CONSTRAINTS};
-use crate::stubs::{Stub, diagnose};
+use crate::stubs::{Story, Stub, diagnose};
 use crate::view::{ReadError, Reader, Referrers, ResourceView};
 
 /// What a projector is started with.
@@ -287,39 +287,44 @@ impl Projector {
         page?.ok_or_else(|| AskError::NoSuchResource(id.clone()))
     }
 
-    /// Up to `limit` stubs after this one, each with the reason why it is one.
+    /// Up to `limit` stubs after this one, each with the reason why it is one, as far as the log says so.
     ///
     /// # Errors
     ///
-    /// A read has no effect, so every error means only that there is no answer.
+    /// The graph was not read. A read has no effect, so every error means only that there is no answer.
     pub async fn stubs(&self, after: &str, limit: u32) -> Result<Vec<Stub>, AskError> {
         let _place = self.admit()?;
         let ids = self.listed(&statements::LIST_STUBS, after, limit).await?;
         let marks = self.marks(&ids).await?;
-        let mut stubs = Vec::new();
+        let (mut stubs, mut silent) = (Vec::new(), None);
         for (resource, applied) in ids.into_iter().zip(marks) {
-            let (logged, creates) = self.story(&resource, applied.sequence).await?;
-            stubs.push(Stub { cause: diagnose(&applied, logged, creates), resource });
+            // A log that does not answer is not waited for once for each of them.
+            let story = match silent.clone() {
+                Some(why) => Err(why),
+                None => self.story(&resource, applied.sequence).await.map_err(|error| error.to_string()),
+            };
+            silent = story.as_ref().err().cloned();
+            stubs.push(Stub { cause: diagnose(&applied, story), resource });
         }
         Ok(stubs)
     }
 
-    /// The last sequence of a stream, as far as it can be read, and whether an event up to this one creates the resource.
-    async fn story(&self, resource: &EntityId, through: u64) -> Result<(u64, bool), AskError> {
-        let (mut last, mut creates) = (0, false);
+    /// What the log says of a resource whose mark is at this sequence.
+    async fn story(&self, resource: &EntityId, through: u64) -> Result<Story, LogError> {
+        let (mut logged, mut creates) = (0, false);
         loop {
-            let page = match self.log.stream(resource, last, PAGE_MAX).await {
-                Err(LogError::Damaged(_)) => return Ok((last, creates)),
+            let page = match self.log.stream(resource, logged, PAGE_MAX).await {
+                Err(LogError::Damaged(_)) => return Ok(Story { logged, creates }),
                 page => page?,
             };
             for event in &page.items {
-                last = event.position.sequence;
+                logged = event.position.sequence;
                 let created =
                     matches!(event.content, Content::Known(Payload::ResourceCreated(_) | Payload::ResourceCloned(_)));
-                creates |= created && last <= through;
+                creates |= created && logged <= through;
             }
             if !page.more || page.items.is_empty() {
-                return Ok((last, creates));
+                return Ok(Story { logged, creates });
             }
         }
     }

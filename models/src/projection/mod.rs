@@ -104,6 +104,7 @@ impl ProjectionModel {
             effects_max: if batched { 2 } else { script::RESOURCES.len() },
             buffer_max: if batched { 4 } else { 8 },
             lanes_max: 8,
+            buffered_max: 64,
             page: if bounds.pace == Pace::Singly { 1 } else { 8 },
             campaign_page: 8,
             backoff_ms: Millis::ZERO,

@@ -37,6 +37,7 @@ const LANES: lanes::Config = lanes::Config {
     effects_max: 3,
     buffer_max: 8,
     lanes_max: 8,
+    buffered_max: 32,
     page: 8,
     campaign_page: 2,
     backoff_ms: Millis(20),

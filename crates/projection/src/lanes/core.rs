@@ -38,6 +38,9 @@ pub struct Config {
     pub buffer_max: usize,
     /// Beyond so many lanes, the log is not read any further.
     pub lanes_max: usize,
+    /// Nor beyond so many events that wait in memory, in all lanes together. With what one page of the log has, this bounds what
+    /// the feed takes of memory: an event is 1 MiB at most, and a page 4 MiB.
+    pub buffered_max: usize,
     /// How many events are read from the log at once; at least 1.
     pub page: usize,
     /// How many resources a rebuild of all works on at a time; at least 1.
@@ -67,6 +70,7 @@ impl Default for Config {
             effects_max: 4,
             buffer_max: 1_024,
             lanes_max: 4_096,
+            buffered_max: 4_096,
             page: 1_024,
             campaign_page: 256,
             backoff_ms: Millis(50),
@@ -195,10 +199,12 @@ impl env::Core for Lanes {
 impl Lanes {
     /// The core of a process that starts, and what it asks for first.
     pub fn start(config: Config) -> (Lanes, LanesStep) {
-        let Config { batch_lanes_max, run_max, effects_max, buffer_max, page, campaign_page, attempts_max, .. } =
-            config;
-        let counts = [batch_lanes_max, run_max, effects_max, buffer_max, page, campaign_page, attempts_max as usize];
-        assert!(counts.iter().all(|count| *count > 0), "none of nothing makes progress: {config:?}");
+        let Config { batch_lanes_max, run_max, effects_max, buffer_max, .. } = config;
+        let Config { buffered_max, page, campaign_page, attempts_max, .. } = config;
+        let counts = [batch_lanes_max, run_max, effects_max, buffer_max];
+        let more = [buffered_max, page, campaign_page, attempts_max as usize];
+        let mut counts = counts.iter().chain(&more);
+        assert!(counts.all(|count| *count > 0), "none of nothing makes progress: {config:?}");
         let mut lanes = Lanes {
             config,
             projection: None,
@@ -233,7 +239,7 @@ impl Lanes {
         let projection = self.projection.clone().unwrap_or_default();
         Status {
             lanes: self.lanes.len() as u64,
-            buffered: self.lanes.values().map(|lane| lane.buffer.len() as u64).sum(),
+            buffered: self.buffered() as u64,
             parked: self.parked.len() as u64,
             waiting: self.barriers.len() as u64,
             read: self.read,
@@ -244,6 +250,11 @@ impl Lanes {
             rebuilding: projection.rebuilding,
             halted: self.halted,
         }
+    }
+
+    /// How many events wait in memory.
+    fn buffered(&self) -> usize {
+        self.lanes.values().map(|lane| lane.buffer.len()).sum()
     }
 
     /// The resources that stand still, each with the event that stands in the way.
@@ -280,7 +291,8 @@ impl Lanes {
             let list = Action::List { listing: Listing::Parked, after, limit };
             self.solo(EffectId::List(Listing::Parked), list, step);
         }
-        if room {
+        // They are counted where the log would be read, and not at every step.
+        if room && !self.solos.contains_key(&EffectId::Feed) && self.buffered() < self.config.buffered_max {
             self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: self.config.page }, step);
         }
         let position = self.low_water();

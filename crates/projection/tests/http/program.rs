@@ -139,6 +139,8 @@ async fn it_can_be_asked_and_told() {
     let status = json(&server.ask(&["status"]).await);
     // One that was rebuilt alone is rebuilt again with all: the generation of all is above its own.
     assert_eq!((&status["generation"], &status["parked"], &status["fenced"]), (&2.into(), &1.into(), &0.into()));
+    let parked = &status["parked_resources"];
+    assert_eq!((&parked[0]["resource"], &parked[0]["sequence"], &parked[1]), (&"r".into(), &1.into(), &Value::Null));
     let (code, message) = failed(&server.ask(&["rebuild", "nobody"]).await);
     assert_eq!(code, Some(1));
     assert!(message.contains("neither the log nor the graph has anything of nobody"), "{message}");

@@ -170,9 +170,7 @@ async fn an_event_of_the_old_log_is_not_applied_to_what_was_rebuilt_from_the_new
     let mut quick = World::beside(&slow).await;
     quick.settle().await;
     slow.write_one();
-    let is = |effect: &LanesEffect, wanted: fn(&Action) -> bool| {
-        matches!(effect, LanesEffect::Do { action, .. } if wanted(action))
-    };
+    let is = |effect: &LanesEffect, wanted: fn(&Action) -> bool| matches!(effect, LanesEffect::Do { action, .. } if wanted(action));
     let applies = |effect: &LanesEffect| is(effect, |action| matches!(action, Action::Apply { .. }));
     while !slow.pending.iter().any(applies) {
         slow.execute(0).await;

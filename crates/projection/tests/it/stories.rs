@@ -94,7 +94,9 @@ async fn what_the_graph_refuses_for_good_stops_one_lane_and_a_rebuild_clears_it(
             world.execute(other).await;
             continue;
         };
-        let LanesEffect::Do { action: Action::Apply { writes, .. }, .. } = &world.pending[effect] else { unreachable!() };
+        let LanesEffect::Do { action: Action::Apply { writes, .. }, .. } = &world.pending[effect] else {
+            unreachable!()
+        };
         let has_event = |write: &projection::lanes::Write| write.to.sequence > write.from.sequence;
         if writes.iter().any(|write| write.resource == id("a") && has_event(write)) {
             world.refuse(effect, false).await;
@@ -181,6 +183,28 @@ async fn the_lanes_in_memory_are_bounded_and_the_idle_ones_forgotten() {
     world.settle().await;
     world.check().await;
     assert_eq!(world.core.status().lanes, 0);
+}
+
+/// Few lanes may hold much.
+#[tokio::test]
+async fn the_events_in_memory_are_bounded() {
+    let config = Config { buffer_max: 1_000, page: 10, buffered_max: 25, ..Config::default() };
+    let log = ["a", "b"].into_iter().flat_map(|name| {
+        std::iter::once(created(name)).chain((2..=100).map(move |sequence| linked(name, sequence, "c")))
+    });
+    let mut world = World::in_memory(config, log.collect()).await;
+    world.write_all();
+    let mut most = 0;
+    while world.core.status().read < 200 {
+        // The log is always read first, as far as the lanes will.
+        let next = at(&world, |action| matches!(action, Action::Feed { .. })).unwrap_or(0);
+        world.execute(next).await;
+        most = most.max(world.core.status().buffered);
+    }
+    let bound = (config.buffered_max - 1 + config.page) as u64;
+    assert!((config.buffered_max as u64..=bound).contains(&most), "{most} events; the bound is {bound}");
+    world.settle().await;
+    world.check().await;
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub const TIGHT: Config = Config {
     effects_max: 3,
     buffer_max: 5,
     lanes_max: 4,
+    buffered_max: 6,
     page: 3,
     campaign_page: 2,
     backoff_ms: Millis(1),
