@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::event::{Content, Event, Payload};
 use crate::executor::{LanesExecutor, Outlet};
 use crate::lanes::{Answer, Applied, Config, Ended, Input, Lanes, Poison, Rejection, RequestId, Scope, Status};
-use crate::log::{EventLog, LogError, PAGE_MAX};
+use crate::log::{EventLog, LogError, LogId, PAGE_MAX};
 use crate::operations::{Alert, Health, Operations, Side, alerts};
 use crate::statements::{self, CONSTRAINTS};
 use crate::stubs::{Story, Stub, diagnose};
@@ -24,6 +24,8 @@ use crate::view::{ReadError, Reader, Referrers, ResourceView};
 pub struct Options {
     /// How much the lanes do at once, and how patient they are.
     pub lanes: Config,
+    /// The log that the process before this one has read last, if there was one: see [`OnForeign`](crate::lanes::OnForeign).
+    pub own_log: Option<LogId>,
     /// How long one transaction may take in the graph; the server is told the same.
     pub graph_limit: Duration,
     /// How long one attempt to create the constraints may take; then it is tried again.
@@ -40,6 +42,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             lanes: Config::default(),
+            own_log: None,
             graph_limit: Duration::from_secs(5),
             prepare_limit: Duration::from_secs(300),
             requests_max: 512,
@@ -134,7 +137,7 @@ impl Projector {
             tracing::warn!("the graph: {warning}");
         }
         let config = Config { page: options.lanes.page.min(PAGE_MAX), ..options.lanes };
-        let (core, first) = Lanes::start(config);
+        let (core, first) = Lanes::go_on(config, options.own_log);
         let operations = Arc::new(Operations::new(options.alerts));
         let waiting = Arc::new(Waiting::new(RequestId));
         let (halt, halted) = watch::channel(None);

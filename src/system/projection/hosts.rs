@@ -32,6 +32,7 @@ pub const STUBS_PERIOD: Duration = Duration::from_millis(500);
 /// Small, so that everything overflows and takes several turns.
 const LANES: lanes::Config = lanes::Config {
     on_unknown: lanes::OnUnknown::Park,
+    on_foreign: lanes::OnForeign::TakeOver,
     batch_lanes_max: 3,
     run_max: 4,
     effects_max: 3,

@@ -37,6 +37,10 @@
 //! mean nothing, whether the new log has come as far or not, so the resource is rebuilt from the new log before any event is
 //! applied to it: a mark that is ahead of the log goes back to where the log ends, and what the log does not have is cleared.
 //!
+//! Two projectors of different event stores would take one graph from each other for ever. So a log is turned to only from the
+//! log that this projector has read last, be it in this process or in one before: then it was replaced. A graph of any other
+//! log was given to that by somebody else, and the process ends instead.
+//!
 //! # Rebuilds
 //!
 //! A resource is rebuilt by folding its stream from the beginning, reading all that the graph has
@@ -70,7 +74,7 @@ mod progress;
 mod tasks;
 mod turn;
 
-pub use self::core::{Config, Lanes, OnUnknown};
+pub use self::core::{Config, Lanes, OnForeign, OnUnknown};
 pub use messages::{
     Action, Answer, Applied, EffectId, Ended, Failure, Found, Input, LEFT_OUT_MAX, LanesEffect, LeftOut, Listing, Mark,
     Parts, Poison, Projection, Rejection, Report, RequestId, Scope, Status, Want, Write,

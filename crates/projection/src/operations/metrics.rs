@@ -67,6 +67,8 @@ pub struct Metrics {
     /// The log that the graph is of, and whether the graph is still being brought to it from another one.
     of: Option<LogId>,
     turning: bool,
+    /// The log that was read last.
+    own: Option<LogId>,
     unread: BTreeMap<u64, String>,
     left_out: Vec<LeftOut>,
 }
@@ -91,6 +93,7 @@ impl Default for Metrics {
             low_water: 0,
             parked: 0,
             of: None,
+            own: None,
             turning: false,
             unread: BTreeMap::new(),
             left_out: Vec::new(),
@@ -162,6 +165,9 @@ impl Metrics {
         self.turning = lanes.is_turning();
         if self.of.as_ref() != lanes.log() {
             self.of = lanes.log().cloned();
+        }
+        if self.own.as_ref() != lanes.own_log() {
+            self.own = lanes.own_log().cloned();
         }
         if self.unread.len() != lanes.unread_events().len() {
             self.unread.clone_from(lanes.unread_events());
@@ -256,6 +262,11 @@ impl Metrics {
     /// The log that the graph is of, once that is known.
     pub fn log(&self) -> Option<&LogId> {
         self.of.as_ref()
+    }
+
+    /// The log that was read last, by this process or by the one that it goes on for.
+    pub fn own_log(&self) -> Option<&LogId> {
+        self.own.as_ref()
     }
 
     /// Whether the graph is still being brought to that log from another one.
