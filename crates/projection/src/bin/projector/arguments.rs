@@ -38,7 +38,7 @@ Examples:
     --listen 0.0.0.0:7500 --token-env TOKEN
 
 What it knows about its own work is in the graph, written with each effect: it may be killed at any moment and started
-anywhere. Two on one graph do no harm, for each write is refused where another one was faster; both show it as `fenced`
+anywhere. Two of one event store on one graph do no harm, for each write is refused where another one was faster; both show it as `fenced`
 in their status. The folder that --data names has a lock, so that two are not started on it by mistake; the settings it
 was first used with, so that it is not used with another log or graph by mistake; and, unless --graph says otherwise, the
 graph itself.
