@@ -149,44 +149,44 @@ pub fn registry() -> &'static [Entry] {
                 },
                 Space {
                     bounds: "two events early, late or twice",
-                    pinned: 15_806,
+                    pinned: 15_095,
                     model: || batched(8, Budget { deliveries: 2, ..NOTHING }),
                 },
                 Space {
                     bounds: "an event early, late or twice, and a verdict lost",
-                    pinned: 36_096,
+                    pinned: 37_807,
                     model: || batched(8, Budget { deliveries: 1, losses: 1, ..NOTHING }),
                 },
                 Space {
                     bounds: "an event early, late or twice, and a crash",
-                    pinned: 101_359,
+                    pinned: 103_369,
                     model: || batched(8, Budget { deliveries: 1, crashes: 1, ..NOTHING }),
                 },
                 Space {
                     bounds: "an event early, late or twice, and a rebuild",
-                    pinned: 249_337,
+                    pinned: 243_451,
                     model: || batched(8, Budget { deliveries: 1, rebuilds: 1, ..NOTHING }),
                 },
                 Space {
                     bounds: "a crash and a rebuild, of five events",
-                    pinned: 127_823,
+                    pinned: 128_430,
                     model: || batched(5, Budget { crashes: 1, rebuilds: 1, ..NOTHING }),
                 },
             ],
             large: &[
                 Space {
                     bounds: "an event early, late or twice, and a crash",
-                    pinned: 101_359,
+                    pinned: 103_369,
                     model: || batched(8, Budget { deliveries: 1, crashes: 1, ..NOTHING }),
                 },
                 Space {
                     bounds: "a verdict lost and a rebuild",
-                    pinned: 331_871,
+                    pinned: 342_515,
                     model: || batched(8, Budget { losses: 1, rebuilds: 1, ..NOTHING }),
                 },
                 Space {
                     bounds: "a crash and a rebuild",
-                    pinned: 3_798_781,
+                    pinned: 3_815_711,
                     model: || batched(8, Budget { crashes: 1, rebuilds: 1, ..NOTHING }),
                 },
             ],

@@ -131,7 +131,7 @@ async fn one_by_one(graph: &dyn GraphStore, log: &MemoryLog) -> Duration {
         let changes = changes(&before, &Picture::of(resource, &state, referenced));
         let to = Applied { sequence: event.position.sequence, ..found.applied.clone() };
         let write = Write { resource: resource.clone(), from: found.applied, to, changes };
-        graph.execute(statements::apply(&[write]), LIMIT).await.expect("it can be written");
+        graph.execute(statements::apply(0, &[write]), LIMIT).await.expect("it can be written");
     }
     began.elapsed()
 }

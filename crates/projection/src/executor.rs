@@ -71,8 +71,8 @@ impl LanesExecutor {
                 let unreadable = |damage: crate::fold::Damage| refused(damage.to_string());
                 Ok(Report::Loaded(found.map_err(unreadable)?))
             }
-            Action::Apply { writes } => {
-                self.graph.execute(statements::apply(&writes), self.graph_limit).await.map_err(graph_failure)?;
+            Action::Apply { since, writes } => {
+                self.graph.execute(statements::apply(since, &writes), self.graph_limit).await.map_err(graph_failure)?;
                 Ok(Report::Applied)
             }
             Action::Fetch { resource, after, limit } => {
@@ -166,6 +166,7 @@ fn log_failure(error: LogError) -> Failure {
 
 fn graph_failure(error: GraphError) -> Failure {
     match error {
+        GraphError::Unexpected { statement, .. } if statement == statements::CHECK_TURN.name => Failure::Turned,
         GraphError::Unexpected { statement, .. } if statement == statements::ADVANCE_MARKS.name => Failure::Moved,
         GraphError::Refused { code, message, retryable } => {
             Failure::Refused { reason: format!("{code}: {message}"), retryable }

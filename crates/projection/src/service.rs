@@ -13,10 +13,10 @@ use tokio::time::{sleep, timeout};
 use crate::event::{Content, Event, Payload};
 use crate::executor::{LanesExecutor, Outlet};
 use crate::lanes::{Answer, Applied, Config, Ended, Input, Lanes, Poison, Rejection, RequestId, Scope, Status};
-use crate::log::{EventLog, LogError, PAGE_MAX};
+use crate::log::{EventLog, LogError, LogId, PAGE_MAX};
 use crate::operations::{Alert, Health, Operations, Side, alerts};
 use crate::statements::{self, CONSTRAINTS};
-use crate::stubs::{Stub, diagnose};
+use crate::stubs::{Story, Stub, diagnose};
 use crate::view::{ReadError, Reader, Referrers, ResourceView};
 
 /// What a projector is started with.
@@ -24,6 +24,8 @@ use crate::view::{ReadError, Reader, Referrers, ResourceView};
 pub struct Options {
     /// How much the lanes do at once, and how patient they are.
     pub lanes: Config,
+    /// The log that the process before this one has read last, if there was one: see [`OnForeign`](crate::lanes::OnForeign).
+    pub own_log: Option<LogId>,
     /// How long one transaction may take in the graph; the server is told the same.
     pub graph_limit: Duration,
     /// How long one attempt to create the constraints may take; then it is tried again.
@@ -40,6 +42,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             lanes: Config::default(),
+            own_log: None,
             graph_limit: Duration::from_secs(5),
             prepare_limit: Duration::from_secs(300),
             requests_max: 512,
@@ -134,7 +137,7 @@ impl Projector {
             tracing::warn!("the graph: {warning}");
         }
         let config = Config { page: options.lanes.page.min(PAGE_MAX), ..options.lanes };
-        let (core, first) = Lanes::start(config);
+        let (core, first) = Lanes::go_on(config, options.own_log);
         let operations = Arc::new(Operations::new(options.alerts));
         let waiting = Arc::new(Waiting::new(RequestId));
         let (halt, halted) = watch::channel(None);
@@ -287,39 +290,44 @@ impl Projector {
         page?.ok_or_else(|| AskError::NoSuchResource(id.clone()))
     }
 
-    /// Up to `limit` stubs after this one, each with the reason why it is one.
+    /// Up to `limit` stubs after this one, each with the reason why it is one, as far as the log says so.
     ///
     /// # Errors
     ///
-    /// A read has no effect, so every error means only that there is no answer.
+    /// The graph was not read. A read has no effect, so every error means only that there is no answer.
     pub async fn stubs(&self, after: &str, limit: u32) -> Result<Vec<Stub>, AskError> {
         let _place = self.admit()?;
         let ids = self.listed(&statements::LIST_STUBS, after, limit).await?;
         let marks = self.marks(&ids).await?;
-        let mut stubs = Vec::new();
+        let (mut stubs, mut silent) = (Vec::new(), None);
         for (resource, applied) in ids.into_iter().zip(marks) {
-            let (logged, creates) = self.story(&resource, applied.sequence).await?;
-            stubs.push(Stub { cause: diagnose(&applied, logged, creates), resource });
+            // A log that does not answer is not waited for once for each of them.
+            let story = match silent.clone() {
+                Some(why) => Err(why),
+                None => self.story(&resource, applied.sequence).await.map_err(|error| error.to_string()),
+            };
+            silent = story.as_ref().err().cloned();
+            stubs.push(Stub { cause: diagnose(&applied, story), resource });
         }
         Ok(stubs)
     }
 
-    /// The last sequence of a stream, as far as it can be read, and whether an event up to this one creates the resource.
-    async fn story(&self, resource: &EntityId, through: u64) -> Result<(u64, bool), AskError> {
-        let (mut last, mut creates) = (0, false);
+    /// What the log says of a resource whose mark is at this sequence.
+    async fn story(&self, resource: &EntityId, through: u64) -> Result<Story, LogError> {
+        let (mut logged, mut creates) = (0, false);
         loop {
-            let page = match self.log.stream(resource, last, PAGE_MAX).await {
-                Err(LogError::Damaged(_)) => return Ok((last, creates)),
+            let page = match self.log.stream(resource, logged, PAGE_MAX).await {
+                Err(LogError::Damaged(_)) => return Ok(Story { logged, creates }),
                 page => page?,
             };
             for event in &page.items {
-                last = event.position.sequence;
+                logged = event.position.sequence;
                 let created =
                     matches!(event.content, Content::Known(Payload::ResourceCreated(_) | Payload::ResourceCloned(_)));
-                creates |= created && last <= through;
+                creates |= created && logged <= through;
             }
             if !page.more || page.items.is_empty() {
-                return Ok((last, creates));
+                return Ok(Story { logged, creates });
             }
         }
     }

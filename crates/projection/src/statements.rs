@@ -14,7 +14,8 @@
 //!
 //! Where a statement compares before it writes, it first writes: where transactions read what is
 //! committed and lock what they write (Neo4j), two would otherwise both find the old value. The
-//! property that is written is the one that the node was found by, with the value that it has.
+//! property that is written is the one that the node was found by, with the value that it has. [`CHECK_TURN`] only reads,
+//! and says why it may.
 
 mod edges;
 mod lists;
@@ -37,7 +38,9 @@ pub use lists::{
     COUNT_STUBS, DUMP_ANNOTATIONS, DUMP_MARKS, DUMP_OWNERS, DUMP_REFERENCES, DUMP_RESOURCES, DUMP_TOMBSTONES,
     DUMP_VOCABULARY, LIST_PARKED, LIST_STUBS,
 };
-pub use marks::{ADVANCE_MARKS, CHECKPOINT, CLOSE_REBUILD, RAISE_GENERATION, READ_MARKS, READ_PROJECTION, TURN};
+pub use marks::{
+    ADVANCE_MARKS, CHECK_TURN, CHECKPOINT, CLOSE_REBUILD, RAISE_GENERATION, READ_MARKS, READ_PROJECTION, TURN,
+};
 pub use nodes::{
     ALL_WORDS, DROP_ANNOTATIONS, DROP_TOMBSTONES, DROP_WORDS, OWNED_ANNOTATIONS, OWNED_TOMBSTONES, PUT_ANNOTATIONS,
     PUT_RESOURCES, PUT_TOMBSTONES, PUT_WORDS, READ_ANNOTATIONS, READ_RESOURCES, READ_TOMBSTONES, READ_WORDS,
@@ -45,6 +48,7 @@ pub use nodes::{
 
 /// Every statement of the projection.
 pub static ALL: &[&Statement] = &[
+    &CHECK_TURN,
     &ADVANCE_MARKS,
     &READ_MARKS,
     &READ_PROJECTION,
@@ -99,9 +103,9 @@ pub static CONSTRAINTS: &[Uniqueness] = &[
     Uniqueness { label: marks::PROJECTION, property: "key" },
 ];
 
-/// The statements that write resources: their marks first, all of which have to be where they
-/// were read.
-pub fn apply(writes: &[Write]) -> Vec<Call> {
+/// The statements that write resources, if the graph is still of the log that was begun in the generation `since`: their
+/// marks first, all of which have to be where they were read.
+pub fn apply(since: u64, writes: &[Write]) -> Vec<Call> {
     let mut rows = Batch::default();
     for write in writes {
         rows.marks.push(marks::row(write));
@@ -109,7 +113,8 @@ pub fn apply(writes: &[Write]) -> Vec<Call> {
             rows.add(&write.resource, change);
         }
     }
-    rows.calls()
+    let stands = Call { expect: Expect::Changed(1), ..call(&CHECK_TURN, [("since", int(since))]) };
+    std::iter::once(stands).chain(rows.calls()).collect()
 }
 
 /// The rows of the statements of one transaction.
@@ -405,10 +410,11 @@ mod tests {
             to: Applied { sequence: 1, ..Applied::default() },
             changes,
         };
-        let calls = apply(&[write("r1", vec![unlink("r3"), link("r2")]), write("r2", vec![link("r3")])]);
+        let calls = apply(7, &[write("r1", vec![unlink("r3"), link("r2")]), write("r2", vec![link("r3")])]);
         let names: Vec<&str> = calls.iter().map(|call| call.statement.name).collect();
-        assert_eq!(names, ["advance_marks", "unlink_annotations", "link_annotations", "collect_stubs"]);
-        assert_eq!(calls[0].expect, Expect::Changed(2));
-        assert_eq!(calls[2].expect, Expect::Changed(2));
+        assert_eq!(names, ["check_turn", "advance_marks", "unlink_annotations", "link_annotations", "collect_stubs"]);
+        let expected = [Expect::Changed(1), Expect::Changed(2), Expect::Changed(2)];
+        assert_eq!([0, 1, 3].map(|number| calls[number].expect), expected);
+        assert_eq!(calls[0].params["since"], Datum::Int(7));
     }
 }

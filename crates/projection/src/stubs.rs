@@ -1,7 +1,7 @@
 //! Stubs: resources that are linked to and were never created.
 //!
 //! For a moment that is how it has to be, for no order holds across resources. For longer it has
-//! one of three causes, which marks and log tell apart.
+//! one of a few causes, which marks and log tell apart.
 
 use graph::EntityId;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,20 @@ pub enum Cause {
     /// All that the log has is in the graph by its mark, and the log creates the resource: somebody else changed the
     /// graph. A rebuild repairs it.
     Altered,
+    /// The log did not answer: ask again.
+    Unknown {
+        /// What it did instead.
+        why: String,
+    },
+}
+
+/// What the log says of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Story {
+    /// The last sequence of its stream, as far as that can be read; 0 if it has none.
+    pub logged: u64,
+    /// Whether any event up to the mark creates it.
+    pub creates: bool,
 }
 
 /// A stub, and why it is one.
@@ -52,14 +66,16 @@ pub struct Stub {
     pub cause: Cause,
 }
 
-/// Why a resource is a stub, from its mark, the last sequence of its stream (0 if it has none), and whether
-/// any event up to the mark creates it.
-pub fn diagnose(applied: &Applied, logged: u64, creates: bool) -> Cause {
-    match &applied.poison {
-        Some(poison) => Cause::CannotBeApplied { sequence: poison.sequence, why: poison.why.clone() },
-        None if applied.sequence < logged => Cause::NotAppliedYet { applied: applied.sequence, logged },
-        None if creates => Cause::Altered,
-        None => Cause::NeverCreated,
+/// Why a resource is a stub, from its mark, and from what the log says of it, or why that says nothing.
+pub fn diagnose(applied: &Applied, story: Result<Story, String>) -> Cause {
+    match (&applied.poison, story) {
+        (Some(poison), _) => Cause::CannotBeApplied { sequence: poison.sequence, why: poison.why.clone() },
+        (None, Err(why)) => Cause::Unknown { why },
+        (None, Ok(Story { logged, .. })) if applied.sequence < logged => {
+            Cause::NotAppliedYet { applied: applied.sequence, logged }
+        }
+        (None, Ok(Story { creates: true, .. })) => Cause::Altered,
+        (None, Ok(_)) => Cause::NeverCreated,
     }
 }
 
@@ -77,12 +93,17 @@ mod tests {
     #[test]
     fn each_cause_is_told_from_the_others() {
         let at = |sequence| Applied { sequence, ..Applied::default() };
-        assert_eq!(diagnose(&at(0), 0, false), Cause::NeverCreated);
-        assert_eq!(diagnose(&at(2), 2, false), Cause::NeverCreated);
-        assert_eq!(diagnose(&at(0), 3, true), Cause::NotAppliedYet { applied: 0, logged: 3 });
-        assert_eq!(diagnose(&at(3), 3, true), Cause::Altered);
+        let story = |logged, creates| Ok(Story { logged, creates });
+        let silent = || Err("silent".to_owned());
+        assert_eq!(diagnose(&at(0), story(0, false)), Cause::NeverCreated);
+        assert_eq!(diagnose(&at(2), story(2, false)), Cause::NeverCreated);
+        assert_eq!(diagnose(&at(0), story(3, true)), Cause::NotAppliedYet { applied: 0, logged: 3 });
+        assert_eq!(diagnose(&at(3), story(3, true)), Cause::Altered);
+        assert_eq!(diagnose(&at(3), silent()), Cause::Unknown { why: "silent".to_owned() });
         let poison = Poison { sequence: 1, why: "w".to_owned() };
         let parked = Applied { poison: Some(poison), ..Applied::default() };
-        assert_eq!(diagnose(&parked, 3, true), Cause::CannotBeApplied { sequence: 1, why: "w".to_owned() });
+        for story in [story(3, true), silent()] {
+            assert_eq!(diagnose(&parked, story), Cause::CannotBeApplied { sequence: 1, why: "w".to_owned() });
+        }
     }
 }

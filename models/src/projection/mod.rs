@@ -9,7 +9,7 @@
 //! - A graph transaction is atomic; a write takes effect only where all of its marks are where it
 //!   expects them. It is executed at most once, at any time after it was sent, even after its sender is gone; or
 //!   never, in which case it stays among the strays: a state with a stray stands for both.
-//! - There is one log, which the graph is of from the beginning. It does not change, and can be read in its own order and
+//! - There is one log, which the graph is of from the beginning, and which every process has read before. It does not change, and can be read in its own order and
 //!   stream by stream.
 //!
 //! What keeps the model small without hiding anything:
@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use ::graph::{EntityId, Millis, Snapshot};
 use ::projection::event::Event;
-use ::projection::lanes::{Action as Asked, Config, EffectId, Lanes, OnUnknown};
+use ::projection::lanes::{Action as Asked, Config, EffectId, Lanes, OnForeign, OnUnknown};
 use ::projection::log::LogId;
 use stateright::{Model, Property};
 
@@ -99,11 +99,13 @@ impl ProjectionModel {
         let batched = bounds.pace == Pace::Batched;
         let config = Config {
             on_unknown: OnUnknown::Park,
+            on_foreign: OnForeign::Halt,
             batch_lanes_max: if batched { 2 } else { 1 },
             run_max: if batched { 2 } else { 1 },
             effects_max: if batched { 2 } else { script::RESOURCES.len() },
             buffer_max: if batched { 4 } else { 8 },
             lanes_max: 8,
+            buffered_max: 64,
             page: if bounds.pace == Pace::Singly { 1 } else { 8 },
             campaign_page: 8,
             backoff_ms: Millis::ZERO,
@@ -248,6 +250,6 @@ fn name(id: &EffectId) -> String {
 }
 
 fn started(config: Config) -> (Arc<Lanes>, Vec<::projection::lanes::LanesEffect>) {
-    let (core, first) = Lanes::start(config);
+    let (core, first) = Lanes::go_on(config, Some(log()));
     (Arc::new(core), first.effects)
 }

@@ -128,7 +128,7 @@ fn sometimes(bounds: Bounds) -> Vec<Property> {
             Property::sometimes("lanes share a transaction", |_, state| {
                 let mut effects = state.process.iter().flat_map(|process| process.effects.values());
                 effects.any(
-                    |effect| matches!(&*effect.action, projection::lanes::Action::Apply { writes } if writes.len() > 1),
+                    |effect| matches!(&*effect.action, projection::lanes::Action::Apply { writes, .. } if writes.len() > 1),
                 )
             }),
         ),

@@ -124,7 +124,10 @@ impl ProjectionModel {
         Ok(match action {
             Asked::Open => Report::Opened(state.graph.projection.clone()),
             Asked::Load { wants } => Report::Loaded(wants.iter().map(|want| state.graph.load(want)).collect()),
-            Asked::Apply { writes } => return self.write(state, writes),
+            Asked::Apply { since, writes } => {
+                assert_eq!(*since, state.graph.projection.since, "there is one log");
+                return self.write(state, writes);
+            }
             Asked::Fetch { resource, after, limit } => {
                 let mut events = self.stream(resource, *after);
                 let more = events.len() > *limit;
@@ -237,7 +240,7 @@ fn find(state: &State, effect: &str) -> EffectId {
 
 /// A write that was not executed may yet be.
 fn stray(state: &mut State, effect: Effect) {
-    if let (Asked::Apply { writes }, None) = (&*effect.action, &effect.result) {
+    if let (Asked::Apply { writes, .. }, None) = (&*effect.action, &effect.result) {
         // Their order means nothing, so it is always the same.
         let key = |writes: &Vec<Write>| format!("{writes:?}");
         let position = state.strays.partition_point(|stray| key(stray) < key(writes));

@@ -32,11 +32,13 @@ pub const STUBS_PERIOD: Duration = Duration::from_millis(500);
 /// Small, so that everything overflows and takes several turns.
 const LANES: lanes::Config = lanes::Config {
     on_unknown: lanes::OnUnknown::Park,
+    on_foreign: lanes::OnForeign::TakeOver,
     batch_lanes_max: 3,
     run_max: 4,
     effects_max: 3,
     buffer_max: 8,
     lanes_max: 8,
+    buffered_max: 32,
     page: 8,
     campaign_page: 2,
     backoff_ms: Millis(20),

@@ -168,9 +168,8 @@ impl Lanes {
         let position = self.checkpointing;
         let projection = self.projection.as_mut().expect("it was opened before it was written");
         if projection.since != since {
-            // Somebody else has given the graph to another log. Nothing was written; asking tells to which.
-            self.turning.clone_from(&projection.log);
-            return;
+            // Nothing was written.
+            return self.turned_by_another();
         }
         projection.position = projection.position.max(position);
         step.marks.push(Mark::Checkpointed(position));

@@ -23,11 +23,25 @@ pub enum OnUnknown {
     Halt,
 }
 
+/// What to do about a graph that is of another log than the one that is read, where it was not this projector that read it last.
+///
+/// Where it was, the log was replaced, and the graph is turned in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnForeign {
+    /// Take it over as it is at the start. One that somebody else turns later is refused.
+    #[default]
+    TakeOver,
+    /// Stop everything: somebody who reads that log may still write to it.
+    Halt,
+}
+
 /// How much the lanes do at once, and how patient they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// What to do about an event of an unknown type.
     pub on_unknown: OnUnknown,
+    /// What to do about a graph of another log.
+    pub on_foreign: OnForeign,
     /// How many lanes share a transaction at most; at least 1.
     pub batch_lanes_max: usize,
     /// How many events of a lane go into a transaction at most; at least 1.
@@ -38,6 +52,9 @@ pub struct Config {
     pub buffer_max: usize,
     /// Beyond so many lanes, the log is not read any further.
     pub lanes_max: usize,
+    /// Nor beyond so many events that wait in memory, in all lanes together. With what one page of the log has, this bounds what
+    /// the feed takes of memory: an event is 1 MiB at most, and a page 4 MiB.
+    pub buffered_max: usize,
     /// How many events are read from the log at once; at least 1.
     pub page: usize,
     /// How many resources a rebuild of all works on at a time; at least 1.
@@ -62,11 +79,13 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             on_unknown: OnUnknown::Park,
+            on_foreign: OnForeign::TakeOver,
             batch_lanes_max: 256,
             run_max: 256,
             effects_max: 4,
             buffer_max: 1_024,
             lanes_max: 4_096,
+            buffered_max: 4_096,
             page: 1_024,
             campaign_page: 256,
             backoff_ms: Millis(50),
@@ -140,6 +159,10 @@ pub struct Lanes {
     pub(super) campaign: Option<Campaign>,
     /// What campaigns have left out.
     pub(super) left_out: BTreeMap<EntityId, Outstanding>,
+    /// The log that was read last, by this process or by one before it that it goes on for.
+    pub(super) own: Option<LogId>,
+    /// Whether a graph of any log is taken over: until the log is read for the first time.
+    pub(super) takes_over: bool,
     /// The log, if it is another one than the graph is of.
     pub(super) turning: Option<LogId>,
     /// Events that cannot be read and of which nobody knows whose they are, by their positions.
@@ -193,12 +216,19 @@ impl env::Core for Lanes {
 }
 
 impl Lanes {
-    /// The core of a process that starts, and what it asks for first.
+    /// The core of a process that starts and has read no log before, and what it asks for first.
     pub fn start(config: Config) -> (Lanes, LanesStep) {
-        let Config { batch_lanes_max, run_max, effects_max, buffer_max, page, campaign_page, attempts_max, .. } =
-            config;
-        let counts = [batch_lanes_max, run_max, effects_max, buffer_max, page, campaign_page, attempts_max as usize];
-        assert!(counts.iter().all(|count| *count > 0), "none of nothing makes progress: {config:?}");
+        Lanes::go_on(config, None)
+    }
+
+    /// The core of a process that goes on for one which read this log last, and what it asks for first.
+    pub fn go_on(config: Config, own: Option<LogId>) -> (Lanes, LanesStep) {
+        let Config { batch_lanes_max, run_max, effects_max, buffer_max, .. } = config;
+        let Config { buffered_max, page, campaign_page, attempts_max, .. } = config;
+        let counts = [batch_lanes_max, run_max, effects_max, buffer_max];
+        let more = [buffered_max, page, campaign_page, attempts_max as usize];
+        let mut counts = counts.iter().chain(&more);
+        assert!(counts.all(|count| *count > 0), "none of nothing makes progress: {config:?}");
         let mut lanes = Lanes {
             config,
             projection: None,
@@ -219,6 +249,8 @@ impl Lanes {
             reviving: None,
             campaign: None,
             left_out: BTreeMap::new(),
+            own,
+            takes_over: config.on_foreign == OnForeign::TakeOver,
             turning: None,
             unread: BTreeMap::new(),
             halted: false,
@@ -233,7 +265,7 @@ impl Lanes {
         let projection = self.projection.clone().unwrap_or_default();
         Status {
             lanes: self.lanes.len() as u64,
-            buffered: self.lanes.values().map(|lane| lane.buffer.len() as u64).sum(),
+            buffered: self.buffered() as u64,
             parked: self.parked.len() as u64,
             waiting: self.barriers.len() as u64,
             read: self.read,
@@ -244,6 +276,11 @@ impl Lanes {
             rebuilding: projection.rebuilding,
             halted: self.halted,
         }
+    }
+
+    /// How many events wait in memory.
+    fn buffered(&self) -> usize {
+        self.lanes.values().map(|lane| lane.buffer.len()).sum()
     }
 
     /// The resources that stand still, each with the event that stands in the way.
@@ -270,8 +307,8 @@ impl Lanes {
         if let Some(log) = self.turning.clone() {
             return self.pump_turn(log, step);
         }
-        if projection.log.is_none() {
-            // What is applied has to be of the log that the graph is said to be of.
+        if projection.log.is_none() || projection.log != self.own {
+            // What is applied has to be of the log that the graph is said to be of, and which that is here is not known yet.
             return self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: self.config.page }, step);
         }
         let room = self.lanes.len() < self.config.lanes_max;
@@ -280,7 +317,8 @@ impl Lanes {
             let list = Action::List { listing: Listing::Parked, after, limit };
             self.solo(EffectId::List(Listing::Parked), list, step);
         }
-        if room {
+        // They are counted where the log would be read, and not at every step.
+        if room && !self.solos.contains_key(&EffectId::Feed) && self.buffered() < self.config.buffered_max {
             self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: self.config.page }, step);
         }
         let position = self.low_water();
@@ -319,7 +357,6 @@ impl Lanes {
             match timer {
                 Timer::Lane(resource) => self.rested(now, &resource, step),
                 Timer::Barrier(request) => self.give_up(request, step),
-                Timer::Revive if self.parked.is_empty() => self.revive_later(now),
                 Timer::Revive => self.reviving = Some(None),
                 Timer::LeftOut => self.retry_left_out(now),
                 Timer::Again(EffectId::Open) => {

@@ -53,7 +53,8 @@ impl Lanes {
         }
         let slot = free(&self.applying);
         self.applying.insert(slot, resources);
-        step.act(EffectId::Apply(slot), Action::Apply { writes });
+        let since = self.projection.as_ref().expect("nothing is written before").since;
+        step.act(EffectId::Apply(slot), Action::Apply { since, writes });
     }
 
     fn dispatch_load(&mut self, step: &mut LanesStep) {

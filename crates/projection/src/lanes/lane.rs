@@ -24,6 +24,8 @@ pub(super) struct Lane {
     pub caution: Caution,
     /// What the graph refused for good.
     pub condemned: Option<Poison>,
+    /// Where the mark was thought to be when it was found, in this lane's transaction, that one had moved.
+    pub fenced_from: Option<Applied>,
     /// Whether to try what could not be applied before.
     pub retry: bool,
     /// Whether to ask the log once for what nobody told.

@@ -56,9 +56,10 @@ pub struct Projection {
 impl Projection {
     /// Whether a mark speaks of the log that is read, and not of one before it.
     ///
-    /// The first pass of a rebuild raises the generation and leaves the sequence as it was: it may still be the old one.
+    /// The first pass of a rebuild raises the generation and leaves the sequence as it was: in the rebuild that the log was
+    /// begun with it may still be the old one. A later rebuild begins after that one has ended, and so has been to all.
     pub fn trusts(&self, applied: &Applied) -> bool {
-        let is_rebuilt = applied.generation >= self.since && !applied.partial;
+        let is_rebuilt = applied.generation > self.since || (applied.generation == self.since && !applied.partial);
         self.since == 0 || is_rebuilt || *applied == Applied::default()
     }
 }
@@ -270,6 +271,8 @@ pub enum Report {
 pub enum Failure {
     /// A mark was not where it had to be; nothing was written.
     Moved,
+    /// The graph is of another log by now; nothing was written.
+    Turned,
     /// It certainly left no trace.
     Refused {
         /// Why.
@@ -288,6 +291,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Moved => f.write_str("a mark has moved"),
+            Failure::Turned => f.write_str("the graph is of another log"),
             Failure::Refused { reason, .. } => write!(f, "refused: {reason}"),
             Failure::Unknown { reason } => write!(f, "outcome unknown: {reason}"),
         }
@@ -338,8 +342,10 @@ pub enum Action {
         /// Which.
         wants: Vec<Want>,
     },
-    /// Graph: write resources, all of them in one transaction.
+    /// Graph: write resources, all of them in one transaction, if the graph is still of the log that was begun then.
     Apply {
+        /// The generation in which the log was begun.
+        since: u64,
         /// What.
         writes: Vec<Write>,
     },

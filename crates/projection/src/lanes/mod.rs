@@ -31,9 +31,15 @@
 //! The position is one of a certain log. Where that is replaced, by an older copy of it or by a new one, the feed says so:
 //! its id is another one, or it ends before the position. The lanes then let end what is under way, and *turn*: in one
 //! transaction the graph becomes that of the other log, the position is 0, and the generation of all is raised for a
-//! rebuild of all. Nothing in memory is kept but who waits. A mark of an older generation speaks of the old log. Its numbers
+//! rebuild of all. Nothing in memory is kept but who waits. Each application says in which generation the log was begun that
+//! its events are of, and takes effect only while the graph is of that log: whoever has not heard of the new one writes no
+//! more, and is told. A mark of an older generation speaks of the old log. Its numbers
 //! mean nothing, whether the new log has come as far or not, so the resource is rebuilt from the new log before any event is
 //! applied to it: a mark that is ahead of the log goes back to where the log ends, and what the log does not have is cleared.
+//!
+//! Two projectors of different event stores would take one graph from each other for ever. So a log is turned to only from the
+//! log that this projector has read last, be it in this process or in one before: then it was replaced. A graph of any other
+//! log was given to that by somebody else, and the process ends instead.
 //!
 //! # Rebuilds
 //!
@@ -68,7 +74,7 @@ mod progress;
 mod tasks;
 mod turn;
 
-pub use self::core::{Config, Lanes, OnUnknown};
+pub use self::core::{Config, Lanes, OnForeign, OnUnknown};
 pub use messages::{
     Action, Answer, Applied, EffectId, Ended, Failure, Found, Input, LEFT_OUT_MAX, LanesEffect, LeftOut, Listing, Mark,
     Parts, Poison, Projection, Rejection, Report, RequestId, Scope, Status, Want, Write,

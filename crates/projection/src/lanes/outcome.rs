@@ -44,10 +44,17 @@ impl Lanes {
     pub(super) fn apply_failed(&mut self, now: Millis, slot: usize, failure: &Failure, step: &mut LanesStep) {
         let resources = self.applying.remove(&slot).expect("what failed was asked for");
         let together = resources.len() > 1;
+        if *failure == Failure::Turned {
+            self.turned_by_another();
+        }
         for resource in resources {
             let outgoing = self.take_outgoing(&resource);
             let lane = self.lanes.get_mut(&resource).expect("a lane that writes is not forgotten");
             lane.applied = None;
+            if *failure == Failure::Moved {
+                // One of those that share the transaction: reading the mark tells whether it was this one's.
+                lane.fenced_from = Some(outgoing.write.from.clone());
+            }
             match failure {
                 Failure::Unknown { .. } => {
                     // Perhaps one of them was slow: it must not make the others wait again.
@@ -61,8 +68,11 @@ impl Lanes {
                     self.restart(now, &resource, step);
                 }
                 Failure::Moved => {
-                    step.marks.push(Mark::Fenced(resource.clone()));
                     self.again(now, &resource, failure, step);
+                }
+                Failure::Turned => {
+                    step.marks.push(Mark::Fenced(resource.clone()));
+                    self.restart(now, &resource, step);
                 }
                 Failure::Refused { retryable: true, .. } => {
                     step.marks.push(Mark::Retried(resource.clone()));

@@ -123,6 +123,9 @@ impl Lanes {
             let lane = self.lanes.get_mut(&resource).expect("a lane that reads is not forgotten");
             let stage = std::mem::take(&mut lane.stage);
             let Stage::Loading { parts } = stage else { panic!("{resource} was read while {stage:?}") };
+            if lane.fenced_from.take().is_some_and(|from| from != found.applied) {
+                step.marks.push(Mark::Fenced(resource.clone()));
+            }
             if lane.on_task {
                 self.gather(now, &resource, found, step);
             } else {
@@ -214,6 +217,10 @@ impl Lanes {
         }
         let applied = lane.applied.as_ref().expect("a lane fetches behind its mark");
         let (next, is_parked) = (applied.sequence + 1, applied.poison.is_some());
+        if let Some(last) = events.last().filter(|_| more) {
+            // The feed may have told of what follows long ago, and told nobody who remembers it.
+            lane.heard = lane.heard.max(last.position.sequence + 1);
+        }
         for event in events {
             lane.heard = lane.heard.max(event.position.sequence);
             lane.buffer.entry(event.position.sequence).or_insert(event);
@@ -264,7 +271,7 @@ fn first_generation(found: &Found, generation: u64) -> u64 {
 struct Run {
     state: State,
     to: Applied,
-    /// Whether there was an event to look at.
+    /// Whether there was an event to look at, or nothing stands in the way that is said to.
     looked: bool,
     buried: usize,
     /// The event of an unknown type that ended it, if one did.
@@ -298,7 +305,9 @@ impl Run {
                 }
             }
         }
-        let looked = to.sequence > applied.sequence || to.poison.is_some();
+        // What stood in the way of a rebuild does not stand in the way of what follows the mark.
+        let is_past = applied.poison.as_ref().is_some_and(|poison| poison.sequence <= applied.sequence);
+        let looked = to.sequence > applied.sequence || to.poison.is_some() || is_past;
         Run { state, to, looked, buried, unknown }
     }
 }

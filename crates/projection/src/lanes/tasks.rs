@@ -139,21 +139,28 @@ impl Lanes {
         let Gathered { found, state, sequence, poison } = task.gathered.take().expect("it was read");
         let wanted = Picture::of(resource, &state, found.picture.referenced);
         let changes = changes(&found.picture, &wanted);
-        if sequence < found.applied.sequence {
-            step.marks.push(Mark::AheadOfLog(resource.clone()));
+        let is_known = projection.trusts(&found.applied);
+        match &poison {
+            Some(poison) if is_known && poison.sequence <= found.applied.sequence => {
+                // Whoever has applied it knew more than this process does. What it left stays.
+                return self.cannot_follow(now, resource, found.applied, poison, step);
+            }
+            None if sequence < found.applied.sequence => step.marks.push(Mark::AheadOfLog(resource.clone())),
+            _ => {}
         }
         let generation = match task.kind {
             TaskKind::Edges(wanted) => wanted.max(found.applied.generation),
             _ => all.max(found.applied.generation + 1),
         };
-        let poison = if task.kind == TaskKind::Reconcile && poison.is_none() && projection.trusts(&found.applied) {
-            // It is behind what was compared, and was not looked at.
-            found.applied.poison.clone()
+        let poison = if task.kind == TaskKind::Reconcile && poison.is_none() && is_known {
+            // What is behind what was compared was not looked at.
+            found.applied.poison.clone().filter(|poison| poison.sequence > sequence)
         } else {
             poison
         };
+        let stays = poison == found.applied.poison;
         let to = Applied { sequence, generation, partial: false, poison };
-        let same = changes.is_empty() && sequence == found.applied.sequence && !found.applied.partial;
+        let same = changes.is_empty() && sequence == found.applied.sequence && !found.applied.partial && stays;
         if task.kind == TaskKind::Reconcile && same {
             self.task_ended(resource, Ok(false), step);
             return self.advance(now, resource, step);
@@ -161,6 +168,47 @@ impl Lanes {
         let events = sequence.saturating_sub(found.applied.sequence);
         let write = Write { resource: resource.clone(), from: found.applied, to, changes };
         self.outgoing(resource, Outgoing { write, events, first: 0 });
+    }
+
+    /// The resource cannot be written anew here: an event of it is in the graph, and cannot be applied by this process. Whoever
+    /// asked for a task is told; a lane that cannot go on without is parked there, and shows what it did.
+    fn cannot_follow(
+        &mut self,
+        now: Millis,
+        resource: &EntityId,
+        applied: Applied,
+        poison: &Poison,
+        step: &mut LanesStep,
+    ) {
+        let Poison { sequence, why } = poison;
+        let why = format!("event {sequence} is in the graph and cannot be applied here, but by another release: {why}");
+        let lane = self.lanes.get_mut(resource).expect("just looked at");
+        if lane.tasks.front().is_some_and(|task| task.owner != Owner::Nobody) {
+            self.leave_out(resource, &why, step);
+            return self.advance(now, resource, step);
+        }
+        lane.tasks.pop_front();
+        lane.on_task = false;
+        self.stand_still(now, resource, applied, Poison { sequence: *sequence, why }, step);
+    }
+
+    /// Writes down what stands in the way, unless that is known.
+    fn stand_still(
+        &mut self,
+        now: Millis,
+        resource: &EntityId,
+        applied: Applied,
+        poison: Poison,
+        step: &mut LanesStep,
+    ) {
+        if applied.poison.as_ref().is_some_and(|known| known.sequence == poison.sequence) {
+            self.lanes.get_mut(resource).expect("just looked at").retry = false;
+            return self.advance(now, resource, step);
+        }
+        let first = poison.sequence;
+        let to = Applied { poison: Some(poison), ..applied.clone() };
+        let write = Write { resource: resource.clone(), from: applied, to, changes: Vec::new() };
+        self.outgoing(resource, Outgoing { write, events: 0, first });
     }
 
     /// What a task wrote is in the graph.
@@ -220,12 +268,6 @@ impl Lanes {
             lane.tasks.pop_front();
             lane.on_task = false;
         }
-        if applied.poison.as_ref().is_some_and(|poison| poison.sequence == sequence) {
-            lane.retry = false;
-            return self.advance(now, resource, step);
-        }
-        let to = Applied { poison: Some(Poison { sequence, why: why.to_owned() }), ..applied.clone() };
-        let write = Write { resource: resource.clone(), from: applied, to, changes: Vec::new() };
-        self.outgoing(resource, Outgoing { write, events: 0, first: sequence });
+        self.stand_still(now, resource, applied, Poison { sequence, why: why.to_owned() }, step);
     }
 }

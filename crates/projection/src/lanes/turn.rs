@@ -17,7 +17,20 @@ impl Lanes {
     pub(super) fn fed(&mut self, now: Millis, fed: Fed, step: &mut LanesStep) {
         let Fed { log, events, unread, through, last } = fed;
         let known = self.projection.as_ref().and_then(|projection| projection.log.as_ref());
-        if known != Some(&log) || last < self.read {
+        let is_same = known == Some(&log);
+        if let Some(known) = known.filter(|known| !is_same && !self.takes_over && self.own.as_ref() != Some(known)) {
+            let reason = format!(
+                "the graph is of the log {known}, which this projector has not read last, and the event store has the log \
+                 {log}: does a projector of another event store write to this graph? Use another graph, or stop that one \
+                 and start this one with --turn, which rebuilds the graph from this event store"
+            );
+            return self.halt(reason, step);
+        }
+        self.takes_over = false;
+        if self.own.as_ref() != Some(&log) {
+            self.own = Some(log.clone());
+        }
+        if !is_same || last < self.read {
             self.turning = Some(log);
             return;
         }
@@ -63,6 +76,11 @@ impl Lanes {
         if (before.since, &before.log) != (projection.since, &projection.log) {
             self.begin_anew(now, projection, step);
         }
+    }
+
+    /// Somebody else has given the graph to another log. Asking tells to which.
+    pub(super) fn turned_by_another(&mut self) {
+        self.turning = self.projection.as_ref().and_then(|projection| projection.log.clone());
     }
 
     /// Nothing that was known is of use but who waits.
@@ -114,6 +132,11 @@ impl Lanes {
         let Some(Projection { log, generation, rebuilding, since, .. }) = &self.projection else { return false };
         let rebuilds = *rebuilding && *since > 0 && generation == since;
         rebuilds || (self.turning.is_some() && log.is_some())
+    }
+
+    /// The log that was read last, by this process or by the one that it goes on for.
+    pub fn own_log(&self) -> Option<&LogId> {
+        self.own.as_ref()
     }
 
     /// The log that the graph is of, once that is known.

@@ -104,7 +104,11 @@ fn parked(state: &State) -> (bool, String) {
 fn turning(state: &State) -> (bool, String) {
     let log = state.lanes.log().map_or("of none yet".to_owned(), |log| format!("of the log {log}"));
     let turning = state.lanes.is_turning();
-    let how = if turning { "and is still rebuilt from it, since it was of another one" } else { "as a whole" };
+    let how = if turning {
+        "and is still rebuilt from it, since it was of another one; if no event store was restored, see who writes to the graph"
+    } else {
+        "as a whole"
+    };
     (turning, format!("the graph is {log}, {how}"))
 }
 

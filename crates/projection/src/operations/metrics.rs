@@ -67,6 +67,8 @@ pub struct Metrics {
     /// The log that the graph is of, and whether the graph is still being brought to it from another one.
     of: Option<LogId>,
     turning: bool,
+    /// The log that was read last.
+    own: Option<LogId>,
     unread: BTreeMap<u64, String>,
     left_out: Vec<LeftOut>,
 }
@@ -91,6 +93,7 @@ impl Default for Metrics {
             low_water: 0,
             parked: 0,
             of: None,
+            own: None,
             turning: false,
             unread: BTreeMap::new(),
             left_out: Vec::new(),
@@ -114,7 +117,7 @@ impl Metrics {
             Input::Failed { effect, failure } => {
                 let (outcome, reached) = match failure {
                     // It did what it was asked to: it looked, and did not write.
-                    Failure::Moved => ("moved", Ok(())),
+                    Failure::Moved | Failure::Turned => ("moved", Ok(())),
                     Failure::Refused { reason, .. } => ("refused", Err(reason.clone())),
                     Failure::Unknown { reason } => ("unknown", Err(reason.clone())),
                 };
@@ -140,7 +143,7 @@ impl Metrics {
         }
         for effect in &step.effects {
             match effect {
-                LanesEffect::Do { id: EffectId::Apply(slot), action: Action::Apply { writes } } => {
+                LanesEffect::Do { id: EffectId::Apply(slot), action: Action::Apply { writes, .. } } => {
                     let events = |from: u64, to: u64| to.saturating_sub(from);
                     let events = writes.iter().map(|write| events(write.from.sequence, write.to.sequence)).sum();
                     self.applying.insert(*slot, events);
@@ -162,6 +165,9 @@ impl Metrics {
         self.turning = lanes.is_turning();
         if self.of.as_ref() != lanes.log() {
             self.of = lanes.log().cloned();
+        }
+        if self.own.as_ref() != lanes.own_log() {
+            self.own = lanes.own_log().cloned();
         }
         if self.unread.len() != lanes.unread_events().len() {
             self.unread.clone_from(lanes.unread_events());
@@ -256,6 +262,11 @@ impl Metrics {
     /// The log that the graph is of, once that is known.
     pub fn log(&self) -> Option<&LogId> {
         self.of.as_ref()
+    }
+
+    /// The log that was read last, by this process or by the one that it goes on for.
+    pub fn own_log(&self) -> Option<&LogId> {
+        self.own.as_ref()
     }
 
     /// Whether the graph is still being brought to that log from another one.

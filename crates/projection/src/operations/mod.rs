@@ -109,6 +109,11 @@ impl Operations {
         self.state().lanes.is_complete()
     }
 
+    /// The log that was read last, by this process or by the one that it goes on for: what the next process goes on for.
+    pub fn own_log(&self) -> Option<LogId> {
+        self.state().lanes.own_log().cloned()
+    }
+
     /// Says how many stubs there are.
     pub(crate) fn counted_stubs(&self, stubs: u64) {
         let now = self.now();

@@ -12,6 +12,29 @@ pub(super) const PROJECTION: &str = "Projection";
 /// There is one such node, and this is its `key`.
 const KEY: &str = "projection";
 
+/// Counts 1 if the graph is of the log that was begun in this generation, and 0 if it was given to another one.
+///
+/// A mark alone does not say so: whoever still has events of the old log finds, once somebody else has rebuilt the resource
+/// from the new one, a mark that such an event seems to follow.
+///
+/// It reads and locks nothing, so that transactions do not wait for each other here. That is enough where only what is
+/// committed is read, even if the graph is turned right after it: whoever has read a mark that was written since the turn
+/// sees the turn as well, and any other mark is taken for one of the old log by all who come.
+pub static CHECK_TURN: Statement = Statement {
+    name: "check_turn",
+    cypher: "OPTIONAL MATCH (p:Projection {key: 'projection'}) WITH coalesce(p.since, 0) AS since \
+             WHERE since = $since RETURN count(since) AS changed",
+    columns: &["changed"],
+    run: |graph, params| {
+        let since = params.get("since").and_then(Datum::as_int).ok_or_else(|| fault("since"))?;
+        let mut stands = 0;
+        for node in graph.find(PROJECTION, "key", &Value::from(KEY))? {
+            stands = number(&graph.properties(node)?, "since");
+        }
+        Ok(changed(usize::from(stands == since)))
+    },
+};
+
 /// Moves marks, each from exactly where it was read; counts those that it moved. A mark that is not
 /// there is one at the very beginning.
 pub static ADVANCE_MARKS: Statement = Statement {

@@ -33,11 +33,11 @@ pub fn sequence() -> impl Strategy<Value = Vec<Vec<Call>>> {
 fn transaction() -> impl Strategy<Value = Vec<Call>> {
     prop_oneof![
         // As the lanes do it: what does not fit rolls everything back.
-        4 => writes().prop_map(|writes| statements::apply(&writes)),
+        4 => (since(), writes()).prop_map(|(since, writes)| statements::apply(since, &writes)),
         // What does not fit changes nothing, and the rest is committed.
-        8 => writes().prop_map(|writes| {
+        8 => (since(), writes()).prop_map(|(since, writes)| {
             let lenient = |call| Call { expect: Expect::Anything, ..call };
-            statements::apply(&writes).into_iter().map(lenient).collect()
+            statements::apply(since, &writes).into_iter().map(lenient).collect()
         }),
         4 => wants().prop_map(|wants| statements::load(&wants)),
         4 => lists(),
@@ -48,6 +48,11 @@ fn transaction() -> impl Strategy<Value = Vec<Call>> {
         1 => (0..4_u64).prop_map(statements::close_rebuild),
         1 => Just(statements::read_projection()),
     ]
+}
+
+/// Often that of the first log.
+fn since() -> impl Strategy<Value = u64> {
+    prop_oneof![2 => Just(0), 1 => 0..5_u64]
 }
 
 fn log() -> impl Strategy<Value = LogId> {

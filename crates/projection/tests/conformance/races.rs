@@ -28,7 +28,7 @@ async fn of_two_that_move_a_mark_at_once_one_does() {
                 let set = [("name".to_owned(), who.into()), ("stub".to_owned(), graph::Value::Bool(false))].into();
                 let changes = vec![Change::PutResource { set }];
                 let write = Write { resource: id("r"), from: at(round), to: at(round + 1), changes };
-                async move { (who, subject.execute(statements::apply(&[write])).await) }
+                async move { (who, subject.execute(statements::apply(0, &[write])).await) }
             });
             let results = join_all(attempts).await;
             let unknown = results.iter().any(|(_, result)| matches!(result, Err(GraphError::Unknown { .. })));
@@ -42,7 +42,7 @@ async fn of_two_that_move_a_mark_at_once_one_does() {
             // Where each of them stood in another's way, as a server may say, the next round needs the mark.
             if dump.marks.get(&id("r")).is_none_or(|mark| mark.sequence == round) {
                 let write = Write { resource: id("r"), from: at(round), to: at(round + 1), changes: Vec::new() };
-                subject.execute(statements::apply(&[write])).await.expect("nobody is in the way");
+                subject.execute(statements::apply(0, &[write])).await.expect("nobody is in the way");
             }
         }
     }
@@ -65,7 +65,7 @@ async fn of_two_that_take_the_last_links_to_a_stub_away_at_once_one_takes_the_st
                     to: at(2 * round + step + 1),
                     changes: changes.clone(),
                 };
-                match subject.execute(statements::apply(&[write])).await {
+                match subject.execute(statements::apply(0, &[write])).await {
                     Ok(_) | Err(GraphError::Unexpected { statement: "advance_marks", .. }) => return,
                     Err(_) => {}
                 }
@@ -102,7 +102,7 @@ async fn a_stub_that_many_make_at_once_is_there_once() {
                     Change::Link { name, target },
                 ];
                 let write = Write { resource: id(who), from: at(round), to: at(round + 1), changes };
-                match subject.execute(statements::apply(&[write])).await {
+                match subject.execute(statements::apply(0, &[write])).await {
                     Ok(_) => return,
                     // It was written, and nobody heard of it.
                     Err(GraphError::Unexpected { statement: "advance_marks", .. }) => return,

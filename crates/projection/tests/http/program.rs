@@ -139,6 +139,8 @@ async fn it_can_be_asked_and_told() {
     let status = json(&server.ask(&["status"]).await);
     // One that was rebuilt alone is rebuilt again with all: the generation of all is above its own.
     assert_eq!((&status["generation"], &status["parked"], &status["fenced"]), (&2.into(), &1.into(), &0.into()));
+    let parked = &status["parked_resources"];
+    assert_eq!((&parked[0]["resource"], &parked[0]["sequence"], &parked[1]), (&"r".into(), &1.into(), &Value::Null));
     let (code, message) = failed(&server.ask(&["rebuild", "nobody"]).await);
     assert_eq!(code, Some(1));
     assert!(message.contains("neither the log nor the graph has anything of nobody"), "{message}");
@@ -209,4 +211,62 @@ async fn an_unknown_event_ends_it_if_it_was_told_so() {
     let (code, said) = failed(&output(command).await);
     assert_eq!(code, Some(75), "{said}");
     assert!(said.contains("p@2") && said.contains("newer release"), "{said}");
+}
+
+/// The graph of a folder is moved to another one: who goes on there has not read its log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graph_of_another_event_store_is_not_taken_over_unless_it_is_said_so() {
+    let (store, other, data) = (EventStore::start().await, EventStore::start().await, tempdir().unwrap());
+    store.append([created("p")]);
+    other.replace("other", [created("q")]);
+    let server = Server::start(run(&store, data.path()));
+    wait(&server.client(), "p", 1).await;
+    let kept = data.path().join("log-id");
+    for _ in 0..100 {
+        if kept.exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    server.signal("-TERM");
+    server.end().await;
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "first");
+
+    let elsewhere = tempdir().unwrap();
+    let beside = |store| {
+        let mut command = run(store, elsewhere.path());
+        command.arg(format!("--graph=embedded:{}", data.path().display()));
+        command
+    };
+    let (code, said) = failed(&output(beside(&other)).await);
+    assert_eq!(code, Some(75), "{said}");
+    assert!(said.contains("the graph is of the log first") && said.contains("--turn"), "{said}");
+    let mut command = beside(&other);
+    command.arg("--turn");
+    let server = Server::start(command);
+    wait(&server.client(), "q", 1).await;
+    server.signal("-TERM");
+    server.end().await;
+    // The one that it was taken from is not allowed to take it back by itself.
+    let (code, said) = failed(&output(run(&store, data.path())).await);
+    assert_eq!(code, Some(75), "{said}");
+    assert!(said.contains("the graph is of the log other"), "{said}");
+}
+
+/// The log was replaced while nobody looked.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_knows_the_log_of_its_graph_turns_it_when_the_event_store_was_restored() {
+    let (store, data) = (EventStore::start().await, tempdir().unwrap());
+    store.append([created("p")]);
+    let server = Server::start(run(&store, data.path()));
+    wait(&server.client(), "p", 1).await;
+    while !data.path().join("log-id").exists() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server.signal("-TERM");
+    server.end().await;
+    store.replace("restored", [created("p"), linked("p", 2, "q")]);
+    let server = Server::start(run(&store, data.path()));
+    wait(&server.client(), "p", 2).await;
+    assert_eq!(server.client().status().await.unwrap().turned, 1);
 }

@@ -6,7 +6,7 @@ use projection::stubs::Cause;
 use stores::{Call, Expect, GraphStore, Statement};
 use tempfile::tempdir;
 
-use crate::store::EventStore;
+use crate::store::{EventStore, Mood};
 use crate::support::{PATIENCE, Running, created, event, id, linked, open, unknown};
 
 /// Makes a stub of a resource, as no statement of the projection would.
@@ -113,4 +113,28 @@ async fn eleven_stubs_are_one_too_many_until_one_of_them_is_created() {
     projector.until(async |projector| !firing(projector).await).await;
     counted(10, 0).await;
     projector.check(&store).await;
+}
+
+/// What the graph alone can say is said.
+#[tokio::test]
+async fn while_the_log_does_not_answer_the_stubs_are_listed_all_the_same() {
+    let (store, folder) = (EventStore::start().await, tempdir().unwrap());
+    let projector = Running::start(open(folder.path()).await, &store).await;
+    store.append([
+        created("p"),
+        linked("p", 2, "never"),
+        created("q"),
+        linked("q", 2, "poisoned"),
+        unknown("poisoned", 1),
+    ]);
+    projector.settle(&store).await;
+    store.set(Mood::Down);
+    let named = causes(&projector).await;
+    let [never, poisoned] = &named[..] else { panic!("{named:?}") };
+    assert!(matches!(&never.1, Cause::Unknown { why } if why.contains("the log cannot be read")), "{never:?}");
+    assert!(matches!(&poisoned.1, Cause::CannotBeApplied { sequence: 1, .. }), "{poisoned:?}");
+    assert_eq!(projector.get("/stubs").await.json()["stubs"][0]["cause"], "unknown");
+    store.set(Mood::Willing);
+    let is_known = async |projector: &Projector| projector.stubs("", 1).await.unwrap()[0].cause == Cause::NeverCreated;
+    projector.until(is_known).await;
 }

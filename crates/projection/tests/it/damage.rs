@@ -187,7 +187,7 @@ async fn what_fails_too_often_is_left_out() {
             break;
         }
         let is_of_a = |effect: &projection::lanes::LanesEffect| match effect {
-            projection::lanes::LanesEffect::Do { action: projection::lanes::Action::Apply { writes }, .. } => {
+            projection::lanes::LanesEffect::Do { action: projection::lanes::Action::Apply { writes, .. }, .. } => {
                 writes.iter().any(|write| write.resource == id("a"))
             }
             _ => false,
@@ -266,7 +266,7 @@ async fn refuse_events_of_a(world: &mut World) {
     use projection::lanes::{Action, LanesEffect};
     while !world.core.parked().contains_key(&id("a")) {
         let apply = world.pending.iter().position(|effect| {
-            matches!(effect, LanesEffect::Do { action: Action::Apply { writes }, .. }
+            matches!(effect, LanesEffect::Do { action: Action::Apply { writes, .. }, .. }
                 if writes.iter().any(|write| write.resource == id("a") && write.to.sequence > 0))
         });
         match apply {
@@ -275,4 +275,76 @@ async fn refuse_events_of_a(world: &mut World) {
             None => world.pass_time().await,
         }
     }
+}
+
+/// The log as a release reads it that does not know an event which another one has applied; and as that one reads it.
+fn two_readings() -> [Vec<std::sync::Arc<projection::event::Event>>; 2] {
+    let known = vec![created("a"), linked("a", 2, "b"), linked("a", 3, "c"), created("d"), linked("d", 2, "a")];
+    let mut unknown = known.clone();
+    unknown[1] = strange("a", 2);
+    [unknown, known]
+}
+
+#[tokio::test]
+async fn what_another_release_has_applied_stays_where_this_one_cannot_follow() {
+    for scope in [Scope::One(id("a")), Scope::All] {
+        let [unknown, known] = two_readings();
+        let mut world = settled(Config::default(), known.clone()).await;
+        let before = world.dump().await;
+        world.log.replace("", unknown);
+        let rebuild = |request| Input::Rebuild { request, scope: scope.clone() };
+        let reconcile = |request| Input::Reconcile { request, scope: scope.clone() };
+        for ended in [ask(&mut world, 1, reconcile).await, ask(&mut world, 2, rebuild).await] {
+            assert_eq!((ended.failed, names(&ended)), (1, vec!["a"]));
+            assert!(ended.left_out[0].why.contains("event 2 is in the graph"), "{ended:?}");
+        }
+        let after = world.dump().await;
+        assert_eq!(after.graph.to_string(), before.graph.to_string(), "what the other one shows is shown");
+        assert_eq!(after.marks[&id("a")].sequence, 3);
+        assert!(!world.marks.contains(&Mark::AheadOfLog(id("a"))), "the log has all of it");
+        // The other release goes on with it.
+        world.log.replace("", known);
+        world.later(PERIOD_MS).await;
+        world.check().await;
+        assert_eq!(world.core.status().left_out, 0);
+    }
+}
+
+/// Nobody asked for it, and the lane cannot go on without: it is parked, and shows what it did.
+#[tokio::test]
+async fn a_resource_that_has_to_be_rebuilt_and_cannot_be_is_parked_and_stays() {
+    let [mut unknown, mut known] = two_readings();
+    let mut world = settled(Config::default(), known.clone()).await;
+    let rebuild = |request| Input::Rebuild { request, scope: Scope::All };
+    world.log.replace("", unknown.clone());
+    ask(&mut world, 1, rebuild).await;
+    let before = world.dump().await;
+    assert!(before.marks[&id("a")].partial, "the second pass has left it out");
+    for log in [&mut known, &mut unknown] {
+        log.push(linked("a", 4, "e"));
+    }
+    world.log.replace("", unknown);
+    world.settle().await;
+    let after = world.dump().await;
+    assert_eq!(after.graph.to_string(), before.graph.to_string());
+    assert_eq!(after.marks[&id("a")].sequence, 3);
+    assert_eq!(world.core.parked()[&id("a")].sequence, 2);
+    world.log.replace("", known);
+    world.later(PERIOD_MS).await;
+    world.check().await;
+}
+
+/// What stands next to the mark is behind it: nothing stands in the way of what follows.
+#[tokio::test]
+async fn a_poison_that_the_mark_has_passed_is_taken_away() {
+    let mut world = settled(Config::default(), vec![created("a"), linked("a", 2, "b"), linked("a", 3, "c")]).await;
+    let from = world.dump().await.marks[&id("a")].clone();
+    let poison = projection::lanes::Poison { sequence: 2, why: "it was once".to_owned() };
+    let to = projection::lanes::Applied { poison: Some(poison), ..from.clone() };
+    let write = projection::lanes::Write { resource: id("a"), from, to, changes: Vec::new() };
+    world.graph.execute(statements::apply(0, &[write]), LIMIT).await.expect("it is there");
+    // Nobody here has parked it: the graph says so.
+    world.later(PERIOD_MS).await;
+    world.check().await;
+    assert!(world.marks.contains(&Mark::Unparked(id("a"))), "{:?}", world.marks);
 }

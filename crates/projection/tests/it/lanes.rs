@@ -13,7 +13,7 @@ use crate::world::{TIGHT, World};
 /// The resources that each write under way is of.
 fn under_way(world: &World) -> Vec<BTreeSet<EntityId>> {
     let writes = world.pending.iter().filter_map(|effect| match effect {
-        LanesEffect::Do { action: Action::Apply { writes }, .. } => Some(writes),
+        LanesEffect::Do { action: Action::Apply { writes, .. }, .. } => Some(writes),
         _ => None,
     });
     writes.map(|writes| writes.iter().map(|write| write.resource.clone()).collect()).collect()
@@ -32,7 +32,7 @@ async fn a_write_that_hangs_holds_up_no_other_lane() {
     let mut world = World::in_memory(Config { batch_lanes_max: 1, ..TIGHT }, log).await;
     world.write_all();
     let hangs = |effect: &LanesEffect| match effect {
-        LanesEffect::Do { action: Action::Apply { writes }, .. } => {
+        LanesEffect::Do { action: Action::Apply { writes, .. }, .. } => {
             writes.iter().any(|write| write.resource == id("slow"))
         }
         LanesEffect::Do { action: Action::Feed { after, .. }, .. } => *after == 6,

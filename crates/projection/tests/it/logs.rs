@@ -4,6 +4,9 @@ use projection::lanes::{
     Action, Answer, Config, EffectId, Failure, Input, LanesEffect, Mark, Report, RequestId, Scope,
 };
 
+use projection::lanes::OnForeign;
+use projection::log::LogId;
+
 use crate::script::{answer, created, id, linked, settled};
 use crate::world::World;
 
@@ -70,7 +73,7 @@ async fn nothing_is_applied_to_what_the_old_log_left() {
             .iter()
             .position(|effect| matches!(effect, LanesEffect::Do { action: Action::Apply { .. }, .. }));
         let effect = effect.unwrap_or(0);
-        if let LanesEffect::Do { action: Action::Apply { writes }, .. } = &world.pending[effect] {
+        if let LanesEffect::Do { action: Action::Apply { writes, .. }, .. } = &world.pending[effect] {
             for write in writes.iter().filter(|write| write.from.sequence > 0 && write.from.generation == 0) {
                 untrusted += 1;
                 assert!(write.to.generation > 0, "{write:?} is no rebuild");
@@ -159,6 +162,67 @@ async fn two_projectors_turn_the_graph_once() {
     assert_eq!(generations[0], generations[1], "what one of them began the other one goes on with");
 }
 
+/// One of two projectors holds an event of the old log while the other one turns the graph and rebuilds the resource: what it
+/// was about to write does not follow what the graph has now, though the sequence says so.
+#[tokio::test]
+async fn an_event_of_the_old_log_is_not_applied_to_what_was_rebuilt_from_the_new_one() {
+    let log = vec![created("a"), linked("a", 2, "b"), linked("a", 3, "c")];
+    let mut slow = World::in_memory(Config::default(), log).await;
+    (0..2).for_each(|_| slow.write_one());
+    slow.settle().await;
+    let mut quick = World::beside(&slow).await;
+    quick.settle().await;
+    slow.write_one();
+    let is = |effect: &LanesEffect, wanted: fn(&Action) -> bool| matches!(effect, LanesEffect::Do { action, .. } if wanted(action));
+    let applies = |effect: &LanesEffect| is(effect, |action| matches!(action, Action::Apply { .. }));
+    while !slow.pending.iter().any(applies) {
+        slow.execute(0).await;
+    }
+    let new = vec![created("a"), linked("a", 2, "d"), created("d")];
+    quick.log.replace("new", new.clone());
+    quick.settle().await;
+    let rebuilt = quick.dump().await;
+    assert_eq!((turned(&quick), rebuilt.marks[&id("a")].sequence), (1, 2));
+    // It goes on where it stood, and has not heard of the new log.
+    for _ in 0..20 {
+        let next = slow.pending.iter().position(|effect| !is(effect, |action| matches!(action, Action::Feed { .. })));
+        match next {
+            Some(next) => slow.execute(next).await,
+            None => slow.pass_time().await,
+        }
+    }
+    assert_eq!(quick.dump().await, rebuilt, "nothing of the old log came into the graph");
+    let end = linked("a", 3, "e");
+    quick.log.replace("new", new.into_iter().chain([end]).collect());
+    slow.settle().await;
+    quick.settle().await;
+    slow.check().await;
+    quick.check().await;
+    assert!(slow.marks.contains(&Mark::Fenced(id("a"))), "{:?}", slow.marks);
+}
+
+/// A write of a process that is no more changes nothing in the graph of another log: not even of a resource that this log does
+/// not have.
+#[tokio::test]
+async fn a_late_write_of_the_old_log_changes_nothing() {
+    let mut world = World::in_memory(Config::default(), vec![created("a"), created("gone")]).await;
+    world.write_one();
+    world.settle().await;
+    world.write_one();
+    let applies = |effect: &LanesEffect| matches!(effect, LanesEffect::Do { action: Action::Apply { .. }, .. });
+    while !world.pending.iter().any(applies) {
+        world.execute(0).await;
+    }
+    world.crash().await;
+    world.log.replace("new", vec![created("a"), linked("a", 2, "b")]);
+    world.settle().await;
+    while !world.strays.is_empty() {
+        world.arrive(0).await;
+    }
+    world.check().await;
+    assert!(!world.dump().await.marks.contains_key(&id("gone")));
+}
+
 /// As for any other effect: nobody knows, so it is asked again, and done once.
 #[tokio::test]
 async fn a_turn_of_which_nobody_knows_is_done_once() {
@@ -187,5 +251,77 @@ async fn a_turn_of_which_nobody_knows_is_done_once() {
         world.tell(failed).await;
         world.settle().await;
         world.check().await;
+    }
+}
+
+/// How the projector is called to that log by its graph: it takes it, or it ends.
+async fn meets(graph_of: &str, config: Config, own: Option<&str>) -> World {
+    let mut first = settled(Config::default(), vec![created("a")]).await;
+    first.log.replace(graph_of, vec![created("a")]);
+    first.settle().await;
+    first.log.replace("here", vec![created("a"), linked("a", 2, "b")]);
+    let mut world = World::going_on(&first, config, own.map(|id| LogId(id.to_owned()))).await;
+    world.settle().await;
+    world
+}
+
+#[tokio::test]
+async fn a_graph_of_another_event_store_is_taken_over_by_whoever_is_told_to_or_has_read_its_log() {
+    let careful = Config { on_foreign: OnForeign::Halt, ..Config::default() };
+    for (graph_of, config, own) in [
+        ("here", careful, None),
+        ("there", careful, Some("there")),
+        ("there", Config::default(), None),
+        ("there", Config::default(), Some("elsewhere")),
+    ] {
+        let world = meets(graph_of, config, own).await;
+        world.check().await;
+        assert_eq!(turned(&world), usize::from(graph_of != "here"), "{own:?}");
+        assert_eq!(world.core.own_log(), Some(&LogId("here".to_owned())));
+    }
+    for own in [None, Some("here"), Some("elsewhere")] {
+        let world = meets("there", careful, own).await;
+        assert!(world.core.status().halted, "{own:?}");
+        assert_eq!(turned(&world), 0);
+        assert_eq!(world.dump().await.marks[&id("a")].sequence, 1, "the graph stays as it was");
+    }
+}
+
+/// Each of them has an event store of its own, and the second was told to take the graph over.
+#[tokio::test]
+async fn two_event_stores_do_not_fight_for_a_graph() {
+    let mut one = settled(Config::default(), vec![created("a"), created("b")]).await;
+    let mut other = World::of_another_store(&one, "other", vec![created("c")]).await;
+    for _ in 0..50 {
+        one.settle().await;
+        other.settle().await;
+        // What one of them does is seen by the other one at its next write.
+        one.log.replace("", [one.log.visible(), vec![created(&format!("r{}", one.log.visible().len()))]].concat());
+    }
+    assert!(one.core.status().halted, "the graph was taken from it, and its own log is what it was");
+    assert!(!other.core.status().halted);
+    assert_eq!((turned(&one), turned(&other)), (1, 1), "one has heard of it, and turned nothing back");
+    other.check().await;
+}
+
+/// Whoever asks, and whatever the stream has: before it is known which log that is, nothing of it comes into the graph.
+#[tokio::test]
+async fn nothing_is_applied_before_the_log_is_known_to_be_the_graphs() {
+    let first = settled(Config::default(), vec![created("a")]).await;
+    for on_foreign in [OnForeign::Halt, OnForeign::TakeOver] {
+        let config = Config { on_foreign, ..Config::default() };
+        let mut world = World::of_another_store(&first, "other", vec![created("b")]).await;
+        (world.core, _) = projection::lanes::Lanes::start(config);
+        world.tell(Input::WhenApplied { request: RequestId(1), resource: id("b"), sequence: 1 }).await;
+        for _ in 0..20 {
+            let is_feed = |effect: &LanesEffect| matches!(effect, LanesEffect::Do { action: Action::Feed { .. }, .. });
+            match world.pending.iter().position(|effect| !is_feed(effect)) {
+                Some(next) => world.execute(next).await,
+                None => break,
+            }
+        }
+        assert!(!world.dump().await.marks.contains_key(&id("b")), "{on_foreign:?}");
+        world.settle().await;
+        assert_eq!(world.core.status().halted, on_foreign == OnForeign::Halt);
     }
 }

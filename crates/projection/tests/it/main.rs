@@ -1,5 +1,6 @@
 //! The lanes between real graphs and a log, in whatever order things happen.
 
+mod behind;
 mod damage;
 mod generate;
 mod lanes;

@@ -94,7 +94,9 @@ async fn what_the_graph_refuses_for_good_stops_one_lane_and_a_rebuild_clears_it(
             world.execute(other).await;
             continue;
         };
-        let LanesEffect::Do { action: Action::Apply { writes }, .. } = &world.pending[effect] else { unreachable!() };
+        let LanesEffect::Do { action: Action::Apply { writes, .. }, .. } = &world.pending[effect] else {
+            unreachable!()
+        };
         let has_event = |write: &projection::lanes::Write| write.to.sequence > write.from.sequence;
         if writes.iter().any(|write| write.resource == id("a") && has_event(write)) {
             world.refuse(effect, false).await;
@@ -183,6 +185,28 @@ async fn the_lanes_in_memory_are_bounded_and_the_idle_ones_forgotten() {
     assert_eq!(world.core.status().lanes, 0);
 }
 
+/// Few lanes may hold much.
+#[tokio::test]
+async fn the_events_in_memory_are_bounded() {
+    let config = Config { buffer_max: 1_000, page: 10, buffered_max: 25, ..Config::default() };
+    let log = ["a", "b"].into_iter().flat_map(|name| {
+        std::iter::once(created(name)).chain((2..=100).map(move |sequence| linked(name, sequence, "c")))
+    });
+    let mut world = World::in_memory(config, log.collect()).await;
+    world.write_all();
+    let mut most = 0;
+    while world.core.status().read < 200 {
+        // The log is always read first, as far as the lanes will.
+        let next = at(&world, |action| matches!(action, Action::Feed { .. })).unwrap_or(0);
+        world.execute(next).await;
+        most = most.max(world.core.status().buffered);
+    }
+    let bound = (config.buffered_max - 1 + config.page) as u64;
+    assert!((config.buffered_max as u64..=bound).contains(&most), "{most} events; the bound is {bound}");
+    world.settle().await;
+    world.check().await;
+}
+
 #[test]
 fn a_start_asks_for_nothing_but_what_it_has_to_know() {
     let (core, first) = Lanes::start(Config::default());
@@ -195,4 +219,30 @@ fn every_mark_has_a_name_of_its_own() {
     let names: std::collections::BTreeSet<_> = Mark::NAMES.iter().collect();
     assert_eq!(names.len(), Mark::NAMES.len());
     assert!(Mark::NAMES.contains(&Mark::Raised(1).name()));
+}
+
+/// Each of them shares its transactions: that another one was faster shows all the same, at the lane whose mark it moved.
+#[tokio::test]
+async fn who_was_fenced_in_a_shared_transaction_is_counted() {
+    let config = Config { revive_period_ms: Millis(0), ..Config::default() };
+    let mut world = settled(config, Vec::new()).await;
+    let mut other = World::beside(&world).await;
+    other.settle().await;
+    let log = vec![created("a"), created("b"), created("c")];
+    world.log.replace("", log.clone());
+    let is_apply = |action: &Action| matches!(action, Action::Apply { .. });
+    while at(&world, is_apply).is_none() {
+        world.execute(0).await;
+    }
+    // The other one writes one of the three in between.
+    other.tell(Input::Deliver { events: vec![log[1].clone()] }).await;
+    while let Some(next) = at(&other, |action| !matches!(action, Action::Feed { .. })) {
+        other.execute(next).await;
+    }
+    world.settle().await;
+    let fenced: Vec<&Mark> = world.marks.iter().filter(|mark| matches!(mark, Mark::Fenced(_))).collect();
+    assert_eq!(fenced, [&Mark::Fenced(id("b"))], "{:?}", world.marks);
+    assert!(world.marks.contains(&Mark::Separated(id("a"))), "they were tried together");
+    other.settle().await;
+    world.check().await;
 }

@@ -23,11 +23,13 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// Small, so that everything overflows, and with pauses, so that time has to pass.
 pub const TIGHT: Config = Config {
     on_unknown: projection::lanes::OnUnknown::Park,
+    on_foreign: projection::lanes::OnForeign::TakeOver,
     batch_lanes_max: 3,
     run_max: 4,
     effects_max: 3,
     buffer_max: 5,
     lanes_max: 4,
+    buffered_max: 6,
     page: 3,
     campaign_page: 2,
     backoff_ms: Millis(1),
@@ -181,11 +183,15 @@ impl World {
     }
 
     async fn on(graph: Arc<dyn GraphStore>, log: Arc<MemoryLog>, config: Config) -> World {
+        World::of(graph, log, config, None).await
+    }
+
+    async fn of(graph: Arc<dyn GraphStore>, log: Arc<MemoryLog>, config: Config, own: Option<LogId>) -> World {
         graph.ensure_unique(CONSTRAINTS).await.expect("an empty graph takes constraints");
         let answers = Arc::new(Answers::default());
         let executor =
             LanesExecutor { graph: graph.clone(), log: log.clone(), outlet: answers.clone(), graph_limit: LIMIT };
-        let (core, first) = Lanes::start(config);
+        let (core, first) = Lanes::go_on(config, own);
         let mut world = World {
             graph,
             log,
@@ -209,6 +215,18 @@ impl World {
         World::on(one.graph.clone(), one.log.clone(), one.config).await
     }
 
+    /// A process on the same graph and the same log, which knows which log was read last.
+    pub async fn going_on(one: &World, config: Config, own: Option<LogId>) -> World {
+        World::of(one.graph.clone(), one.log.clone(), config, own).await
+    }
+
+    /// A process on the same graph, with another log that has all of these events.
+    pub async fn of_another_store(one: &World, id: &str, events: Vec<Arc<Event>>) -> World {
+        let log = MemoryLog::default();
+        log.replace(id, events);
+        World::on(one.graph.clone(), Arc::new(log), one.config).await
+    }
+
     pub async fn in_memory(config: Config, events: Vec<Arc<Event>>) -> World {
         World::new(Arc::new(MemoryGraph::new()), config, events).await
     }
@@ -230,7 +248,7 @@ impl World {
     async fn take(&mut self, step: env::Step<LanesEffect, Mark>) {
         self.marks.extend(step.marks);
         for effect in step.effects {
-            if let LanesEffect::Do { action: Action::Apply { writes }, .. } = &effect {
+            if let LanesEffect::Do { action: Action::Apply { writes, .. }, .. } = &effect {
                 self.writes.extend_from_slice(writes);
             }
             match effect {
@@ -294,7 +312,8 @@ impl World {
 
     fn next_useful(&self) -> Option<usize> {
         let end = self.log.visible().len() as u64;
-        let here = self.core.log() == Some(&self.log.contents().id);
+        let log = self.log.contents().id.clone();
+        let here = self.core.log() == Some(&log) && self.core.own_log() == Some(&log);
         let idle = |effect: &LanesEffect| {
             here && matches!(effect, LanesEffect::Do { action: Action::Feed { after, .. }, .. } if *after == end)
         };

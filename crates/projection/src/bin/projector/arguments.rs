@@ -25,7 +25,8 @@ Exit codes:
   2   the command line or the environment is wrong, or the data folder is of another log or graph
   65  the graph is damaged: do not start it again before somebody has looked
   75  stopped because it has to: by an event of a type that is not known here, if it was told to stop
-      there, or because the disk of the graph is full or failed; what is said on stderr helps
+      there, by a graph that is of another event store's log, or because the disk of the graph is full
+      or failed; what is said on stderr helps
 A defect in the program ends it with SIGABRT: start it again, and report what it printed.";
 
 const RUN_EXAMPLES: &str = "\
@@ -37,7 +38,7 @@ Examples:
     --listen 0.0.0.0:7500 --token-env TOKEN
 
 What it knows about its own work is in the graph, written with each effect: it may be killed at any moment and started
-anywhere. Two on one graph do no harm, for each write is refused where another one was faster; both show it as `fenced`
+anywhere. Two of one event store on one graph do no harm, for each write is refused where another one was faster; both show it as `fenced`
 in their status. The folder that --data names has a lock, so that two are not started on it by mistake; the settings it
 was first used with, so that it is not used with another log or graph by mistake; and, unless --graph says otherwise, the
 graph itself.
@@ -126,6 +127,11 @@ pub struct Run {
     /// Stop at an event of a type that is not known here, instead of parking its resource.
     #[arg(long)]
     pub halt_on_unknown: bool,
+
+    /// Take over a graph that is of another event store's log, and rebuild it from this one. Without it, that is done only
+    /// where this data folder knows the log that the graph is of, so that it was replaced, as by a restore.
+    #[arg(long)]
+    pub turn: bool,
 
     /// How many requests may be open; further ones are refused with 503 before anything is done.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]

@@ -7,16 +7,30 @@ use env::{Env, Production};
 use projection::client::{Client, ClientError};
 use projection::http::ProblemType;
 use projection::lanes::{Ended, Scope};
+use projection::operations::Health;
+use projection::service::Parked;
 use serde::Serialize;
 use web::client::CallError;
 use web::program::{Failure, secret};
 
 use crate::arguments::{Ask, Whole};
 
+/// How a projector is, with what stands still.
+#[derive(Serialize)]
+struct Status {
+    #[serde(flatten)]
+    health: Health,
+    /// The first resources that stand still, each with its event, as the graph has them; null where it was not read.
+    parked_resources: Option<Vec<Parked>>,
+}
+
 /// Prints how the projector is.
 pub async fn status(arguments: Ask) -> Result<(), Failure> {
     let client = client(arguments)?;
-    print(&client.status().await.map_err(no_answer)?)
+    let health = client.status().await.map_err(no_answer)?;
+    // What can be said is said, above all where the graph is not reached.
+    let parked_resources = client.parked("").await.ok().map(|page| page.parked);
+    print(&Status { health, parked_resources })
 }
 
 /// Prints every stub.

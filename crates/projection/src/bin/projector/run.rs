@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use env::{Claim, Env, Production};
 use projection::http;
-use projection::lanes::OnUnknown;
+use projection::lanes::{OnForeign, OnUnknown};
 use projection::log::{HttpLog, HttpLogOptions};
 use projection::service::{Options, Projector, StartError};
 use stores::bolt::client::{BoltGraph, BoltOptions, BoltUrl, Security};
@@ -21,7 +21,7 @@ use web::program::{Failure, logging, secret, unclaimed};
 use web::server::{Limits, Serving};
 
 use crate::arguments::{GraphChoice, Run};
-use crate::settings::Settings;
+use crate::settings::{Settings, keep_log, last_log};
 
 /// The name of the embedded graph within its folder.
 const GRAPH_FILE: &str = "graph.db";
@@ -43,6 +43,7 @@ pub async fn run(arguments: Run) -> Result<(), Failure> {
         token_env,
         allow_remote,
         halt_on_unknown,
+        turn,
         requests_max,
         log_format,
     } = arguments;
@@ -54,16 +55,19 @@ pub async fn run(arguments: Run) -> Result<(), Failure> {
     let env = Env::new(Production);
     let data = env.claim(&data).map_err(unclaimed)?;
     Settings { events: events.to_string(), graph: graph.to_string() }.keep(&env, &data)?;
+    let own_log = last_log(&data)?;
     let log = HttpLog::new(env.clone(), events.address(), HttpLogOptions::default(), |client| {
         secret::with_token(client, Client::with_token, events_token_env.as_deref())
     })?;
     let access = Access { password_env: graph_password_env, ca: graph_ca };
     let (graph, _graph_folder) = open_graph(&env, &data, graph, access).await?;
-    let mut options = Options { graph_limit: Duration::from_millis(graph_timeout_ms), ..Options::default() };
+    let graph_limit = Duration::from_millis(graph_timeout_ms);
+    let mut options = Options { graph_limit, own_log: own_log.clone(), ..Options::default() };
     options.requests_max = usize::try_from(requests_max).expect("a pointer has 32 bits at least");
     if halt_on_unknown {
         options.lanes.on_unknown = OnUnknown::Halt;
     }
+    options.lanes.on_foreign = if turn { OnForeign::TakeOver } else { OnForeign::Halt };
     let wait_max = Duration::from_millis(options.lanes.barrier_timeout_ms.0);
     let projector = tokio::select! {
         biased;
@@ -73,6 +77,7 @@ pub async fn run(arguments: Run) -> Result<(), Failure> {
     };
     let listener = guard.listen(&env, &listen).await?;
 
+    let keeping = keep_log(env.clone(), data.path(), own_log, projector.clone());
     let limits = Limits { drain_timeout: wait_max + DRAIN_MARGIN, ..Limits::default() };
     let (tell_to_stop, told_to_stop) = oneshot::channel();
     let until = projector.clone();
@@ -92,10 +97,12 @@ pub async fn run(arguments: Run) -> Result<(), Failure> {
     };
     tokio::select! {
         biased;
+        () = keeping => unreachable!("it is written down as long as the projector runs"),
         reason = served => match reason {
             None => Ok(()),
             Some(reason) => Err(Failure::restart(format!("stopped: {reason}"))
-                .help("where an event is not known, run a newer release; otherwise start it again")),
+                .help("where an event is not known, run a newer release; where the graph is of another log, see what it says; \
+                       otherwise start it again")),
         },
         // Nothing is lost: what was done is in the graph, and the rest is in the log.
         () = second_signal => Err(Failure::other("stopped by a second signal, with requests still open")),

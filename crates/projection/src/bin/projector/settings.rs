@@ -1,17 +1,27 @@
-//! What a data folder was first used with.
+//! What a data folder was first used with, and which log was read last.
 //!
 //! What a projector knows is in the graph, and is true of one log. With the log of another one it would go on in the
-//! middle of something else, and mix both.
+//! middle of something else, and mix both. Where the log at that address is another one than the last time, it was replaced.
 
 use std::fs;
 use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
 
 use env::{Claim, Env};
+use projection::log::LogId;
+use projection::service::Projector;
 use serde::{Deserialize, Serialize};
 use web::program::Failure;
 
 /// The file's name within the folder.
 const FILE: &str = "settings.json";
+
+/// The name of the file that has the id of the log which was read last.
+const LOG_FILE: &str = "log-id";
+
+/// The pause between two looks at which log is read.
+const LOOK_PERIOD: Duration = Duration::from_millis(500);
 
 /// Which log goes into which graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +62,43 @@ impl Settings {
             path.display()
         )))
     }
+}
+
+/// The log that was read last by the projector of this folder.
+pub fn last_log(data: &Claim) -> Result<Option<LogId>, Failure> {
+    let path = data.path().join(LOG_FILE);
+    match fs::read_to_string(&path) {
+        Ok(id) => Ok(Some(LogId(id))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::other(format!("{}: {error}", path.display()))),
+    }
+}
+
+/// Writes down which log is read, as long as the projector runs. What cannot be written is tried again: without it, a later
+/// process asks before it takes over a graph whose log was replaced in between.
+pub async fn keep_log(env: Env, data: &Path, last: Option<LogId>, projector: Projector) {
+    let path = data.join(LOG_FILE);
+    let mut kept = last;
+    loop {
+        let own = projector.operations().own_log();
+        if let Some(LogId(id)) = own.clone().filter(|_| own != kept) {
+            let (disk, path) = (env.clone(), path.clone());
+            match env.blocking(move || write_whole(&disk, &path, &id)).await {
+                Ok(()) => kept = own,
+                Err(error) => tracing::warn!(%error, "the id of the log could not be written down"),
+            }
+        }
+        tokio::time::sleep(LOOK_PERIOD).await;
+    }
+}
+
+/// Puts the file in the place of the one before, all of it or nothing.
+fn write_whole(env: &Env, path: &Path, text: &str) -> std::io::Result<()> {
+    let draft = path.with_extension("new");
+    fs::write(&draft, text)?;
+    env.persist(&draft)?;
+    fs::rename(&draft, path)?;
+    env.persist(path)
 }
 
 #[cfg(test)]
