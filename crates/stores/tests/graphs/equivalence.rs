@@ -26,6 +26,7 @@ enum Primitive {
     Find { label: usize, name: usize, value: Value },
     Range { label: usize, name: usize, after: String, before: Option<String>, limit: usize },
     Scan { label: usize },
+    Greatest { label: usize, name: usize },
     Create { labels: Vec<usize>, properties: Properties },
     Properties { node: usize },
     SetProperties { node: usize, properties: Properties },
@@ -66,6 +67,7 @@ fn primitive() -> impl Strategy<Value = Primitive> {
             |(label, name, after, before, limit)| Primitive::Range { label, name, after, before, limit }
         ),
         2 => label.clone().prop_map(|label| Primitive::Scan { label }),
+        2 => (label.clone(), name.clone()).prop_map(|(label, name)| Primitive::Greatest { label, name }),
         5 => (prop::collection::vec(label, 0..3), properties())
             .prop_map(|(labels, properties)| Primitive::Create { labels, properties }),
         1 => seen.clone().prop_map(|node| Primitive::Properties { node }),
@@ -130,6 +132,9 @@ impl Script {
                 graph.range(LABELS[*label], NAMES[*name], range, *limit).map(|nodes| self.names(nodes))
             }
             Primitive::Scan { label } => graph.scan(LABELS[*label]).map(|nodes| self.names(nodes)),
+            Primitive::Greatest { label, name } => {
+                graph.greatest(LABELS[*label], NAMES[*name]).map(|greatest| format!("{greatest:?}"))
+            }
             Primitive::Create { labels, properties } => {
                 let labels: Vec<_> = labels.iter().map(|label| LABELS[*label]).collect();
                 graph.create(&labels, properties.clone()).map(|node| self.name(node))
