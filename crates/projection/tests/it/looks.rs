@@ -224,6 +224,34 @@ async fn a_walk_over_everything_looks_at_each_thing_a_few_times() {
     assert!(most <= 60 * PAGE, "{most} looks by one page of {PAGE}");
 }
 
+/// More annotations than a page reads, of resources that have nothing else; marks alone; and ids that no resource has, some
+/// of which come before what they begin with.
+#[tokio::test]
+async fn a_walk_comes_by_whatever_the_graph_has_anything_of() {
+    let store = store(3).await;
+    let add = |label: &'static str, key: &'static str, id: String| {
+        let named = Properties::from([(key.to_owned(), Value::from(id.as_str()))]);
+        store.graph.autocommit(|graph| graph.create(&[label], named).map(drop))
+    };
+    for ghost in ["a", "a/b", "r000001/x", "z"] {
+        for n in 0..50 {
+            add("Annotation", "id", format!("{ghost}#{n:02}")).expect("nobody else is there");
+        }
+    }
+    for n in 0..20 {
+        add("Tombstone", "id", format!("b#{n:02}")).expect("nobody else is there");
+        add("Resource", "id", format!("p!{n:02}")).expect("nobody else is there");
+        add("Annotation", "id", format!("p!{n:02}")).expect("nobody else is there");
+        add("Annotation", "id", format!("p#{n:02}")).expect("nobody else is there");
+    }
+    add("Applied", "resource", "m".to_owned()).expect("nobody else is there");
+    let all = ["a", "a/b", "b", "m", "p", "r000000", "r000001", "r000001/x", "r000002", "z"];
+    for limit in [1, 2, 3, 7, 64] {
+        let walked: Vec<String> = walk(&store, Listing::Graph, limit).await.iter().map(ToString::to_string).collect();
+        assert_eq!(walked, all, "in pages of {limit}");
+    }
+}
+
 #[tokio::test]
 async fn a_list_of_what_is_rare_looks_at_so_much_at_once_and_at_each_thing_a_few_times() {
     let many = 2 * statements::LOOKS_MAX + 100;

@@ -63,11 +63,11 @@ fn primitive() -> impl Strategy<Value = Primitive> {
     let (label, name, kind, seen) = (0..LABELS.len(), 0..NAMES.len(), 0..KINDS.len(), 0..20_usize);
     prop_oneof![
         2 => (label.clone(), name.clone(), value()).prop_map(|(label, name, value)| Primitive::Find { label, name, value }),
-        3 => (label.clone(), name, "[ab]{0,2}", prop::option::of("[ab]{1,3}"), 0..4_usize).prop_map(
+        3 => (label.clone(), name.clone(), "[ab]{0,2}", prop::option::of("[ab]{1,3}"), 0..4_usize).prop_map(
             |(label, name, after, before, limit)| Primitive::Range { label, name, after, before, limit }
         ),
         2 => label.clone().prop_map(|label| Primitive::Scan { label }),
-        2 => (label.clone(), name.clone()).prop_map(|(label, name)| Primitive::Greatest { label, name }),
+        2 => (label.clone(), name).prop_map(|(label, name)| Primitive::Greatest { label, name }),
         5 => (prop::collection::vec(label, 0..3), properties())
             .prop_map(|(labels, properties)| Primitive::Create { labels, properties }),
         1 => seen.clone().prop_map(|node| Primitive::Properties { node }),
