@@ -78,10 +78,13 @@ pub async fn resources(
         (&statements::LIST_TOMBSTONES, limit.saturating_mul(NODES_EACH)),
     ];
     let mut all: BTreeSet<EntityId> = BTreeSet::new();
-    let mut after = after.to_owned();
+    let (mut after, mut beyond) = (after.to_owned(), String::new());
     loop {
-        // Behind all that is under a name of this resource.
-        let beyond = if after.is_empty() { String::new() } else { format!("{after}$") };
+        // Behind all that is under a name of this resource; never back again, for some texts that are no ids of
+        // resources come before what is under the name that they begin with.
+        if !after.is_empty() {
+            beyond = beyond.max(format!("{after}$"));
+        }
         let from = [&after, &after, &beyond, &beyond];
         let calls = lists.iter().zip(from).map(|((statement, rows_max), after)| page(statement, after, *rows_max));
         let pages = graph.execute(calls.collect(), graph_limit).await?;
@@ -93,7 +96,6 @@ pub async fn resources(
         let is_enough = all.len() >= limit as usize;
         match end {
             Some(end) if !is_enough => {
-                // Some texts that are no ids of resources come before those that they begin with.
                 let next = if of(end) > after.as_str() { of(end) } else { end };
                 after = next.to_owned();
             }
