@@ -216,7 +216,7 @@ fn next_sources(graph: &mut dyn PropertyGraph, last: &mut String) -> Result<Vec<
     }
     next.sort();
     // Both have all that they have among the first so many; of two with one id, the second comes along.
-    let end = next.iter().take(CHUNK).last().map(|(id, _)| id.clone());
+    let end = next.iter().take(CHUNK).next_back().map(|(id, _)| id.clone());
     next.retain(|(id, _)| end.as_ref().is_some_and(|end| id <= end));
     if let Some(end) = end.as_ref().and_then(Datum::as_text) {
         end.clone_into(last);
