@@ -55,6 +55,9 @@ pub async fn dump(graph: &dyn GraphStore, rows_max: u32, limit: Duration) -> Res
     Ok(Dump { graph: Snapshot::new(nodes, edges), marks })
 }
 
+/// Sorts after every id.
+const BEYOND: &str = "\u{10FFFF}";
+
 struct Reader<'g> {
     graph: &'g dyn GraphStore,
     rows_max: u32,
@@ -68,22 +71,25 @@ impl Reader<'_> {
 
     async fn edge_pages(&self, statement: &'static Statement) -> Result<Rows, GraphError> {
         let next = |last: Option<&Vec<Datum>>| {
-            let (from, to) = last.map_or(("", ""), |row| (text(&row[0]), text(&row[1])));
+            let (from, to) = last.map_or(("", ""), |row| match statements::cursor(row) {
+                Some(source) => (source, BEYOND),
+                None => (text(&row[0]), text(&row[1])),
+            });
             edge_page(statement, from, to, self.rows_max)
         };
         self.all(next).await
     }
 
     async fn all(&self, next: impl Fn(Option<&Vec<Datum>>) -> Call) -> Result<Rows, GraphError> {
-        let mut all = Rows::new();
+        let (mut all, mut last) = (Rows::new(), None);
         loop {
-            let call = next(all.last());
-            let rows = self.graph.execute(vec![call], self.limit).await?.into_iter().flatten();
-            let before = all.len();
-            all.extend(rows);
-            if all.len() == before {
+            let call = next(last.as_ref());
+            let rows: Rows = self.graph.execute(vec![call], self.limit).await?.into_iter().flatten().collect();
+            last = rows.last().cloned();
+            if last.is_none() {
                 return Ok(all);
             }
+            all.extend(rows.into_iter().filter(|row| statements::cursor(row).is_none()));
         }
     }
 }

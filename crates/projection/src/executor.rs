@@ -1,6 +1,5 @@
 //! Carries out the effects of the lanes on the graph and the log.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::lanes::{
     Action, Answer, EffectId, Failure, Input, Lanes, LanesEffect, Listing, Projection, Report, RequestId,
 };
 use crate::log::{EventLog, LogError, LogId, Page};
-use crate::{reading, statements};
+use crate::{listing, reading, statements};
 
 /// Who hears what the lanes have to say.
 pub trait Outlet: Send + Sync + 'static {
@@ -114,19 +113,16 @@ impl LanesExecutor {
     async fn list(&self, listing: Listing, after: Option<&EntityId>, limit: usize) -> Result<Report, Failure> {
         let after = after.map_or("", EntityId::as_str);
         let rows_max = u32::try_from(limit).unwrap_or(u32::MAX);
-        let calls = match listing {
-            Listing::Parked => vec![statements::page(&statements::LIST_PARKED, after, rows_max)],
-            _ => vec![
-                statements::page(&statements::DUMP_MARKS, after, rows_max),
-                statements::page(&statements::DUMP_RESOURCES, after, rows_max),
-            ],
-        };
-        let pages = self.graph.execute(calls, self.graph_limit).await.map_err(graph_failure)?;
-        let full = pages.iter().any(|rows| rows.len() >= limit);
-        let ids = pages.iter().flatten().filter_map(|row| row.first()?.as_text()?.parse().ok());
-        let all: BTreeSet<EntityId> = ids.collect();
-        let more = full || all.len() > limit;
-        Ok(Report::Listed { resources: all.into_iter().take(limit).collect(), more })
+        if listing == Listing::Parked {
+            let parked =
+                listing::keys(self.graph.as_ref(), &statements::LIST_PARKED, after, rows_max, self.graph_limit);
+            let parked = parked.await.map_err(graph_failure)?;
+            let more = parked.len() >= limit;
+            return Ok(Report::Listed { resources: parked.iter().filter_map(|id| id.parse().ok()).collect(), more });
+        }
+        let listed = listing::resources(self.graph.as_ref(), after, rows_max, self.graph_limit).await;
+        let (resources, more) = listed.map_err(graph_failure)?;
+        Ok(Report::Listed { resources, more })
     }
 }
 

@@ -8,6 +8,7 @@
 //! | [`lanes`] | how events come into the graph: the protocol, as a sans-IO core |
 //! | [`statements`] | what is said to the graph, and [`reading`] what it answers |
 //! | [`dump`] | all that the projection has in a graph |
+//! | [`listing`] | lists out of the graph, read to their end |
 //! | [`log`] | what is asked of the log, and how an event store is asked over HTTP |
 //! | [`executor`] | carries out the lanes' effects on both |
 //! | [`stubs`] | what is linked to and was never created, and why |
@@ -23,6 +24,7 @@ pub mod executor;
 pub mod fold;
 pub mod http;
 pub mod lanes;
+pub mod listing;
 pub mod log;
 pub mod operations;
 pub mod reading;

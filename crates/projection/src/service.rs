@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::event::{Content, Event, Payload};
 use crate::executor::{LanesExecutor, Outlet};
 use crate::lanes::{Answer, Applied, Config, Ended, Input, Lanes, Poison, Rejection, RequestId, Scope, Status};
+use crate::listing;
 use crate::log::{EventLog, LogError, LogId, PAGE_MAX};
 use crate::operations::{Alert, Health, Operations, Side, alerts};
 use crate::statements::{self, CONSTRAINTS};
@@ -352,9 +353,9 @@ impl Projector {
         after: &str,
         limit: u32,
     ) -> Result<Vec<EntityId>, AskError> {
-        let rows = self.graph.execute(vec![statements::page(statement, after, limit)], self.graph_limit).await;
-        self.contacted_graph(&rows);
-        Ok(rows?.into_iter().flatten().filter_map(|row| row.first()?.as_text()?.parse().ok()).collect())
+        let keys = listing::keys(self.graph.as_ref(), statement, after, limit, self.graph_limit).await;
+        self.contacted_graph(&keys);
+        Ok(keys?.iter().filter_map(|key| key.parse().ok()).collect())
     }
 
     /// The marks of resources, in this order.
@@ -450,12 +451,11 @@ impl Eyes {
     /// For as long as anybody has the numbers.
     async fn look(self, operations: Weak<Operations>) {
         loop {
-            let counted = self.graph.execute(vec![statements::count_stubs()], self.limit).await;
+            let counted = listing::count_stubs(self.graph.as_ref(), self.limit).await;
             let Some(operations) = operations.upgrade() else { return };
             match counted {
-                Ok(rows) => {
-                    let count = rows.iter().flatten().flatten().next().and_then(|count| count.as_int());
-                    operations.counted_stubs(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0));
+                Ok(count) => {
+                    operations.counted_stubs(count);
                     operations.contacted(Side::Graph, Ok(()));
                 }
                 Err(error) => operations.contacted(Side::Graph, Err(error.to_string())),

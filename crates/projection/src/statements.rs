@@ -36,7 +36,7 @@ pub use edges::{ANNOTATION_LINKS, ANNOTATION_OWNERS, LIST_REFERRERS, REFERENCED,
 pub use edges::{COLLECT_STUBS, CUT_ANNOTATIONS, DISOWN_ANNOTATIONS, DISOWN_TOMBSTONES, LINK, UNLINK};
 pub use lists::{
     COUNT_STUBS, DUMP_ANNOTATIONS, DUMP_MARKS, DUMP_OWNERS, DUMP_REFERENCES, DUMP_RESOURCES, DUMP_TOMBSTONES,
-    DUMP_VOCABULARY, LIST_PARKED, LIST_STUBS,
+    DUMP_VOCABULARY, LIST_ANNOTATIONS, LIST_PARKED, LIST_STUBS, LIST_TOMBSTONES, LOOKS_MAX, cursor,
 };
 pub use marks::{
     ADVANCE_MARKS, CHECK_TURN, CHECKPOINT, CLOSE_REBUILD, RAISE_GENERATION, READ_MARKS, READ_PROJECTION, TURN,
@@ -84,6 +84,8 @@ pub static ALL: &[&Statement] = &[
     &LIST_STUBS,
     &COUNT_STUBS,
     &LIST_PARKED,
+    &LIST_ANNOTATIONS,
+    &LIST_TOMBSTONES,
     &DUMP_RESOURCES,
     &DUMP_ANNOTATIONS,
     &DUMP_TOMBSTONES,
@@ -297,9 +299,9 @@ pub fn referrers(resource: &EntityId, after: &str, limit: u32) -> Call {
     call(&LIST_REFERRERS, params)
 }
 
-/// The statement that counts the stubs.
-pub fn count_stubs() -> Call {
-    call(&COUNT_STUBS, [])
+/// The statement that counts the stubs among the first resources behind the one named `after`, `limit` at most.
+pub fn count_stubs(after: &str, limit: u32) -> Call {
+    page(&COUNT_STUBS, after, limit)
 }
 
 fn call<const N: usize>(statement: &'static Statement, params: [(&str, Datum); N]) -> Call {

@@ -33,6 +33,10 @@ pub enum Harm {
     Cut(String, EntityId),
     /// Such an edge is drawn where there is none.
     Draw(String, EntityId),
+    /// What a node belongs to is cut off.
+    Disown(String),
+    /// There is an annotation of this id that belongs to nothing, and links to a resource.
+    Ghost(String, EntityId),
     /// Everything is taken out but the marks.
     Wipe,
     /// A mark says more than the log has.
@@ -43,7 +47,8 @@ pub enum Harm {
 
 /// The labels of nodes that are named by their ids.
 const LABELS: [&str; 4] = ["Annotation", "Tombstone", "Resource", "Vocabulary"];
-const EDGES: [&str; 2] = ["BELONGS_TO", REFERENCES];
+const EDGES: [&str; 2] = [BELONGS_TO, REFERENCES];
+const BELONGS_TO: &str = "BELONGS_TO";
 const REFERENCES: &str = "REFERENCES";
 
 impl Harm {
@@ -74,6 +79,19 @@ impl Harm {
             Harm::Draw(from, to) => {
                 let (Some(from), Some(to)) = (find(graph, from)?, find(graph, to.as_str())?) else { return Ok(()) };
                 graph.relate(from, REFERENCES, to, Properties::new()).map(drop)
+            }
+            Harm::Disown(id) => {
+                let Some(node) = find(graph, id)? else { return Ok(()) };
+                for (edge, _) in graph.edges(node, BELONGS_TO, Direction::Out)? {
+                    graph.unrelate(edge)?;
+                }
+                Ok(())
+            }
+            Harm::Ghost(id, to) => {
+                let (None, Some(to)) = (find(graph, id)?, find(graph, to.as_str())?) else { return Ok(()) };
+                let named = Properties::from([("id".to_owned(), Value::from(id.as_str()))]);
+                let ghost = graph.create(&["Annotation"], named)?;
+                graph.relate(ghost, REFERENCES, to, Properties::new()).map(drop)
             }
             Harm::Wipe => {
                 for label in LABELS {
@@ -159,6 +177,8 @@ mod tests {
         assert_eq!(count(harmed(r#"{ "remove": "r2" }"#)), (3, 1));
         assert_eq!(count(harmed(r#"{ "cut": ["r1#a", "r2"] }"#)), (4, 1));
         assert_eq!(count(harmed(r#"{ "draw": ["r1#a", "r1"] }"#)), (4, 3));
+        assert_eq!(count(harmed(r#"{ "disown": "r1#a" }"#)), (4, 1));
+        assert_eq!(count(harmed(r#"{ "ghost": ["r9#a", "r2"] }"#)), (5, 3));
         assert_eq!(count(harmed(r#""wipe""#)), (1, 0));
         let altered = harmed(r#"{ "alter": { "node": "r2", "property": "name" } }"#);
         assert!(altered.nodes().iter().any(|node| node.id == "r2" && node.properties.contains_key("name")));
@@ -170,7 +190,15 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_left_alone() {
-        for harm in [r#"{ "remove": "r9" }"#, r#"{ "cut": ["r1#a", "r9"] }"#, r#"{ "ahead": ["r9", 9] }"#] {
+        let all = [
+            r#"{ "remove": "r9" }"#,
+            r#"{ "cut": ["r1#a", "r9"] }"#,
+            r#"{ "disown": "r9#a" }"#,
+            r#"{ "ghost": ["r1#a", "r1"] }"#,
+            r#"{ "ghost": ["r1#b", "r9"] }"#,
+            r#"{ "ahead": ["r9", 9] }"#,
+        ];
+        for harm in all {
             assert_eq!(harmed(harm), graph().snapshot(), "{harm}");
         }
     }

@@ -4,7 +4,7 @@ use graph::{Properties, Value};
 use stores::{Datum, Direction, GraphFault, NodeHandle, Params, PropertyGraph, Rows, Statement};
 
 use super::lists::page;
-use super::nodes::{ANNOTATION, RESOURCE, TOMBSTONE, owned_nodes};
+use super::nodes::{ANNOTATION, RESOURCE, TOMBSTONE, named_nodes};
 use super::{cell, changed, fault, find, ids, merge, rows, text};
 
 pub(super) const BELONGS_TO: &str = "BELONGS_TO";
@@ -131,43 +131,42 @@ fn collect_stubs(graph: &mut dyn PropertyGraph, params: &Params) -> Result<Rows,
     Ok(changed(count))
 }
 
-/// What the annotations that belong to resources belong to, edge by edge.
-pub static ANNOTATION_OWNERS: Statement = Statement {
-    name: "annotation_owners",
-    cypher: "UNWIND $rows AS id MATCH (n:Annotation)-[:BELONGS_TO]->(:Resource {id: id}) WITH DISTINCT n \
-             MATCH (n)-[r:BELONGS_TO]->(b) RETURN n.id AS id, b.id AS to, properties(r) AS properties",
-    columns: &["id", "to", "properties"],
-    run: |graph, params| owned_edges(graph, params, ANNOTATION, BELONGS_TO),
-};
+macro_rules! own_edges {
+    ($(#[$doc:meta])* $statement:ident, $name:literal, $label:literal, $kind:literal) => {
+        $(#[$doc])*
+        pub static $statement: Statement = Statement {
+            name: $name,
+            cypher: concat!(
+                "UNWIND $rows AS id MATCH (n:", $label, ")-[r:", $kind, "]->(b) WHERE n.id > id + '#' AND n.id < id + '$' ",
+                "RETURN n.id AS id, b.id AS to, properties(r) AS properties"
+            ),
+            columns: &["id", "to", "properties"],
+            run: |graph, params| {
+                let mut found = Rows::new();
+                for node in named_nodes(graph, params, $label)? {
+                    let id = cell(&graph.properties(node)?, "id");
+                    for (edge, other) in graph.edges(node, $kind, Direction::Out)? {
+                        let to = cell(&graph.properties(other)?, "id");
+                        found.push(vec![id.clone(), to, graph.edge_properties(edge)?.into()]);
+                    }
+                }
+                Ok(found)
+            },
+        };
+    };
+}
 
-/// What the annotations that belong to resources link to, edge by edge.
-pub static ANNOTATION_LINKS: Statement = Statement {
-    name: "annotation_links",
-    cypher: "UNWIND $rows AS id MATCH (n:Annotation)-[:BELONGS_TO]->(:Resource {id: id}) WITH DISTINCT n \
-             MATCH (n)-[r:REFERENCES]->(b) RETURN n.id AS id, b.id AS to, properties(r) AS properties",
-    columns: &["id", "to", "properties"],
-    run: |graph, params| owned_edges(graph, params, ANNOTATION, REFERENCES),
-};
-
-/// What the tombstones that belong to resources belong to, edge by edge.
-pub static TOMBSTONE_OWNERS: Statement = Statement {
-    name: "tombstone_owners",
-    cypher: "UNWIND $rows AS id MATCH (n:Tombstone)-[:BELONGS_TO]->(:Resource {id: id}) WITH DISTINCT n \
-             MATCH (n)-[r:BELONGS_TO]->(b) RETURN n.id AS id, b.id AS to, properties(r) AS properties",
-    columns: &["id", "to", "properties"],
-    run: |graph, params| owned_edges(graph, params, TOMBSTONE, BELONGS_TO),
-};
-
-fn owned_edges(graph: &mut dyn PropertyGraph, params: &Params, label: &str, kind: &str) -> Result<Rows, GraphFault> {
-    let mut found = Rows::new();
-    for node in owned_nodes(graph, params, label)? {
-        let id = cell(&graph.properties(node)?, "id");
-        for (edge, other) in graph.edges(node, kind, Direction::Out)? {
-            let to = cell(&graph.properties(other)?, "id");
-            found.push(vec![id.clone(), to, graph.edge_properties(edge)?.into()]);
-        }
-    }
-    Ok(found)
+own_edges! {
+    /// What annotations belong to whose ids say that they are of these resources, edge by edge.
+    ANNOTATION_OWNERS, "annotation_owners", "Annotation", "BELONGS_TO"
+}
+own_edges! {
+    /// What annotations link to whose ids say that they are of these resources, edge by edge.
+    ANNOTATION_LINKS, "annotation_links", "Annotation", "REFERENCES"
+}
+own_edges! {
+    /// What tombstones belong to whose ids say that they are of these resources, edge by edge.
+    TOMBSTONE_OWNERS, "tombstone_owners", "Tombstone", "BELONGS_TO"
 }
 
 /// Which of the resources are linked to, and by how many.

@@ -283,11 +283,7 @@ pub static CLOSE_REBUILD: Statement = Statement {
 
 /// The highest generation that a resource has.
 fn top_generation(graph: &mut dyn PropertyGraph) -> Result<i64, GraphFault> {
-    let mut top = 0;
-    for mark in graph.scan(APPLIED)? {
-        top = top.max(number(&graph.properties(mark)?, "generation"));
-    }
-    Ok(top)
+    Ok(graph.greatest(APPLIED, "generation")?.unwrap_or(0).max(0))
 }
 
 /// A number that is 0 where it is not there.

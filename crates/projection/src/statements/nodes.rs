@@ -1,7 +1,9 @@
 //! Nodes: resources, annotations, tombstones, and the words of the vocabulary.
 
+use std::collections::BTreeSet;
+
 use graph::{Properties, Value};
-use stores::{Datum, Direction, GraphFault, Params, PropertyGraph, Rows, Statement};
+use stores::{Datum, Direction, GraphFault, NodeHandle, Params, PropertyGraph, Rows, Statement, TextRange};
 
 use super::edges::{BELONGS_TO, is_between};
 use super::{cell, changed, find, ids, merge, rows, set, text};
@@ -157,50 +159,69 @@ pub static ALL_WORDS: Statement = Statement {
     },
 };
 
-/// The properties of all annotations that belong to resources.
-pub static OWNED_ANNOTATIONS: Statement = Statement {
-    name: "owned_annotations",
-    cypher: "UNWIND $rows AS id MATCH (n:Annotation)-[:BELONGS_TO]->(:Resource {id: id}) \
-             WITH DISTINCT n RETURN n.id AS id, properties(n) AS properties",
-    columns: &["id", "properties"],
-    run: |graph, params| owned(graph, params, ANNOTATION),
-};
-
-/// The properties of all tombstones that belong to resources.
-pub static OWNED_TOMBSTONES: Statement = Statement {
-    name: "owned_tombstones",
-    cypher: "UNWIND $rows AS id MATCH (n:Tombstone)-[:BELONGS_TO]->(:Resource {id: id}) \
-             WITH DISTINCT n RETURN n.id AS id, properties(n) AS properties",
-    columns: &["id", "properties"],
-    run: |graph, params| owned(graph, params, TOMBSTONE),
-};
-
-fn owned(graph: &mut dyn PropertyGraph, params: &Params, label: &str) -> Result<Rows, GraphFault> {
-    let mut found = Rows::new();
-    for node in owned_nodes(graph, params, label)? {
-        let properties = graph.properties(node)?;
-        found.push(vec![cell(&properties, "id"), properties.into()]);
-    }
-    Ok(found)
+macro_rules! owned {
+    ($(#[$doc:meta])* $statement:ident, $name:literal, $label:literal) => {
+        $(#[$doc])*
+        pub static $statement: Statement = Statement {
+            name: $name,
+            cypher: concat!(
+                "UNWIND $rows AS id MATCH (n:", $label, ")-[:BELONGS_TO]->(:Resource {id: id}) ",
+                "RETURN n.id AS id, properties(n) AS properties ",
+                "UNION UNWIND $rows AS id MATCH (n:", $label, ") WHERE n.id > id + '#' AND n.id < id + '$' ",
+                "RETURN n.id AS id, properties(n) AS properties"
+            ),
+            columns: &["id", "properties"],
+            run: |graph, params| {
+                let mut nodes: BTreeSet<NodeHandle> = named_nodes(graph, params, $label)?.into_iter().collect();
+                nodes.extend(owned_nodes(graph, params, $label)?);
+                let mut found = Rows::new();
+                for node in nodes {
+                    let properties = graph.properties(node)?;
+                    found.push(vec![cell(&properties, "id"), properties.into()]);
+                }
+                Ok(found)
+            },
+        };
+    };
 }
 
-/// The nodes with this label that belong to the resources that the rows name, each once.
-pub(super) fn owned_nodes(
-    graph: &mut dyn PropertyGraph,
-    params: &Params,
-    label: &str,
-) -> Result<Vec<stores::NodeHandle>, GraphFault> {
-    let mut nodes = std::collections::BTreeSet::new();
+owned! {
+    /// The properties of all annotations that belong to resources, or whose ids say so: somebody may have cut the edge.
+    OWNED_ANNOTATIONS, "owned_annotations", "Annotation"
+}
+owned! {
+    /// The properties of all tombstones that belong to resources, or whose ids say so.
+    OWNED_TOMBSTONES, "owned_tombstones", "Tombstone"
+}
+
+/// The nodes with this label that belong to the resources that the rows name.
+fn owned_nodes(graph: &mut dyn PropertyGraph, params: &Params, label: &str) -> Result<Vec<NodeHandle>, GraphFault> {
+    let mut nodes = Vec::new();
     for id in ids(params)? {
         for resource in find(graph, RESOURCE, id)? {
             for (_, node) in graph.edges(resource, BELONGS_TO, Direction::In)? {
                 // A handle does not tell its labels: the node is found again by its id.
                 let Datum::Text(id) = cell(&graph.properties(node)?, "id") else { continue };
                 if graph.find(label, "id", &Value::Text(id))?.contains(&node) {
-                    nodes.insert(node);
+                    nodes.push(node);
                 }
             }
         }
     }
-    Ok(nodes.into_iter().collect())
+    Ok(nodes)
+}
+
+/// The nodes with this label whose ids say that they are of the resources that the rows name: `r#a` is of `r`, and no
+/// resource has an id with such a character.
+pub(super) fn named_nodes(
+    graph: &mut dyn PropertyGraph,
+    params: &Params,
+    label: &str,
+) -> Result<Vec<NodeHandle>, GraphFault> {
+    let mut nodes = Vec::new();
+    for id in ids(params)? {
+        let (after, before) = (format!("{id}#"), format!("{id}$"));
+        nodes.extend(graph.range(label, "id", TextRange { after: &after, before: Some(&before) }, usize::MAX)?);
+    }
+    Ok(nodes)
 }

@@ -167,6 +167,8 @@ fn lists() -> impl Strategy<Value = Vec<Call>> {
     let all = [
         &statements::LIST_STUBS,
         &statements::LIST_PARKED,
+        &statements::LIST_ANNOTATIONS,
+        &statements::LIST_TOMBSTONES,
         &statements::DUMP_RESOURCES,
         &statements::DUMP_ANNOTATIONS,
         &statements::DUMP_TOMBSTONES,
@@ -181,7 +183,7 @@ fn lists() -> impl Strategy<Value = Vec<Call>> {
             all.into_iter().map(|statement| statements::page(statement, id.as_str(), limit)).collect();
         calls.push(statements::edge_page(&statements::DUMP_OWNERS, &node, to.as_str(), limit));
         calls.push(statements::edge_page(&statements::DUMP_REFERENCES, &node, to.as_str(), limit));
-        calls.push(statements::count_stubs());
+        calls.push(statements::count_stubs(id.as_str(), limit));
         calls.extend(statements::look_up(&ids));
         calls.push(statements::referrers(&to, &node, limit));
         calls

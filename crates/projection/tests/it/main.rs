@@ -5,6 +5,7 @@ mod damage;
 mod generate;
 mod lanes;
 mod logs;
+mod looks;
 mod rebuild;
 mod script;
 mod stories;

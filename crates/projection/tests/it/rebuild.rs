@@ -31,9 +31,16 @@ enum Meddling {
     DropTombstone,
     Word,
     ExtraResource,
+    /// What an annotation belongs to is cut, and the annotation changed.
+    Disown,
+    DisownTombstone,
+    /// An annotation that belongs to nobody, under the name of a resource that there is, or of one that there is not.
+    Ghost,
+    GhostOfNobody,
+    GhostTombstone,
 }
 
-const ALL: [Meddling; 13] = [
+const ALL: [Meddling; 18] = [
     Meddling::Facet,
     Meddling::Tag,
     Meddling::Body,
@@ -47,6 +54,11 @@ const ALL: [Meddling; 13] = [
     Meddling::DropTombstone,
     Meddling::Word,
     Meddling::ExtraResource,
+    Meddling::Disown,
+    Meddling::DisownTombstone,
+    Meddling::Ghost,
+    Meddling::GhostOfNobody,
+    Meddling::GhostTombstone,
 ];
 
 /// Runs over the graph as no statement of the projection would.
@@ -75,6 +87,24 @@ fn cut(graph: &mut dyn PropertyGraph, node: NodeHandle) -> Result<(), stores::Gr
         for (edge, _) in graph.edges(node, kind, Direction::Out)? {
             graph.unrelate(edge)?;
         }
+    }
+    Ok(())
+}
+
+/// A node that belongs to nobody; an annotation links to the last of the resources.
+fn ghost(graph: &mut dyn PropertyGraph, label: &str, id: &str) -> Result<(), stores::GraphFault> {
+    if graph.find(label, "id", &Value::from(id))?.is_empty() {
+        let node = graph.create(&[label], Properties::from([("id".to_owned(), Value::from(id))]))?;
+        if let ("Annotation", Some(target)) = (label, graph.scan("Resource")?.last()) {
+            graph.relate(node, "REFERENCES", *target, Properties::new())?;
+        }
+    }
+    Ok(())
+}
+
+fn disown(graph: &mut dyn PropertyGraph, node: NodeHandle) -> Result<(), stores::GraphFault> {
+    for (edge, _) in graph.edges(node, "BELONGS_TO", Direction::Out)? {
+        graph.unrelate(edge)?;
     }
     Ok(())
 }
@@ -140,6 +170,25 @@ fn meddle(graph: &mut dyn PropertyGraph, what: Meddling) -> Result<(), stores::G
                 graph.delete(tombstone)?;
             }
         }
+        Meddling::Disown => {
+            for annotation in annotations.into_iter().take(1) {
+                disown(graph, annotation)?;
+            }
+            set(graph, "Annotation", "motivation", Value::from("none"))?;
+        }
+        Meddling::DisownTombstone => {
+            for tombstone in graph.scan("Tombstone")? {
+                disown(graph, tombstone)?;
+            }
+        }
+        Meddling::Ghost => {
+            if let Some(resource) = resources.first() {
+                let Some(Value::Text(id)) = graph.properties(*resource)?.remove("id") else { return Ok(()) };
+                ghost(graph, "Annotation", &format!("{id}#ghost"))?;
+            }
+        }
+        Meddling::GhostOfNobody => ghost(graph, "Annotation", "nobody#ghost")?,
+        Meddling::GhostTombstone => ghost(graph, "Tombstone", "nobody#gone")?,
         Meddling::ExtraResource => {
             if graph.find("Resource", "id", &Value::from("stranger"))?.is_empty() {
                 graph.create(&["Resource"], named(&[("id", "stranger"), ("name", "x")]))?;

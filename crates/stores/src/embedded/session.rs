@@ -48,6 +48,11 @@ const TEXTS: &str = "SELECT node FROM unique_value
     AND json_extract(value, '$') > ?3 AND (?4 IS NULL OR json_extract(value, '$') < ?4)
     ORDER BY json_extract(value, '$') LIMIT ?5";
 
+/// The greatest whole number that nodes with a label have as a property.
+const GREATEST: &str = "SELECT max(json_extract(properties, '$.\"' || ?2 || '\"'))
+    FROM label JOIN node ON node.id = label.node
+    WHERE label = ?1 AND json_type(properties, '$.\"' || ?2 || '\"') = 'integer'";
+
 /// The edges of a kind from one node to another.
 const BETWEEN: &str = "SELECT id FROM edge WHERE source = ?1 AND kind = ?2 AND target = ?3 ORDER BY id";
 
@@ -211,6 +216,10 @@ impl PropertyGraph for Session<'_> {
     fn scan(&mut self, label: &str) -> Result<Vec<NodeHandle>, GraphFault> {
         let sql = "SELECT node FROM label WHERE label = ?1 ORDER BY node";
         self.rows(sql, [label], |row| Ok(NodeHandle(handle(row.get(0)?))))
+    }
+
+    fn greatest(&mut self, label: &str, property: &str) -> Result<Option<i64>, GraphFault> {
+        Ok(self.row(GREATEST, (label, property), |row| row.get(0))?.flatten())
     }
 
     fn create(&mut self, labels: &[&str], properties: Properties) -> Result<NodeHandle, GraphFault> {

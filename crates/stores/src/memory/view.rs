@@ -178,6 +178,11 @@ impl PropertyGraph for View<'_> {
         Ok(self.filter(committed, |node| node.labels.contains(label)).map(NodeHandle).collect())
     }
 
+    fn greatest(&mut self, label: &str, property: &str) -> Result<Option<i64>, GraphFault> {
+        let nodes = self.scan(label)?.into_iter().filter_map(|node| self.node(node.0));
+        Ok(nodes.filter_map(|node| node.properties.get(property)?.as_int()).max())
+    }
+
     fn create(&mut self, labels: &[&str], properties: Properties) -> Result<NodeHandle, GraphFault> {
         let id = self.state.next_id();
         let node = StoredNode::new(labels.iter().map(|label| (*label).to_owned()).collect(), properties);

@@ -26,6 +26,7 @@ enum Primitive {
     Find { label: usize, name: usize, value: Value },
     Range { label: usize, name: usize, after: String, before: Option<String>, limit: usize },
     Scan { label: usize },
+    Greatest { label: usize, name: usize },
     Create { labels: Vec<usize>, properties: Properties },
     Properties { node: usize },
     SetProperties { node: usize, properties: Properties },
@@ -62,10 +63,11 @@ fn primitive() -> impl Strategy<Value = Primitive> {
     let (label, name, kind, seen) = (0..LABELS.len(), 0..NAMES.len(), 0..KINDS.len(), 0..20_usize);
     prop_oneof![
         2 => (label.clone(), name.clone(), value()).prop_map(|(label, name, value)| Primitive::Find { label, name, value }),
-        3 => (label.clone(), name, "[ab]{0,2}", prop::option::of("[ab]{1,3}"), 0..4_usize).prop_map(
+        3 => (label.clone(), name.clone(), "[ab]{0,2}", prop::option::of("[ab]{1,3}"), 0..4_usize).prop_map(
             |(label, name, after, before, limit)| Primitive::Range { label, name, after, before, limit }
         ),
         2 => label.clone().prop_map(|label| Primitive::Scan { label }),
+        2 => (label.clone(), name).prop_map(|(label, name)| Primitive::Greatest { label, name }),
         5 => (prop::collection::vec(label, 0..3), properties())
             .prop_map(|(labels, properties)| Primitive::Create { labels, properties }),
         1 => seen.clone().prop_map(|node| Primitive::Properties { node }),
@@ -130,6 +132,9 @@ impl Script {
                 graph.range(LABELS[*label], NAMES[*name], range, *limit).map(|nodes| self.names(nodes))
             }
             Primitive::Scan { label } => graph.scan(LABELS[*label]).map(|nodes| self.names(nodes)),
+            Primitive::Greatest { label, name } => {
+                graph.greatest(LABELS[*label], NAMES[*name]).map(|greatest| format!("{greatest:?}"))
+            }
             Primitive::Create { labels, properties } => {
                 let labels: Vec<_> = labels.iter().map(|label| LABELS[*label]).collect();
                 graph.create(&labels, properties.clone()).map(|node| self.name(node))

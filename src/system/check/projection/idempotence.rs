@@ -37,7 +37,10 @@ impl Checker<CoordinatorRecord> for Idempotence {
             let key = |resource: &EntityId, mark: &Mark| (resource.clone(), mark.sequence);
             harmed.notice(&moment.sighting, |resource| {
                 let (mark, own) = at(resource);
-                shown.get(&key(resource, &mark)).is_none_or(|before| *before == own)
+                match shown.get(&key(resource, &mark)) {
+                    Some(before) => *before == own,
+                    None => scene.said(resource, mark.sequence).own == own,
+                }
             });
             for resource in moment.sighting.touched() {
                 let (mark, own) = at(resource);
@@ -83,6 +86,18 @@ mod tests {
             let right = tale.shown.clone();
             let mut harmed = right.clone();
             harmed.own.remove(&tale.first());
+            tale.see(harmed, true);
+            tale.see(right, false);
+        });
+    }
+
+    #[test]
+    fn so_is_what_somebody_makes_by_hand_of_a_resource_that_was_never_shown() {
+        passed(&Idempotence, |tale| {
+            let right = tale.shown.clone();
+            let mut harmed = right.clone();
+            let own = harmed.own[&tale.first()].clone();
+            harmed.own.insert(EntityId::new("nobody").expect("an id"), own);
             tale.see(harmed, true);
             tale.see(right, false);
         });
