@@ -278,6 +278,11 @@ impl Lanes {
         }
     }
 
+    /// Whether there is room for more of the log.
+    pub(super) fn is_open(&self) -> bool {
+        self.lanes.len() < self.config.lanes_max && self.buffered() < self.config.buffered_max
+    }
+
     /// How many events wait in memory.
     fn buffered(&self) -> usize {
         self.lanes.values().map(|lane| lane.buffer.len()).sum()
@@ -311,14 +316,13 @@ impl Lanes {
             // What is applied has to be of the log that the graph is said to be of, and which that is here is not known yet.
             return self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: self.config.page }, step);
         }
-        let room = self.lanes.len() < self.config.lanes_max;
-        if let (true, Some(after)) = (room, self.reviving.clone()) {
+        if let (true, Some(after)) = (self.lanes.len() < self.config.lanes_max, self.reviving.clone()) {
             let limit = self.config.campaign_page;
             let list = Action::List { listing: Listing::Parked, after, limit };
             self.solo(EffectId::List(Listing::Parked), list, step);
         }
         // They are counted where the log would be read, and not at every step.
-        if room && !self.solos.contains_key(&EffectId::Feed) && self.buffered() < self.config.buffered_max {
+        if !self.solos.contains_key(&EffectId::Feed) && self.is_open() {
             self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: self.config.page }, step);
         }
         let position = self.low_water();
@@ -328,6 +332,10 @@ impl Lanes {
         }
         self.pump_campaign(now, step);
         self.dispatch(step);
+        if self.under_way() == 0 && !self.solos.contains_key(&EffectId::Feed) {
+            // All that there is room for waits. If the log was replaced, that is for what never comes.
+            self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: 1 }, step);
+        }
     }
 
     /// Begins an effect of which there is one at a time, unless it is under way or rests.

@@ -36,8 +36,8 @@ pub(super) struct Lane {
     /// Whether what is under way is for the first of the tasks, and not for the next events.
     pub on_task: bool,
     pub hold: Option<Hold>,
-    /// The first position of the feed that `hold` does not speak for.
-    pub next_hold: Option<u64>,
+    /// The same for what `hold` does not speak for.
+    pub next_hold: Option<Hold>,
     /// The position of `hold` as the low-water mark has it.
     pub noted: Option<u64>,
 }
@@ -45,7 +45,8 @@ pub(super) struct Lane {
 /// Keeps the low-water mark below an event.
 ///
 /// One for each lane and not one for each event: when what it speaks for is in the graph, the next
-/// speaks for all that has come since.
+/// speaks for all that has come since. It is of what the feed told, and of nothing else: what a mark tells, or a hint, the log
+/// need never come to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Hold {
     /// The first global position that is not in the graph.
@@ -159,12 +160,11 @@ impl Lane {
 
     /// Takes notice of an event of the feed that is not known to be in the graph.
     pub fn hold(&mut self, position: u64, sequence: u64) {
-        match self.hold {
-            None => self.hold = Some(Hold { position, through: sequence }),
-            Some(hold) if sequence <= hold.through => {}
-            Some(_) => {
-                self.next_hold.get_or_insert(position);
-            }
+        match (self.hold, &mut self.next_hold) {
+            (None, _) => self.hold = Some(Hold { position, through: sequence }),
+            (Some(hold), _) if sequence <= hold.through => {}
+            (Some(_), Some(next)) => next.through = next.through.max(sequence),
+            (Some(_), next) => *next = Some(Hold { position, through: sequence }),
         }
     }
 
@@ -173,7 +173,42 @@ impl Lane {
         while let Some(hold) = self.hold
             && hold.through <= sequence
         {
-            self.hold = self.next_hold.take().map(|position| Hold { position, through: self.heard });
+            self.hold = self.next_hold.take();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn positions(lane: &Lane) -> Option<u64> {
+        lane.hold.map(|hold| hold.position)
+    }
+
+    #[test]
+    fn the_next_hold_speaks_for_all_that_came_since_the_first() {
+        let mut lane = Lane::default();
+        for (position, sequence) in [(10, 1), (20, 2), (30, 3)] {
+            lane.hold(position, sequence);
+        }
+        assert_eq!(positions(&lane), Some(10));
+        lane.release(1);
+        assert_eq!(positions(&lane), Some(20));
+        lane.release(2);
+        assert_eq!(positions(&lane), Some(20));
+        lane.release(3);
+        assert_eq!(positions(&lane), None);
+    }
+
+    /// A mark of the log before this one tells of an event that this one has not.
+    #[test]
+    fn what_only_a_mark_told_of_holds_nothing_back() {
+        let mut lane = Lane::default();
+        lane.hold(10, 1);
+        lane.hold(20, 2);
+        lane.heard = 3;
+        lane.release(2);
+        assert_eq!(positions(&lane), None);
     }
 }

@@ -233,9 +233,12 @@ impl Lanes {
             return self.advance(now, resource, step);
         }
         step.marks.push(Mark::Missing(resource.clone()));
-        if lane.buffer.is_empty() && lane.hold.is_none() && !is_parked {
+        let is_open = self.is_open();
+        let lane = self.lanes.get_mut(resource).expect("just looked at");
+        if (lane.buffer.is_empty() || !is_open) && lane.hold.is_none() && !is_parked {
             // The feed has not told of it: a mark did, of the log before this one, or whoever is faster than the feed. Should
-            // the log come to have it, the feed will tell.
+            // the log come to have it, the feed will tell; and what nobody else told of must not keep the feed out.
+            lane.buffer.clear();
             lane.heard = next - 1;
             lane.attempts = 0;
             return self.advance(now, resource, step);

@@ -34,6 +34,10 @@ impl Lanes {
             self.turning = Some(log);
             return;
         }
+        if !self.is_open() {
+            // It is the log that was read all along, and its events are asked for again once there is room for them.
+            return self.rest_solo(now, EffectId::Feed, self.config.backoff_ms_max);
+        }
         for (position, event) in events {
             self.accept(now, &event, Some(position), step);
         }

@@ -8,7 +8,7 @@ use projection::lanes::OnForeign;
 use projection::log::LogId;
 
 use crate::script::{answer, created, id, linked, settled};
-use crate::world::World;
+use crate::world::{TIGHT, World};
 
 /// How often the graph was given to another log.
 fn turned(world: &World) -> usize {
@@ -324,4 +324,35 @@ async fn nothing_is_applied_before_the_log_is_known_to_be_the_graphs() {
         world.settle().await;
         assert_eq!(world.core.status().halted, on_foreign == OnForeign::Halt);
     }
+}
+
+/// A lane that waits for an event of the old log takes all the room that there is, and that log will not be read again.
+#[tokio::test]
+async fn a_log_that_is_replaced_is_noticed_where_there_is_no_room_to_read_it() {
+    let config = Config { lanes_max: 1, buffer_max: 1, ..TIGHT };
+    let mut world = World::in_memory(config, vec![created("a"), linked("a", 2, "b"), linked("a", 3, "c")]).await;
+    world.write_all();
+    // It hears of all three events and keeps the first.
+    while world.core.read() < 3 {
+        world.execute(0).await;
+    }
+    world.log.replace("new", vec![created("b"), linked("b", 2, "a")]);
+    world.settle().await;
+    world.check().await;
+    assert!(
+        world.marks.contains(&Mark::Missing(id("a"))),
+        "it asked the new log for what only the old one had: {:?}",
+        world.marks
+    );
+}
+
+/// What somebody tells of need never come to be in the log.
+#[tokio::test]
+async fn what_the_log_never_had_does_not_keep_it_from_being_read() {
+    let mut world = World::in_memory(Config { lanes_max: 1, ..TIGHT }, vec![created("b"), created("c")]).await;
+    world.settle().await;
+    world.tell(Input::Deliver { events: vec![linked("a", 7, "b")] }).await;
+    world.write_all();
+    world.settle().await;
+    world.check().await;
 }

@@ -173,6 +173,8 @@ pub struct World {
     pub pending: Vec<LanesEffect>,
     /// Requests that were made.
     pub asked: std::collections::BTreeSet<RequestId>,
+    /// Whether somebody starts it again when it has halted.
+    pub supervised: bool,
     /// What processes asked for that are no more.
     pub strays: Vec<LanesEffect>,
 }
@@ -204,6 +206,7 @@ impl World {
             now: Millis(0),
             pending: Vec::new(),
             asked: std::collections::BTreeSet::new(),
+            supervised: false,
             strays: Vec::new(),
         };
         world.take(first).await;
@@ -330,7 +333,9 @@ impl World {
     /// Lets everything happen that has to, without any more trouble.
     pub async fn settle(&mut self) {
         for _ in 0..100_000 {
-            if let Some(at) = self.next_useful() {
+            if self.supervised && self.core.status().halted {
+                self.crash().await;
+            } else if let Some(at) = self.next_useful() {
                 self.execute(at).await;
             } else if self.core.poll_timeout().is_some_and(|at| at.0 < self.now.0 + SETTLED_MS) {
                 self.pass_time().await;
