@@ -164,12 +164,12 @@ pub fn registry() -> &'static [Entry] {
                 },
                 Space {
                     bounds: "an event early, late or twice, and a rebuild",
-                    pinned: 243_451,
+                    pinned: 295_383,
                     model: || batched(8, Budget { deliveries: 1, rebuilds: 1, ..NOTHING }),
                 },
                 Space {
                     bounds: "a crash and a rebuild, of five events",
-                    pinned: 128_430,
+                    pinned: 103_821,
                     model: || batched(5, Budget { crashes: 1, rebuilds: 1, ..NOTHING }),
                 },
             ],

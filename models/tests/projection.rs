@@ -61,7 +61,7 @@ fn the_projection_is_correct_with_all_events_and_one_trouble() {
     let crash = Budget { crashes: 1, ..NOTHING };
     let loss = Budget { losses: 1, ..NOTHING };
     let rebuild = Budget { rebuilds: 1, ..NOTHING };
-    for (budget, unique) in [(early, 2_128), (crash, 4_473), (loss, 2_051), (rebuild, 12_065)] {
+    for (budget, unique) in [(early, 2_128), (crash, 4_473), (loss, 2_051), (rebuild, 10_384)] {
         let report = search(ProjectionModel::new(Bounds::of(budget)), Some(unique), 1, |_| {});
         assert_eq!(complaints(&report), "", "{budget:?}");
     }

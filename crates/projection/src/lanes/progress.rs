@@ -39,6 +39,7 @@ impl Lanes {
         self.note_hold(resource);
         if let Some(poison) = applied.poison.clone()
             && !self.lanes[resource].retry
+            && self.projection.as_ref().is_some_and(|projection| projection.trusts(&applied))
         {
             self.park(resource, poison, step);
             return;
@@ -79,8 +80,12 @@ impl Lanes {
     fn between_passes(&mut self, now: Millis, resource: &EntityId, step: &mut LanesStep) {
         let will_come = self.campaign.as_ref().is_some_and(|campaign| campaign.will_finish_partial());
         let lane = self.lanes.get_mut(resource).expect("just looked at");
-        if will_come {
+        let is_awaited = lane.hold.is_some() || !lane.barriers.is_empty();
+        if will_come && is_awaited {
             lane.stage = Stage::BetweenPasses;
+        } else if will_come {
+            // The second pass reads all of the stream, and there may be more such resources than there is memory for.
+            self.forget(resource, step);
         } else {
             let generation = lane.applied.as_ref().expect("just looked at").generation;
             let task = Task { kind: TaskKind::Edges(generation), owner: Owner::Nobody, gathered: None };

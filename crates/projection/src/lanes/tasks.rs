@@ -74,12 +74,14 @@ impl Lanes {
         more: bool,
         step: &mut LanesStep,
     ) {
+        let projection = self.projection.as_ref().expect("nothing is read before");
         let lane = self.lanes.get_mut(resource).expect("just looked at");
         let task = lane.tasks.front_mut().expect("the task that was read for");
         let gathered = task.gathered.as_mut().expect("the graph is read before the log");
         let through = match task.kind {
-            TaskKind::Reconcile => gathered.found.applied.sequence,
-            TaskKind::Rebuild | TaskKind::Edges(_) | TaskKind::Nodes(_) => u64::MAX,
+            // Of a log before this one the mark says nothing of how far to compare.
+            TaskKind::Reconcile if projection.trusts(&gathered.found.applied) => gathered.found.applied.sequence,
+            _ => u64::MAX,
         };
         let mut stopped = !more;
         for event in events {

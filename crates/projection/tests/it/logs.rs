@@ -1,13 +1,13 @@
 //! A log that is replaced by another one: an older copy of it, or one that has nothing to do with it.
 
 use projection::lanes::{
-    Action, Answer, Config, EffectId, Failure, Input, LanesEffect, Mark, Report, RequestId, Scope,
+    Action, Answer, Config, EffectId, Failure, Input, LanesEffect, Listing, Mark, Report, RequestId, Scope,
 };
 
 use projection::lanes::OnForeign;
 use projection::log::LogId;
 
-use crate::script::{answer, created, id, linked, settled};
+use crate::script::{answer, created, id, linked, settled, strange};
 use crate::world::{TIGHT, World};
 
 /// How often the graph was given to another log.
@@ -353,6 +353,37 @@ async fn what_the_log_never_had_does_not_keep_it_from_being_read() {
     world.settle().await;
     world.tell(Input::Deliver { events: vec![linked("a", 7, "b")] }).await;
     world.write_all();
+    world.settle().await;
+    world.check().await;
+}
+
+/// The first pass of the rebuild leaves a mark where the old log had it, and next to it what stood in the way there.
+#[tokio::test]
+async fn what_stood_in_the_way_of_the_old_log_hides_nothing_of_the_new_one() {
+    let mut world = settled(TIGHT, vec![created("a"), strange("a", 2)]).await;
+    assert!(world.core.parked().contains_key(&id("a")));
+    world.log.replace("new", vec![created("a"), linked("a", 2, "b"), created("b")]);
+    while turned(&world) == 0 {
+        world.execute(0).await;
+    }
+    // The rebuild is faster than the feed, and its second pass is slow to begin.
+    let is_slow = |effect: &LanesEffect| {
+        matches!(effect, LanesEffect::Do { id: EffectId::List(Listing::Parked) | EffectId::Feed, .. })
+    };
+    while !world.marks.contains(&Mark::NodeMade(id("a"))) {
+        let next = world.pending.iter().position(|effect| !is_slow(effect)).expect("it is rebuilt");
+        world.execute(next).await;
+    }
+    assert!(world.core.parked().is_empty(), "{:?}", world.core.parked());
+    let is_walk =
+        |effect: &LanesEffect| matches!(effect, LanesEffect::Do { id: EffectId::List(_) | EffectId::Feed, .. });
+    world.tell(Input::Reconcile { request: RequestId(1), scope: Scope::One(id("a")) }).await;
+    while answer(&world, 1).is_none() {
+        let next = world.pending.iter().position(|effect| !is_walk(effect)).expect("it is compared");
+        world.execute(next).await;
+    }
+    assert_eq!(world.dump().await.marks[&id("a")].sequence, 2, "it is compared with all of the new log");
+    world.crash().await;
     world.settle().await;
     world.check().await;
 }

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use stores::{Call, Direction, Expect, GraphStore, NodeHandle, PropertyGraph, Statement};
 
 use crate::generate;
-use crate::script::{created, id, linked};
+use crate::script::{answer, created, id, linked};
 use crate::world::{TIGHT, World};
 
 /// What somebody does who should not.
@@ -240,6 +240,22 @@ fn check_passes(writes: &[Write]) {
 
 fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
+}
+
+/// However many resources there are, it works on a page of them and remembers no others.
+#[tokio::test]
+async fn a_rebuild_of_all_keeps_the_lanes_of_a_page() {
+    let log = (0..40).map(|number| created(&format!("r{number}"))).collect();
+    let mut world = settled(log).await;
+    world.tell(Input::Rebuild { request: RequestId(1), scope: Scope::All }).await;
+    let mut lanes_max = 0;
+    while answer(&world, 1).is_none() {
+        lanes_max = lanes_max.max(world.core.status().lanes);
+        world.execute(0).await;
+    }
+    assert_eq!(lanes_max, TIGHT.campaign_page as u64);
+    world.settle().await;
+    world.check().await;
 }
 
 proptest! {
