@@ -181,12 +181,12 @@ pub fn registry() -> &'static [Entry] {
                 },
                 Space {
                     bounds: "a verdict lost and a rebuild",
-                    pinned: 342_515,
+                    pinned: 241_266,
                     model: || batched(8, Budget { losses: 1, rebuilds: 1, ..NOTHING }),
                 },
                 Space {
                     bounds: "a crash and a rebuild",
-                    pinned: 3_815_711,
+                    pinned: 3_870_568,
                     model: || batched(8, Budget { crashes: 1, rebuilds: 1, ..NOTHING }),
                 },
             ],
