@@ -6,6 +6,7 @@ use std::sync::Arc;
 use graph::{EntityId, Millis};
 
 use super::core::{Barrier, Lanes, LanesStep, StepExt, Timer};
+use super::lane::Stage;
 use super::messages::{Answer, EffectId, Mark, Projection, RequestId};
 use crate::event::{Event, Position};
 
@@ -28,7 +29,7 @@ impl Lanes {
         // Where the resource was parked the mark is read again: somebody else may have cleared it.
         let lane = self.lanes.entry(resource.clone()).or_default();
         lane.heard = lane.heard.max(sequence);
-        if lane.applied.as_ref().is_some_and(|applied| sequence <= applied.sequence) {
+        if lane.has(sequence, self.projection.as_ref()) {
             step.marks.push(Mark::Duplicate(resource.clone()));
             self.advance(now, resource, step);
             return;
@@ -55,7 +56,7 @@ impl Lanes {
     pub(super) fn accept_unread(&mut self, now: Millis, place: Position, position: u64, step: &mut LanesStep) {
         let Position { resource, sequence } = place;
         let lane = self.lanes.entry(resource.clone()).or_default();
-        if lane.applied.as_ref().is_none_or(|applied| applied.sequence < sequence) {
+        if !lane.has(sequence, self.projection.as_ref()) {
             lane.heard = lane.heard.max(sequence);
             lane.curious = true;
             lane.hold(position, sequence);
@@ -141,13 +142,18 @@ impl Lanes {
     }
 
     /// A reader has waited for long enough.
-    pub(super) fn give_up(&mut self, request: RequestId, step: &mut LanesStep) {
+    pub(super) fn give_up(&mut self, now: Millis, request: RequestId, step: &mut LanesStep) {
         let Some(barrier) = self.barriers.remove(&request) else { return };
         let lane = self.lanes.get_mut(&barrier.resource).expect("a lane with a reader is not forgotten");
         lane.barriers.remove(&request);
         let sequence = lane.applied.as_ref().map_or(0, |applied| applied.sequence);
         step.marks.push(Mark::GaveUp(request));
         step.reply(request, Answer::NotApplied { sequence, poison: None });
+        if lane.stage == Stage::BetweenPasses {
+            // Perhaps nobody waits there any more.
+            lane.stage = Stage::Idle;
+            return self.advance(now, &barrier.resource, step);
+        }
         self.forget_if_done(&barrier.resource, step);
     }
 

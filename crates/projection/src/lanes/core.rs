@@ -150,6 +150,8 @@ pub struct Lanes {
     pub(super) solos: BTreeMap<EffectId, Solo>,
     /// Every event of the log up to this global position was given to its lane.
     pub(super) read: u64,
+    /// Whether there was no room for more of the log when it would have been read.
+    pub(super) crowded: bool,
     /// The positions that lanes hold the low-water mark below.
     pub(super) holds: BTreeSet<(u64, EntityId)>,
     /// The position that is being written down, or was last.
@@ -244,6 +246,7 @@ impl Lanes {
             timers: BTreeSet::new(),
             solos: BTreeMap::new(),
             read: 0,
+            crowded: false,
             holds: BTreeSet::new(),
             checkpointing: 0,
             reviving: None,
@@ -321,10 +324,7 @@ impl Lanes {
             let list = Action::List { listing: Listing::Parked, after, limit };
             self.solo(EffectId::List(Listing::Parked), list, step);
         }
-        // They are counted where the log would be read, and not at every step.
-        if !self.solos.contains_key(&EffectId::Feed) && self.is_open() {
-            self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: self.config.page }, step);
-        }
+        self.pump_feed(now, step);
         let position = self.low_water();
         if position > written && !self.solos.contains_key(&EffectId::Checkpoint) {
             self.checkpointing = position;
@@ -332,9 +332,26 @@ impl Lanes {
         }
         self.pump_campaign(now, step);
         self.dispatch(step);
-        if self.under_way() == 0 && !self.solos.contains_key(&EffectId::Feed) {
-            // All that there is room for waits. If the log was replaced, that is for what never comes.
+    }
+
+    /// Reads the log as long as there is room. Where there has been none for a while, it is looked whether that is the log still:
+    /// if it was replaced, all that there is room for may wait for what never comes.
+    fn pump_feed(&mut self, now: Millis, step: &mut LanesStep) {
+        let feed = self.solos.get(&EffectId::Feed).copied();
+        // Events are counted where the log would be read, and not at every step.
+        let is_free = feed.is_none() || (self.crowded && feed == Some(Solo::Resting));
+        if is_free && self.is_open() {
+            if feed.is_some() {
+                self.timers.retain(|(_, timer)| *timer != Timer::Again(EffectId::Feed));
+                self.solos.remove(&EffectId::Feed);
+            }
+            self.crowded = false;
+            self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: self.config.page }, step);
+        } else if feed.is_none() && self.crowded {
             self.solo(EffectId::Feed, Action::Feed { after: self.read, limit: 1 }, step);
+        } else if feed.is_none() {
+            self.crowded = true;
+            self.rest_solo(now, EffectId::Feed, self.config.backoff_ms_max);
         }
     }
 
@@ -364,7 +381,7 @@ impl Lanes {
             self.timers.remove(&(at, timer.clone()));
             match timer {
                 Timer::Lane(resource) => self.rested(now, &resource, step),
-                Timer::Barrier(request) => self.give_up(request, step),
+                Timer::Barrier(request) => self.give_up(now, request, step),
                 Timer::Revive => self.reviving = Some(None),
                 Timer::LeftOut => self.retry_left_out(now),
                 Timer::Again(EffectId::Open) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use graph::Millis;
 
-use super::messages::{Applied, Found, Poison, RequestId, Write};
+use super::messages::{Applied, Found, Poison, Projection, RequestId, Write};
 use crate::event::Event;
 use crate::fold::{Part, State};
 
@@ -156,6 +156,20 @@ impl Lane {
     pub fn is_done(&self) -> bool {
         let behind = self.applied.as_ref().is_none_or(|applied| applied.sequence < self.heard);
         self.stage == Stage::Idle && !behind && self.barriers.is_empty() && self.tasks.is_empty()
+    }
+
+    /// Whether an event is known to be in the graph. While something is done to all of the resource, that may change.
+    pub fn has(&self, sequence: u64, projection: Option<&Projection>) -> bool {
+        let Some(applied) = &self.applied else { return false };
+        let is_known = projection.is_some_and(|projection| projection.trusts(applied));
+        is_known && self.tasks.is_empty() && sequence <= applied.sequence
+    }
+
+    /// The highest sequence that events told of, and no mark.
+    pub fn told(&self) -> u64 {
+        let waits = self.buffer.last_key_value().map(|(last, _)| *last);
+        let holds = [self.hold, self.next_hold].into_iter().flatten().map(|hold| hold.through);
+        holds.chain(waits).max().unwrap_or(0)
     }
 
     /// Takes notice of an event of the feed that is not known to be in the graph.

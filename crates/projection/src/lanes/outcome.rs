@@ -28,7 +28,7 @@ impl Lanes {
             }
             if write.to.sequence < write.from.sequence {
                 // It was ahead of the log, and what was heard of was the mark alone.
-                lane.heard = lane.buffer.last_key_value().map_or(0, |(last, _)| *last);
+                lane.heard = lane.told();
             }
             lane.heard = lane.heard.max(write.to.sequence);
             lane.applied = Some(write.to.clone());

@@ -204,7 +204,12 @@ impl Lanes {
         step: &mut LanesStep,
     ) {
         if applied.poison.as_ref().is_some_and(|known| known.sequence == poison.sequence) {
-            self.lanes.get_mut(resource).expect("just looked at").retry = false;
+            let lane = self.lanes.get_mut(resource).expect("just looked at");
+            lane.retry = false;
+            if lane.tasks.is_empty() {
+                // Whichever log the mark is of, this is of the one that is read.
+                return self.park(resource, poison, step);
+            }
             return self.advance(now, resource, step);
         }
         let first = poison.sequence;

@@ -34,8 +34,8 @@ impl Lanes {
             self.turning = Some(log);
             return;
         }
-        if !self.is_open() {
-            // It is the log that was read all along, and its events are asked for again once there is room for them.
+        if self.crowded && !self.is_open() {
+            // It is the log that was read all along. Its events are asked for again once there is room for them.
             return self.rest_solo(now, EffectId::Feed, self.config.backoff_ms_max);
         }
         for (position, event) in events {

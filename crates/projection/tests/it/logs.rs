@@ -387,3 +387,55 @@ async fn what_stood_in_the_way_of_the_old_log_hides_nothing_of_the_new_one() {
     world.settle().await;
     world.check().await;
 }
+
+/// The old log had more of the resource, so the mark says that it is in the graph; and then the rebuild takes the mark back.
+#[tokio::test]
+async fn an_event_that_comes_while_its_resource_is_rebuilt_from_the_new_log_is_no_duplicate() {
+    let mut world = old().await;
+    world.log.replace("new", vec![created("a")]);
+    let is_rebuilt = |effect: &LanesEffect| match effect {
+        LanesEffect::Do { action: Action::Apply { writes, .. }, .. } => {
+            writes.iter().any(|write| write.resource == id("a") && write.to.generation > 0 && !write.to.partial)
+        }
+        _ => false,
+    };
+    while !world.pending.iter().any(is_rebuilt) {
+        world.execute(0).await;
+    }
+    world.log.replace("new", vec![created("a"), linked("a", 2, "b")]);
+    let is_feed = |effect: &LanesEffect| matches!(effect, LanesEffect::Do { id: EffectId::Feed, .. });
+    let feed = world.pending.iter().position(is_feed).expect("the log is read");
+    world.execute(feed).await;
+    assert_eq!(world.core.read(), 2);
+    world.settle().await;
+    world.check().await;
+}
+
+#[tokio::test]
+async fn what_the_new_log_has_damaged_parks_a_resource_that_the_old_one_had() {
+    let mut world = settled(TIGHT, vec![created("a")]).await;
+    world.log.replace("new", vec![created("a"), linked("a", 2, "b"), created("b")]);
+    world.log.damage(2, true);
+    world.settle().await;
+    assert_eq!(world.core.parked()[&id("a")].sequence, 2);
+    world.log.repair();
+    world.later(TIGHT.revive_period_ms.0.max(TIGHT.left_out_period_ms.0)).await;
+    world.check().await;
+}
+
+/// It is tried again every so often, and keeps no room in between.
+#[tokio::test]
+async fn what_somebody_told_of_and_the_log_never_had_parks_its_resource_alone() {
+    let mut world = World::in_memory(Config { lanes_max: 1, ..TIGHT }, vec![created("a"), created("b")]).await;
+    world.write_one();
+    world.settle().await;
+    world.tell(Input::Deliver { events: vec![strange("a", 2)] }).await;
+    world.settle().await;
+    assert_eq!(world.core.parked()[&id("a")].sequence, 2);
+    for _ in 0..3 {
+        world.later(TIGHT.revive_period_ms.0).await;
+    }
+    world.write_all();
+    world.settle().await;
+    assert_eq!(world.dump().await.marks[&id("b")].sequence, 1);
+}
