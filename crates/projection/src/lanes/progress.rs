@@ -221,7 +221,7 @@ impl Lanes {
             return self.gathered(now, resource, &events, more, step);
         }
         let applied = lane.applied.as_ref().expect("a lane fetches behind its mark");
-        let next = applied.sequence + 1;
+        let (next, is_parked) = (applied.sequence + 1, applied.poison.is_some());
         if let Some(last) = events.last().filter(|_| more) {
             // The feed may have told of what follows long ago, and told nobody who remembers it.
             lane.heard = lane.heard.max(last.position.sequence + 1);
@@ -240,7 +240,7 @@ impl Lanes {
         step.marks.push(Mark::Missing(resource.clone()));
         let is_open = self.is_open();
         let lane = self.lanes.get_mut(resource).expect("just looked at");
-        if (lane.buffer.is_empty() || !is_open) && lane.hold.is_none() {
+        if lane.hold.is_none() && (!is_open || (lane.buffer.is_empty() && !is_parked)) {
             // The feed has not told of it: a mark did, of the log before this one, or whoever is faster than the feed. Should
             // the log come to have it, the feed will tell; and what nobody else told of must not keep the feed out.
             lane.buffer.clear();
