@@ -169,7 +169,7 @@ pub fn registry() -> &'static [Entry] {
                 },
                 Space {
                     bounds: "a crash and a rebuild, of five events",
-                    pinned: 103_821,
+                    pinned: 82_934,
                     model: || batched(5, Budget { crashes: 1, rebuilds: 1, ..NOTHING }),
                 },
             ],
