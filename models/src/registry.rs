@@ -186,7 +186,7 @@ pub fn registry() -> &'static [Entry] {
                 },
                 Space {
                     bounds: "a crash and a rebuild",
-                    pinned: 3_870_568,
+                    pinned: 3_003_057,
                     model: || batched(8, Budget { crashes: 1, rebuilds: 1, ..NOTHING }),
                 },
             ],
