@@ -50,7 +50,7 @@ pub struct Config {
     pub effects_max: usize,
     /// How many events of a lane wait in memory at most; at least 1.
     pub buffer_max: usize,
-    /// Beyond so many lanes, the log is not read any further.
+    /// Beyond so many lanes, the log is not read any further, but to see whether it is the same log still.
     pub lanes_max: usize,
     /// Nor beyond so many events that wait in memory, in all lanes together. With what one page of the log has, this bounds what
     /// the feed takes of memory: an event is 1 MiB at most, and a page 4 MiB.
@@ -61,7 +61,7 @@ pub struct Config {
     pub campaign_page: usize,
     /// The pause after the first failure in a row; it doubles with each further one.
     pub backoff_ms: Millis,
-    /// The longest such pause.
+    /// The longest such pause; and the one between two looks at a log that there is no room to read.
     pub backoff_ms_max: Millis,
     /// When a reader that waits for an event is told that it is not there.
     pub barrier_timeout_ms: Millis,

@@ -31,7 +31,8 @@
 //! The position is one of a certain log. Where that is replaced, by an older copy of it or by a new one, the feed says so:
 //! its id is another one, or it ends before the position. The lanes then let end what is under way, and *turn*: in one
 //! transaction the graph becomes that of the other log, the position is 0, and the generation of all is raised for a
-//! rebuild of all. Nothing in memory is kept but who waits. Each application says in which generation the log was begun that
+//! rebuild of all. It is asked even where there is no room for its events: what takes the room may wait for some that only
+//! the old log had. Nothing in memory is kept but who waits. Each application says in which generation the log was begun that
 //! its events are of, and takes effect only while the graph is of that log: whoever has not heard of the new one writes no
 //! more, and is told. A mark of an older generation speaks of the old log. Its numbers
 //! mean nothing, whether the new log has come as far or not, so the resource is rebuilt from the new log before any event is
@@ -58,7 +59,8 @@
 //! partial, and the new one afterwards.
 //!
 //! Reconciliation is the same without the raising of all: the stream is folded as far as the mark
-//! says, and what differs is put right. Where the log goes on behind the mark, the lane does.
+//! says, or to its end where the mark is of another log, and what differs is put right. Where the log goes on behind the
+//! mark, the lane does.
 //!
 //! What cannot be read, in the graph or in the log, or is refused for good, is *left out*: the resource stays as it is, whoever
 //! asked is told, and it is tried again from time to time. A rebuild of all is not closed before.

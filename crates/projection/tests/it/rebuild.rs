@@ -7,7 +7,7 @@ use std::time::Duration;
 use graph::{Properties, Value};
 use projection::event::Event;
 use projection::fold::Change;
-use projection::lanes::{Action, Answer, Ended, Input, LanesEffect, RequestId, Scope, Write};
+use projection::lanes::{Action, Answer, Ended, Input, LanesEffect, Mark, RequestId, Scope, Write};
 use proptest::prelude::*;
 use stores::{Call, Direction, Expect, GraphStore, NodeHandle, PropertyGraph, Statement};
 
@@ -254,6 +254,28 @@ async fn a_rebuild_of_all_keeps_the_lanes_of_a_page() {
         world.execute(0).await;
     }
     assert_eq!(lanes_max, TIGHT.campaign_page as u64);
+    world.settle().await;
+    world.check().await;
+}
+
+/// Between the passes of a rebuild a lane is kept for whoever waits there, and no longer.
+#[tokio::test]
+async fn a_reader_that_gives_up_between_the_passes_takes_the_lane_along() {
+    let mut world = settled(["a", "b", "c"].map(created).to_vec()).await;
+    world.tell(Input::Rebuild { request: RequestId(1), scope: Scope::All }).await;
+    // The first pass has a page behind it and one before it.
+    while !world.marks.contains(&Mark::NodeMade(id("b"))) {
+        world.execute(0).await;
+    }
+    world.tell(Input::WhenApplied { request: RequestId(2), resource: id("a"), sequence: 9 }).await;
+    let is_load = |effect: &LanesEffect| matches!(effect, LanesEffect::Do { action: Action::Load { .. }, .. });
+    let load = world.pending.iter().position(is_load).expect("the mark is read for the reader");
+    world.execute(load).await;
+    assert_eq!((world.core.status().lanes, world.core.status().waiting), (1, 1));
+    while answer(&world, 2).is_none() {
+        world.pass_time().await;
+    }
+    assert_eq!((world.core.status().lanes, world.core.status().waiting), (0, 0));
     world.settle().await;
     world.check().await;
 }
